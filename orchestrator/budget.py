@@ -1,0 +1,258 @@
+"""The budget and the ledger that keeps it: reserve, wait for releases, settle.
+
+A call reserves the most it may cost before it starts and settles what it did cost after. A reservation
+that does not fit waits for others to settle, first come first served; one that can never fit is refused at once.
+Because each is decided in the order it was asked, and admitted exactly when the true cost of all before it
+leaves room for its own bound, *what* is admitted does not depend on how fast anything runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from .errors import BudgetExceeded
+from .types import Usage
+
+Count = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+COUNTED = (
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "calls",
+    "verifier_calls",
+    "nfe",
+    "flops",
+    "cost_usd",
+)
+
+
+def amounts(usage: Usage) -> tuple[int, ...]:
+    """`usage` as whole units in the order of `COUNTED`; money in nano-dollars."""
+    return (
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        usage.prompt_tokens + usage.completion_tokens,
+        usage.calls,
+        usage.verifier_calls,
+        usage.nfe,
+        usage.flops,
+        usage.nano_usd,
+    )
+
+
+class Budget(BaseModel):
+    """Hard limits, each optional: None means no limit in that dimension.
+
+    `seconds` is a deadline: wall-clock seconds from the moment the ledger opens. `flops` may be written as a
+    float such as ``1e15``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
+    total_tokens: Count | None = None
+    calls: Count | None = None
+    verifier_calls: Count | None = None
+    nfe: Count | None = None
+    flops: Count | None = None
+    seconds: Amount | None = None
+    cost_usd: Amount | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_flops(cls, data: object) -> object:
+        if isinstance(data, dict) and isinstance(data.get("flops"), float) and math.isfinite(data["flops"]):
+            return {**data, "flops": int(data["flops"])}
+        return data
+
+    def limits(self) -> tuple[int | None, ...]:
+        """The limits in whole units, in the order of `COUNTED`."""
+        money = None if self.cost_usd is None else math.floor(self.cost_usd * 1e9)
+        return (*(getattr(self, name) for name in COUNTED[:-1]), money)
+
+    def fits(self, usage: Usage) -> bool:
+        """Whether `usage` alone stays within every counted limit."""
+        return all(limit is None or used <= limit for used, limit in zip(amounts(usage), self.limits(), strict=True))
+
+    def at_most(self, other: Budget) -> Self:
+        """The tighter of the two in every dimension."""
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in type(self).model_fields}
+        tight = {name: min((v for v in pair if v is not None), default=None) for name, pair in pairs.items()}
+        return type(self)(**tight)
+
+    def __str__(self) -> str:
+        named = [
+            f"{getattr(self, name):g} {name}" for name in type(self).model_fields if getattr(self, name) is not None
+        ]
+        return ", ".join(named) or "no limit"
+
+
+class Reservation:
+    """Room held in a ledger until it is settled. Left unsettled, it is charged in full."""
+
+    __slots__ = ("_ledger", "_open", "bound", "is_kept")
+
+    def __init__(self, ledger: Ledger, bound: Usage) -> None:
+        self._ledger = ledger
+        self._open = True
+        self.bound = bound
+        self.is_kept = False
+
+    def settle(self, usage: Usage) -> None:
+        """Charge what was really spent and give the rest back. A second call does nothing."""
+        if self._open:
+            self._open = False
+            self._ledger._settle(self, usage)
+
+    def settle_keeping(self, usage: Usage, rest: Usage) -> None:
+        """Charge `usage` and go on holding `rest`: for work whose next part is certain to come."""
+        self._ledger._keep(self, usage, rest)
+        self.bound = rest
+
+    def charge_in_full(self) -> None:
+        """Charge the whole bound: the rule for work whose true cost is unknown."""
+        self.settle(self.bound)
+
+    def release(self) -> None:
+        """Give everything back: nothing was started."""
+        self.settle(Usage())
+
+
+class Ledger:
+    """Keeps one budget. Single-threaded: use it from one event loop.
+
+    Args:
+        budget: the hard limits.
+        spent: what was already spent when the ledger opens, e.g. before a restart.
+        clock: seconds, monotonic; replace it to test deadlines.
+    """
+
+    def __init__(self, budget: Budget, *, spent: Usage = Usage(), clock: Callable[[], float] = time.monotonic) -> None:
+        self.budget = budget
+        self.spent = spent
+        self._clock = clock
+        self._opened = clock()
+        self._limits = [(i, limit) for i, limit in enumerate(budget.limits()) if limit is not None]
+        self._spent = list(amounts(spent))
+        self._held = [0] * len(COUNTED)
+        self._kept = [0] * len(COUNTED)
+        self._outstanding = 0
+        self._waiting: deque[tuple[tuple[int, ...], Usage, asyncio.Future[Reservation]]] = deque()
+
+    async def reserve(self, bound: Usage) -> Reservation:
+        """Hold room for `bound`, waiting for earlier reservations to settle if need be.
+
+        Raises:
+            BudgetExceeded: it can never fit, or the deadline has passed.
+        """
+        held = amounts(bound)
+        if not self._waiting:
+            self._refuse_hopeless(held)
+            if self._has_room(held):
+                return self._grant(held, bound)
+        return await self._queue(held, bound)
+
+    def seconds_left(self) -> float | None:
+        """Seconds to the deadline, never below zero; None without a deadline."""
+        if self.budget.seconds is None:
+            return None
+        return max(0.0, self.budget.seconds - (self._clock() - self._opened))
+
+    def room(self) -> Budget:
+        """What is neither spent nor held, as a budget for a child."""
+        left: dict[str, float] = {}
+        for i, limit in self._limits:
+            free = max(0, limit - self._spent[i] - self._held[i])
+            left[COUNTED[i]] = free / 1e9 if COUNTED[i] == "cost_usd" else free
+        return Budget.model_validate({**left, "seconds": self.seconds_left()})
+
+    @property
+    def outstanding(self) -> int:
+        """Reservations not settled yet."""
+        return self._outstanding
+
+    def charge(self, usage: Usage) -> None:
+        """Record spending that held no reservation, e.g. calls in flight when an earlier run was killed."""
+        self.spent = self.spent + usage
+        _move(self._spent, amounts(usage))
+        self._admit_waiting()
+
+    async def _queue(self, held: tuple[int, ...], bound: Usage) -> Reservation:
+        future: asyncio.Future[Reservation] = asyncio.get_running_loop().create_future()
+        self._waiting.append((held, bound, future))
+        try:
+            async with asyncio.timeout(self.seconds_left()):
+                return await future
+        except TimeoutError:
+            raise BudgetExceeded("seconds", self.budget.seconds or 0.0, 0.0) from None
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                future.result().release()
+            raise
+        finally:
+            future.cancel()
+            self._admit_waiting()
+
+    def _refuse_hopeless(self, held: tuple[int, ...]) -> None:
+        if self.seconds_left() == 0.0:
+            raise BudgetExceeded("seconds", self.budget.seconds or 0.0, 0.0)
+        for i, limit in self._limits:
+            if held[i] > limit - self._spent[i] - self._kept[i]:
+                raise _exceeded(i, held[i], limit - self._spent[i] - self._kept[i])
+
+    def _has_room(self, held: tuple[int, ...]) -> bool:
+        return all(self._spent[i] + self._held[i] + held[i] <= limit for i, limit in self._limits)
+
+    def _grant(self, held: tuple[int, ...], bound: Usage) -> Reservation:
+        _move(self._held, held)
+        self._outstanding += 1
+        return Reservation(self, bound)
+
+    def _settle(self, reservation: Reservation, usage: Usage) -> None:
+        held = amounts(reservation.bound)
+        _move(self._held, held, -1)
+        if reservation.is_kept:
+            _move(self._kept, held, -1)
+        self._outstanding -= 1
+        self.charge(usage)
+
+    def _keep(self, reservation: Reservation, usage: Usage, rest: Usage) -> None:
+        _move(self._held, amounts(reservation.bound), -1)
+        _move(self._held, amounts(rest))
+        _move(self._kept, amounts(rest))
+        reservation.is_kept = True
+        self.charge(usage)
+
+    def _admit_waiting(self) -> None:
+        while self._waiting:
+            held, bound, future = self._waiting[0]
+            if not future.done():
+                try:
+                    self._refuse_hopeless(held)
+                except BudgetExceeded as error:
+                    future.set_exception(error)
+                else:
+                    if not self._has_room(held):
+                        return
+                    future.set_result(self._grant(held, bound))
+            self._waiting.popleft()
+
+
+def _move(totals: list[int], by: tuple[int, ...], sign: int = 1) -> None:
+    for i, amount in enumerate(by):
+        totals[i] += sign * amount
+
+
+def _exceeded(dimension: int, wanted: int, left: int) -> BudgetExceeded:
+    name = COUNTED[dimension]
+    unit = 1e9 if name == "cost_usd" else 1
+    return BudgetExceeded(name, wanted / unit, max(0, left) / unit)

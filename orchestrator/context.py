@@ -1,0 +1,333 @@
+"""The context: a strategy's only door to effects.
+
+Every effect has a key made of what is asked (engine, prompt, sampling), where (the structural path), and which draw
+it is; never of when. Each pays the ledger before it starts and is recorded in the journal, so that the same strategy
+over the same journal gets the same values at any concurrency, and a draw made once is made for everyone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from .budget import Budget, Ledger, Reservation
+from .canonical import DIGEST_BYTES, canonical_json, digest
+from .engine import Completion, Engine, Prompt, Reading, Request, Sampling, check_draws, check_fits
+from .errors import BudgetExceeded, EngineError, EngineRefused, UsageError, VerifierError
+from .journal import Journal
+from .types import Candidate, Query, Score, Stopped, Usage
+from .verifier import Verifier
+
+T = TypeVar("T")
+COMPLETION = TypeAdapter(Completion)
+READING = TypeAdapter(Reading)
+SCORE = TypeAdapter(Score)
+
+
+@dataclass(slots=True)
+class Run:
+    """What the contexts of one run share: one strategy over one query.
+
+    Args:
+        task: names the run among those of its journal.
+        engines: by their name in the pipeline.
+        gates: limits what is in flight on each engine.
+        ledger: charged for every effect, found or new: what the answer costs to make afresh.
+        journal: finds or pays for effects.
+        seed: chooses the draws; `replicate` chooses an independent set of them.
+    """
+
+    task: str
+    engines: Mapping[str, Engine]
+    gates: Mapping[str, AbstractAsyncContextManager[object]]
+    ledger: Ledger
+    journal: Journal
+    seed: int = 0
+    replicate: int = 0
+    stopped: Stopped = "done"
+    reason: str = ""
+    failures: int = 0
+    kept: dict[tuple[str, int], Reservation] = field(default_factory=dict)
+
+    def stop(self, error: BudgetExceeded) -> None:
+        """Note that the budget or the deadline ends this run."""
+        if self.stopped == "done":
+            self.stopped = "deadline" if error.dimension == "seconds" else "budget"
+            self.reason = str(error)
+
+    def fail(self, error: Exception) -> None:
+        """Note that one part of the work was lost."""
+        self.failures += 1
+        self.reason = self.reason or str(error)
+
+    def release_kept(self) -> None:
+        """Give back what was kept for judgements that never came."""
+        for reservation in self.kept.values():
+            reservation.release()
+        self.kept.clear()
+
+
+class Context:
+    """One strategy's door to effects, at one structural path of a run."""
+
+    def __init__(self, run: Run, strategy: str, path: str = "0") -> None:
+        self._run = run
+        self._strategy = strategy
+        self.path = path
+        self._draws: Counter[bytes] = Counter()
+        self._created = 0
+        self._steps = 0
+
+    def child(self, name: str, strategy: str) -> Context:
+        """The context of a part that draws independently: a node, a branch, a round."""
+        return Context(self._run, strategy, f"{self.path}.{name}")
+
+    def room(self) -> Budget:
+        """What the budget still holds."""
+        return self._run.ledger.room()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the budget or the deadline has ended this run."""
+        return self._run.stopped != "done"
+
+    def rng(self, name: str = "") -> np.random.Generator:
+        """Random numbers that depend on the seed, the replicate, the path and `name` alone."""
+        key = digest("rng", self._run.seed, self._run.replicate, self._run.task, self.path, name)
+        return np.random.default_rng(int.from_bytes(key, "big"))
+
+    async def sample(
+        self,
+        query: Query,
+        n: int,
+        sampling: Sampling,
+        *,
+        engine: str = "generator",
+        after: Candidate | None = None,
+        then: Verifier | None = None,
+    ) -> list[Candidate]:
+        """Draw `n` candidates, in the order of their index.
+
+        Fewer come back when the budget or the deadline ends the run, or where a draw fails for good.
+
+        Args:
+            query: what is asked.
+            n: draws, 1 to 4096.
+            sampling: how to draw.
+            engine: the engine's name in the pipeline.
+            after: the partial candidate to continue; None starts afresh.
+            then: the verifier that will judge each draw; its cost is set aside with the draw's.
+        """
+        check_draws(n)
+        prompt = _prompt(query, after)
+        content = self._content("sample", engine, prompt, sampling)
+        await self._check(content, n)
+        first = self._draws[content]
+        self._draws[content] += n
+        created, self._created = self._created, self._created + n
+        started: list[asyncio.Task[Candidate | None]] = []
+        try:
+            bound, rest = await self._bounds(prompt, sampling, engine, then)
+            for i in range(n):
+                held = await self._run.ledger.reserve(bound + rest)
+                key = _draw_key(content, first + i)
+                request = Request(prompt, sampling, _seed(key))
+                candidate = self._draw(key, request, engine, bound, rest, held, after, created + i)
+                started.append(asyncio.create_task(self._guarded(candidate)))
+        except BudgetExceeded as error:
+            self._run.stop(error)
+        except EngineError as error:
+            self._run.fail(error)
+        except asyncio.CancelledError:
+            await _cancel(started)
+            raise
+        return [candidate for candidate in await self._collect(started) if candidate is not None]
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Candidate]:
+        """The candidates, each with the verifier's score under its name.
+
+        A verifier that fails, and one the budget cannot pay, leaves ``Score(None)``.
+        """
+        ctx = self.child(verifier.name, verifier.kind)
+        try:
+            if verifier.is_recorded:
+                scores = await ctx._recorded_scores(query, candidates, verifier)
+            else:
+                scores = await verifier.score(query, candidates, ctx)
+            if len(scores) != len(candidates):
+                raise VerifierError(f"{verifier.name} must give {len(candidates)} scores, got {len(scores)}")
+        except VerifierError as error:
+            self._run.fail(error)
+            scores = [Score(None, detail=str(error))] * len(candidates)
+        for candidate in candidates:
+            if (held := self._run.kept.pop((candidate.origin, candidate.index), None)) is not None:
+                held.release()
+        return [c.with_score(verifier.name, score) for c, score in zip(candidates, scores, strict=True)]
+
+    async def read(self, query: Query, candidates: Sequence[Candidate], engine: str) -> list[Reading | None]:
+        """What a reward model reads on each candidate; None where the budget or the engine failed."""
+        started: list[asyncio.Task[Reading | None]] = []
+        try:
+            for candidate in candidates:
+                prompt = _prompt(query, candidate)
+                held = self._run.kept.pop((candidate.origin, candidate.index), None)
+                bound = self._engine(engine).meter.reading(await self._engine(engine).count(prompt))
+                held = held or await self._run.ledger.reserve(bound)
+                started.append(asyncio.create_task(self._guarded(self._read(prompt, engine, bound, held))))
+        except BudgetExceeded as error:
+            self._run.stop(error)
+        except EngineError as error:
+            self._run.fail(error)
+        except asyncio.CancelledError:
+            await _cancel(started)
+            raise
+        values = await self._collect(started)
+        return values + [None] * (len(candidates) - len(values))
+
+    async def _bounds(
+        self, prompt: Prompt, sampling: Sampling, engine: str, then: Verifier | None
+    ) -> tuple[Usage, Usage]:
+        source = self._engine(engine)
+        tokens = await source.count(prompt)
+        check_fits(source.capabilities, tokens, sampling.max_tokens, engine)
+        bound = source.meter.generation(tokens, sampling.max_tokens)
+        return bound, then.bound(self._run.engines, tokens, sampling.max_tokens) if then else Usage()
+
+    async def _draw(
+        self,
+        key: bytes,
+        request: Request,
+        engine: str,
+        bound: Usage,
+        rest: Usage,
+        held: Reservation,
+        after: Candidate | None,
+        index: int,
+    ) -> Candidate:
+        async def call() -> tuple[bytes, Usage]:
+            completion = await self._engine(engine).complete(request)
+            return canonical_json(completion), _within(completion.usage, bound, engine)
+
+        value = await self._pay(key, bound, call, engine, held)
+        done = COMPLETION.validate_json(value)
+        if rest != Usage():
+            held.settle_keeping(done.usage, rest)
+            self._run.kept[self.path, index] = held
+        else:
+            held.settle(done.usage)
+        return Candidate(
+            done.tokens, done.text, done.finish, after, index, done.logprobs, origin=self.path, usage=done.usage
+        )
+
+    async def _read(self, prompt: Prompt, engine: str, bound: Usage, held: Reservation) -> Reading:
+        async def call() -> tuple[bytes, Usage]:
+            reading = await self._engine(engine).read(prompt)
+            return canonical_json(reading), _within(reading.usage, bound, engine)
+
+        key = digest("read", self._engine(engine).identity, prompt.messages, prompt.tokens, prompt.text)
+        value = await self._pay(key, bound, call, engine, held)
+        reading = READING.validate_json(value)
+        held.settle(reading.usage)
+        return reading
+
+    async def _pay(self, key: bytes, bound: Usage, call: Any, engine: str, held: Reservation) -> bytes:
+        """Find or buy an effect; when it fails the reservation is charged as the account was: in full, or not at all."""
+        try:
+            return await self._run.journal.draw(key, bound, call, self._run.gates[engine])
+        except BudgetExceeded:
+            held.release()
+            raise
+        except BaseException:
+            held.charge_in_full()
+            raise
+
+    async def _recorded_scores(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Score]:
+        judge = digest("score", verifier.model_dump(mode="json"), query.messages, query.reference)
+
+        async def one(candidate: Candidate) -> Score:
+            async def call() -> tuple[bytes, Usage]:
+                return canonical_json((await verifier.score(query, [candidate], self))[0]), Usage()
+
+            key = digest(judge, candidate.text)
+            return SCORE.validate_json(await self._run.journal.draw(key, Usage(), call, asyncio.Semaphore()))
+
+        return list(await asyncio.gather(*map(one, candidates)))
+
+    async def _guarded(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Run one part; its failure loses that part alone."""
+        try:
+            return await work
+        except BudgetExceeded as error:
+            self._run.stop(error)
+        except EngineError as error:
+            self._run.fail(error)
+        return None
+
+    async def _collect(self, tasks: Sequence[asyncio.Task[T | None]]) -> list[T | None]:
+        """The results in the order started; at the deadline what is unfinished is cancelled and None."""
+        if not tasks:
+            return []
+        try:
+            _, late = await asyncio.wait(tasks, timeout=self._run.ledger.seconds_left())
+        except asyncio.CancelledError:
+            await _cancel(tasks)
+            raise
+        if late:
+            self._run.stop(BudgetExceeded("seconds", self._run.ledger.budget.seconds or 0.0, 0.0))
+            await _cancel(list(late))
+        return [None if task.cancelled() else task.result() for task in tasks]
+
+    async def _check(self, content: bytes, n: int) -> None:
+        place = f"{self._run.task}/{self.path}/{self._steps}"
+        self._steps += 1
+        await self._run.journal.check(place, self._strategy, digest(content, n))
+
+    def _content(self, verb: str, engine: str, prompt: Prompt, sampling: Sampling) -> bytes:
+        run = self._run
+        what = (verb, self._engine(engine).identity, prompt.messages, prompt.tokens, prompt.text, sampling)
+        return digest(what, self.path, run.seed, run.replicate)
+
+    def _engine(self, name: str) -> Engine:
+        try:
+            return self._run.engines[name]
+        except KeyError:
+            known = ", ".join(sorted(self._run.engines)) or "none"
+            raise UsageError(
+                f"engine must be one of the pipeline's ({known}), got {name!r}; add it or rename it"
+            ) from None
+
+
+def _prompt(query: Query, after: Candidate | None) -> Prompt:
+    return Prompt(query.messages) if after is None else Prompt(query.messages, after.path_tokens, after.text)
+
+
+def _draw_key(content: bytes, index: int) -> bytes:
+    return hashlib.blake2b(content + index.to_bytes(8, "big"), digest_size=DIGEST_BYTES).digest()
+
+
+def _seed(key: bytes) -> int:
+    return int.from_bytes(key[:8], "big") >> 11
+
+
+def _within(usage: Usage, bound: Usage, engine: str) -> Usage:
+    """`usage`, unless the engine spent more than it was allowed."""
+    if usage.completion_tokens > bound.completion_tokens or usage.prompt_tokens > bound.prompt_tokens:
+        raise EngineRefused(
+            f"engine {engine!r} must keep to {bound.prompt_tokens} prompt and {bound.completion_tokens} completion tokens, "
+            f"but reports {usage.prompt_tokens} and {usage.completion_tokens}; its counts or its limits cannot be trusted"
+        )
+    return usage
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,217 @@
+"""What an engine is: where tokens come from, what it can do and what it counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .errors import EngineRefused, UsageError
+from .flops import ModelShape
+from .types import Finish, Message, Usage
+
+MAX_DRAWS = 4096
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Sampling(BaseModel):
+    """How the next tokens are drawn.
+
+    Args:
+        temperature: softmax temperature; 0 is greedy.
+        top_p: nucleus mass kept.
+        max_tokens: most tokens to generate.
+        stop: strings that end a candidate; kept in its text.
+        logprobs: whether to return the log-probability of each chosen token.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    temperature: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
+    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 512
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    logprobs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A conversation, rendered by the engine's own chat template, and what was already generated after it."""
+
+    messages: tuple[Message, ...]
+    tokens: tuple[int, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One draw: a prompt, how to sample, and the seed.
+
+    `labels` asks for the log-probabilities of these token ids at the first generated position.
+    """
+
+    prompt: Prompt
+    sampling: Sampling
+    seed: int
+    labels: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What one draw gave: new tokens and their text, why it ended, and the engine's own counts."""
+
+    tokens: tuple[int, ...]
+    text: str
+    finish: Finish
+    usage: Usage
+    logprobs: tuple[float, ...] | None = None
+    label_logprobs: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reward model read: one value in [0, 1] a step mark, and the engine's own counts."""
+
+    values: tuple[float, ...]
+    usage: Usage
+
+
+class Capabilities(BaseModel):
+    """What an engine can do. A strategy that needs more is refused before anything runs."""
+
+    model_config = ConfigDict(frozen=True)
+    generate: bool = True
+    read: bool = False
+    token_ids: bool = False
+    continue_prefix: bool = False
+    logprobs: bool = False
+    labels: bool = False
+    seed: bool = False
+    context_length: int = 4096
+
+
+class Meter(BaseModel):
+    """Turns token counts into `Usage`: FLOPs from the model's shape, money from its prices.
+
+    Prices are in US dollars for a million tokens; cached prompt tokens cost `cached_price` where it is set.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    model: ModelShape | None = None
+    prompt_price: Price = 0.0
+    cached_price: Price | None = None
+    completion_price: Price = 0.0
+
+    def generation(self, prompt: int, completion: int, cached: int = 0, *, judging: bool = False) -> Usage:
+        """The usage of one generation; `judging` counts it as a verifier's call."""
+        flops = self.model.generation(prompt, cached, completion) if self.model else 0
+        return self._usage(prompt, completion, cached, flops, judging)
+
+    def reading(self, prompt: int, cached: int = 0) -> Usage:
+        """The usage of one reading by a reward model."""
+        return self._usage(prompt, 0, cached, self.model.reading(prompt, cached) if self.model else 0, True)
+
+    def _usage(self, prompt: int, completion: int, cached: int, flops: int, judging: bool) -> Usage:
+        cached_price = self.prompt_price if self.cached_price is None else self.cached_price
+        dollars_a_million = (prompt - cached) * self.prompt_price + cached * cached_price
+        dollars_a_million += completion * self.completion_price
+        return Usage(
+            prompt_tokens=prompt,
+            cached_tokens=cached,
+            completion_tokens=completion,
+            calls=0 if judging else 1,
+            verifier_calls=1 if judging else 0,
+            flops=flops,
+            nano_usd=round(dollars_a_million * 1000),
+        )
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Where tokens come from.
+
+    `identity` names the engine, its model and revision: it is part of every sample key, so two engines
+    with one identity must draw from the same distribution. Errors are `EngineUnavailable` (try again) or
+    `EngineRefused` (do not). A cancelled call must stop the work behind it.
+    """
+
+    @property
+    def identity(self) -> str: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    @property
+    def meter(self) -> Meter: ...
+
+    async def start(self) -> None:
+        """Make ready; a second call does nothing."""
+
+    async def close(self) -> None:
+        """Stop, leaving nothing behind."""
+
+    async def count(self, prompt: Prompt) -> int:
+        """Tokens of the rendered prompt: exact where the engine has a tokenizer, else an upper bound."""
+
+    async def complete(self, request: Request) -> Completion:
+        """Draw one completion."""
+
+    async def read(self, prompt: Prompt) -> Reading:
+        """Read a prompt with a reward model: one value a step mark."""
+
+
+class EngineSpec(BaseModel):
+    """An engine as data: what a pipeline file says about it.
+
+    A subclass sets `kind` to a literal, adds its knobs, and implements `open` without starting anything.
+
+    Args:
+        max_in_flight: most requests sent at once.
+        prompt_price: US dollars for a million prompt tokens.
+        cached_price: the same for those the prefix cache serves; None charges the prompt price.
+        completion_price: US dollars for a million generated tokens.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: str
+    max_in_flight: Annotated[int, Field(ge=1, le=65536)] = 256
+    prompt_price: Price = 0.0
+    cached_price: Price | None = None
+    completion_price: Price = 0.0
+
+    def open(self) -> Engine:
+        """The engine, not started yet."""
+        raise TypeError(f"{type(self).__name__} must implement open")
+
+    def metered(self, model: ModelShape | None) -> Meter:
+        """The meter for these prices and a model of that shape."""
+        return Meter(
+            model=model,
+            prompt_price=self.prompt_price,
+            cached_price=self.cached_price,
+            completion_price=self.completion_price,
+        )
+
+
+def check_fits(capabilities: Capabilities, prompt_tokens: int, max_tokens: int, engine: str) -> None:
+    """Refuse a request longer than the context.
+
+    Raises:
+        EngineRefused: prompt and completion together exceed the engine's context.
+    """
+    if prompt_tokens + max_tokens > capabilities.context_length:
+        raise EngineRefused(
+            f"prompt and completion must fit the context of {engine} ({capabilities.context_length} tokens); "
+            f"got {prompt_tokens} + {max_tokens}; lower max_tokens or shorten the prompt"
+        )
+
+
+def check_draws(n: int) -> int:
+    """`n`, when it is a sensible number of draws.
+
+    Raises:
+        UsageError: it is not between 1 and 4096.
+    """
+    if not 1 <= n <= MAX_DRAWS:
+        raise UsageError(f"n must be between 1 and {MAX_DRAWS}, got {n}; draw in several rounds if you need more")
+    return n

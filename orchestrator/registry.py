@@ -1,0 +1,61 @@
+"""Plug-ins by name: built-in kinds, and kinds that other packages offer by entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from .errors import UsageError
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class Registry(Generic[T]):
+    """The kinds of one room.
+
+    Args:
+        noun: what is registered, for messages, e.g. ``strategy``.
+        group: entry-point group that outside packages use, e.g. ``ponder.strategies``.
+        kinds: the built-in classes by kind.
+    """
+
+    def __init__(self, noun: str, group: str, kinds: Mapping[str, type[T]]) -> None:
+        self.noun = noun
+        self.group = group
+        self._kinds = kinds
+
+    def __getitem__(self, kind: str) -> type[T]:
+        if kind in self._kinds:
+            return self._kinds[kind]
+        for entry in entry_points(group=self.group, name=kind):
+            found: type[T] = entry.load()
+            return found
+        close = get_close_matches(kind, self.names(), n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(self.names())}"
+        raise UsageError(f"{self.noun} must be a known kind, got {kind!r}; {hint}")
+
+    def names(self) -> list[str]:
+        """Every kind that can be had, sorted."""
+        return sorted({*self._kinds, *(entry.name for entry in entry_points(group=self.group))})
+
+    def build(self, data: Any) -> T:
+        """The plug-in that `data` describes: a table with a ``kind``, or a plug-in already built.
+
+        Raises:
+            UsageError: no such kind, or a knob out of range.
+        """
+        if not isinstance(data, Mapping):
+            if isinstance(data, BaseModel):
+                return data  # type: ignore[return-value]
+            raise UsageError(f"{self.noun} must be a table with a kind, got {data!r}")
+        if "kind" not in data:
+            raise UsageError(f"{self.noun} must name its kind, got {dict(data)!r}; add kind = one of {self.names()}")
+        cls = self[str(data["kind"])]
+        try:
+            return cls.model_validate(dict(data))
+        except ValidationError as error:
+            raise UsageError.from_validation(f"{self.noun} {data['kind']!r}", error) from None

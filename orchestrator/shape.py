@@ -1,0 +1,106 @@
+"""Shape inference: what flows between the nodes of a pipeline, and what it may cost, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from .engine import Engine, Sampling
+from .errors import ShapeError
+from .types import Usage
+
+if TYPE_CHECKING:
+    from .verifier import Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What is known of the candidates on an edge: how few and how many, and by whom they are scored."""
+
+    fewest: int = 0
+    most: int = 0
+    scored_by: frozenset[str] = frozenset()
+
+    @property
+    def is_empty(self) -> bool:
+        return self.most == 0
+
+    def narrowed(self, most: int) -> Shape:
+        """The shape after all but `most` candidates are dropped."""
+        return replace(self, fewest=min(self.fewest, most), most=min(self.most, most))
+
+    def merged(self, other: Shape) -> Shape:
+        """The shape of two branches' candidates laid side by side."""
+        if self.is_empty or other.is_empty:
+            return other if self.is_empty else self
+        return Shape(self.fewest + other.fewest, self.most + other.most, self.scored_by & other.scored_by)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A range for every dimension of the budget: the least and the most that a run can cost."""
+
+    least: Usage = Usage()
+    most: Usage = Usage()
+
+    def __add__(self, other: Estimate) -> Estimate:
+        return Estimate(self.least + other.least, self.most + other.most)
+
+
+class Plan:
+    """Follows a strategy without running it: the verbs of `Context`, counting instead of doing.
+
+    Args:
+        engines: the engines by name; None while only shapes matter.
+        prompt_tokens: tokens of the query's prompt on each engine.
+        node: the name of the node being planned, for messages.
+    """
+
+    def __init__(
+        self,
+        engines: Mapping[str, Engine] | None = None,
+        prompt_tokens: Mapping[str, int] | None = None,
+        node: str = "",
+    ) -> None:
+        self.engines = engines
+        self.prompt_tokens = prompt_tokens or {}
+        self.node = node
+        self.estimate = Estimate()
+        self.attempt = Estimate()
+
+    def refuse(self, rule: str, remedy: str) -> ShapeError:
+        """The error for a node that breaks `rule`; raise it."""
+        return ShapeError(self.node, rule, remedy)
+
+    def sample(self, n: int, sampling: Sampling, engine: str = "generator", then: Verifier | None = None) -> Shape:
+        """Count `n` draws, each to be judged by `then`; the shape that they have."""
+        shape = Shape(fewest=min(n, 1), most=n)
+        if self.engines is not None:
+            meter, prompt = self._engine(engine).meter, self.prompt_tokens.get(engine, 1)
+            one = Estimate(meter.generation(prompt, 1), meter.generation(prompt, sampling.max_tokens))
+            self.attempt = self.attempt if self.attempt.most.calls else one
+            self._add(one, n)
+        return self.score(shape, then, engine, sampling.max_tokens) if then else shape
+
+    def score(self, shape: Shape, verifier: Verifier, engine: str = "generator", completion: int = 512) -> Shape:
+        """Count the judging of every candidate; the shape that they have afterwards."""
+        if self.engines is not None:
+            prompt = self.prompt_tokens.get(engine, 1)
+            least, most = (verifier.bound(self.engines, prompt, tokens) for tokens in (1, completion))
+            self._add(Estimate(least, most), shape.most)
+        return replace(shape, scored_by=shape.scored_by | {verifier.name})
+
+    def _engine(self, name: str) -> Engine:
+        assert self.engines is not None
+        if name not in self.engines:
+            known = ", ".join(sorted(self.engines)) or "none"
+            raise self.refuse(f"engine {name!r} must be one of the pipeline's engines ({known})", "add it or rename it")
+        return self.engines[name]
+
+    def _add(self, one: Estimate, times: int) -> None:
+        self.estimate += Estimate(_scaled(one.least, times), _scaled(one.most, times))
+
+
+def _scaled(usage: Usage, times: int) -> Usage:
+    return Usage(**{name: value * times for name, value in usage.as_dict().items()})

@@ -1,0 +1,48 @@
+"""What a strategy is: a way to spend compute on a query, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from .canonical import stable_id
+from .shape import Plan, Shape
+from .types import Candidate, Query
+
+if TYPE_CHECKING:
+    from .context import Context
+
+
+class Strategy(BaseModel):
+    """A way to spend compute on a query: a frozen model of its knobs.
+
+    A subclass sets `kind` to a literal and implements `run` and `infer`. `run` is the algorithm as its paper
+    tells it, deterministic given what `ctx` returns, and has no other effects than through `ctx`. When the budget,
+    the deadline or an engine ends it, `ctx` returns less than was asked; `run` then returns the best it has.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: str
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that name this strategy and its knobs."""
+        return stable_id(self.model_dump(mode="json"))
+
+    def engine_names(self) -> tuple[str, ...]:
+        """The engines it uses, by their name in the pipeline."""
+        return ("generator",)
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        """The shape of what it returns for candidates of `shape`; counts its effects on `plan`.
+
+        Raises:
+            ShapeError: it cannot work on candidates of that shape.
+        """
+        raise TypeError(f"{type(self).__name__} must implement infer")
+
+    async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
+        """Candidates, best first."""
+        raise TypeError(f"{type(self).__name__} must implement run")

@@ -1,0 +1,228 @@
+"""The values that flow: what is asked, what is attempted, how it is judged, what it cost.
+
+Everything here is frozen. A partial attempt is a node of a prefix tree: it holds only what it adds to
+its parent, and forking is free.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Stopped = Literal["done", "budget", "deadline", "error", "cancelled"]
+
+
+class Message(BaseModel):
+    """One turn of a conversation, in OpenAI's shape."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str
+
+
+class Query(BaseModel):
+    """What is asked: a conversation and, where known, the reference answer and facts about it.
+
+    `id` names the query in reports; two queries with the same messages share their samples.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: str
+    messages: tuple[Message, ...]
+    reference: str | None = None
+    metadata: Mapping[str, str | int | float] = {}
+
+    @classmethod
+    def ask(cls, text: str, *, reference: str | None = None, id: str = "query") -> Query:
+        """The query of one user message."""
+        return cls(id=id, messages=(Message(role="user", content=text),), reference=reference)
+
+
+class Finish(StrEnum):
+    """Why a candidate ends where it does. Only `EOS` and `STOP` are complete."""
+
+    STEP = "step"
+    EOS = "eos"
+    STOP = "stop"
+    STEP_LENGTH = "step_length"
+    TOTAL_LENGTH = "total_length"
+    ABORTED = "aborted"
+    ERROR = "error"
+    REPETITION = "repetition"
+
+    @property
+    def is_complete(self) -> bool:
+        return self in (Finish.EOS, Finish.STOP)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing can follow: complete, cut by the total length, or broken."""
+        return self not in (Finish.STEP, Finish.STEP_LENGTH)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was spent, in whole units, from the engine's own counts.
+
+    `prompt_tokens` includes `cached_tokens` (the part the prefix cache served). `calls` counts
+    generations, `verifier_calls` judgements by a model; the tokens of both are in the token counts.
+    `nfe` counts network evaluations of a denoiser. Money is whole nano-dollars, so that sums are exact.
+    """
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    calls: int = 0
+    verifier_calls: int = 0
+    nfe: int = 0
+    flops: int = 0
+    nano_usd: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def cost_usd(self) -> float:
+        return self.nano_usd / 1e9
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.calls + other.calls,
+            self.verifier_calls + other.verifier_calls,
+            self.nfe + other.nfe,
+            self.flops + other.flops,
+            self.nano_usd + other.nano_usd,
+        )
+
+    @classmethod
+    def total(cls, usages: Iterable[Usage]) -> Usage:
+        return sum(usages, cls())
+
+    def as_dict(self) -> dict[str, int]:
+        """The counts that are not zero."""
+        return {f.name: value for f in fields(self) if (value := getattr(self, f.name))}
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A judgement: `value`, or None for "cannot tell"; never NaN or infinite.
+
+    `steps` holds one value a step where the judge reads steps. `kind` says what the evidence is
+    (an exact check, a learned model, the generator itself); `scale` what the number means.
+    """
+
+    value: float | None
+    steps: tuple[float, ...] = ()
+    kind: Literal["exact", "learned", "self"] = "learned"
+    scale: Literal["binary", "probability", "logit", "reward"] = "probability"
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        finite = self.value is not None and math.isfinite(self.value) and all(map(math.isfinite, self.steps))
+        if not finite:
+            object.__setattr__(self, "value", None)
+            object.__setattr__(self, "steps", ())
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One attempt, whole or partial: the tokens and text it adds to its parent, and what is known of it.
+
+    Args:
+        tokens: ids this node adds; empty where the engine shows no ids.
+        piece: the text this node adds.
+        finish: why it ends.
+        parent: the partial attempt it continues, if any.
+        index: the place among the draws of its stream; the last key of every tie.
+        logprobs: log-probabilities of `tokens`, in nats, where asked for.
+        answer: the canonical answer, None where none could be read.
+        scores: what each verifier said, by the verifier's name.
+        origin: the structural path of the node of the pipeline that drew it.
+        usage: what drawing it cost, judgements apart.
+    """
+
+    tokens: tuple[int, ...]
+    piece: str
+    finish: Finish
+    parent: Candidate | None = None
+    index: int = 0
+    logprobs: tuple[float, ...] | None = None
+    answer: str | None = None
+    scores: Mapping[str, Score] = field(default_factory=dict)
+    origin: str = ""
+    usage: Usage = Usage()
+
+    def path(self) -> Iterator[Candidate]:
+        """The nodes from the root to this one."""
+        nodes: list[Candidate] = []
+        node: Candidate | None = self
+        while node is not None:
+            nodes.append(node)
+            node = node.parent
+        return reversed(nodes)
+
+    @property
+    def text(self) -> str:
+        return self.piece if self.parent is None else "".join(node.piece for node in self.path())
+
+    @property
+    def path_tokens(self) -> tuple[int, ...]:
+        return self.tokens if self.parent is None else tuple(t for node in self.path() for t in node.tokens)
+
+    @property
+    def generated_tokens(self) -> int:
+        """Tokens generated along the path, by the engine's count."""
+        return sum(node.usage.completion_tokens for node in self.path())
+
+    def with_score(self, verifier: str, score: Score) -> Candidate:
+        return replace(self, scores={**self.scores, verifier: score})
+
+    def with_answer(self, answer: str | None) -> Candidate:
+        return replace(self, answer=answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run returns: candidates best first, what making them afresh costs, and why it stopped."""
+
+    query_id: str
+    candidates: tuple[Candidate, ...]
+    usage: Usage
+    stopped: Stopped = "done"
+    reason: str = ""
+    failures: int = 0
+
+    @property
+    def best(self) -> Candidate | None:
+        return self.candidates[0] if self.candidates else None
+
+    @property
+    def text(self) -> str:
+        """The text of the best candidate; empty where there is none."""
+        return self.best.text if self.best else ""
+
+    @property
+    def answer(self) -> str | None:
+        """The canonical answer of the best candidate, where one could be read."""
+        return self.best.answer if self.best else None
+
+    def summary(self) -> dict[str, Any]:
+        """The result as plain data: text, answer, usage and how it ended."""
+        return {
+            "query": self.query_id,
+            "text": self.text,
+            "answer": self.answer,
+            "usage": self.usage.as_dict(),
+            "stopped": self.stopped,
+            "reason": self.reason,
+            "failures": self.failures,
+        }

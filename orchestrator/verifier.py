@@ -1,0 +1,55 @@
+"""What a verifier is: a judge of candidates, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from .engine import Engine
+from .types import Candidate, Query, Score, Usage
+
+if TYPE_CHECKING:
+    from .context import Context
+
+
+class Verifier(BaseModel):
+    """A judge of candidates: a frozen model of its knobs.
+
+    A subclass sets `kind` to a literal, implements `score`, and, where judging costs tokens, `bound` and
+    `engine_names`. It has no other effects than through `ctx`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: str
+
+    @property
+    def name(self) -> str:
+        """What its scores are filed under."""
+        return self.kind
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether it can only judge a query that carries its reference answer."""
+        return False
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether a score depends on more than what is judged (a time limit, say) and so must be journalled.
+
+        What a verifier asks of an engine is journalled by itself.
+        """
+        return False
+
+    def engine_names(self) -> tuple[str, ...]:
+        """The engines it asks, by their name in the pipeline."""
+        return ()
+
+    def bound(self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int) -> Usage:
+        """The most it may cost to judge one candidate of `completion_tokens` after `prompt_tokens`."""
+        return Usage()
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+        """One score a candidate, in order; ``Score(None)`` for what it cannot tell."""
+        raise TypeError(f"{type(self).__name__} must implement score")

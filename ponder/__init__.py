@@ -1,0 +1,3 @@
+"""ponder: spend inference compute where it pays."""
+
+__version__ = "0.1.0"
