@@ -11,9 +11,9 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -41,7 +41,8 @@ class Run:
         engines: by their name in the pipeline.
         gates: limits what is in flight on each engine.
         ledger: charged for every effect, found or new: what the answer costs to make afresh.
-        journal: finds or pays for effects.
+        account: pays for the effects that the journal does not hold yet, retries included.
+        journal: finds or makes effects.
         seed: chooses the draws; `replicate` chooses an independent set of them.
     """
 
@@ -49,6 +50,7 @@ class Run:
     engines: Mapping[str, Engine]
     gates: Mapping[str, AbstractAsyncContextManager[object]]
     ledger: Ledger
+    account: Ledger
     journal: Journal
     seed: int = 0
     replicate: int = 0
@@ -73,6 +75,16 @@ class Run:
         for reservation in self.kept.values():
             reservation.release()
         self.kept.clear()
+
+
+class AnswerReader(Protocol):
+    """Reads the canonical answer of each text; equal answers have equal keys, None abstains."""
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether a key depends on more than its text (a time limit, say) and so must be journalled."""
+
+    async def keys(self, texts: Sequence[str]) -> list[str | None]: ...
 
 
 class Context:
@@ -156,21 +168,12 @@ class Context:
 
         A verifier that fails, and one the budget cannot pay, leaves ``Score(None)``.
         """
-        ctx = self.child(verifier.name, verifier.kind)
-        try:
-            if verifier.is_recorded:
-                scores = await ctx._recorded_scores(query, candidates, verifier)
-            else:
-                scores = await verifier.score(query, candidates, ctx)
-            if len(scores) != len(candidates):
-                raise VerifierError(f"{verifier.name} must give {len(candidates)} scores, got {len(scores)}")
-        except VerifierError as error:
-            self._run.fail(error)
-            scores = [Score(None, detail=str(error))] * len(candidates)
+        unique = {(c.text, c.path_tokens, c.finish): c for c in reversed(candidates)}
+        scores = dict(zip(unique, await self._scores(query, list(unique.values()), verifier), strict=True))
         for candidate in candidates:
             if (held := self._run.kept.pop((candidate.origin, candidate.index), None)) is not None:
                 held.release()
-        return [c.with_score(verifier.name, score) for c, score in zip(candidates, scores, strict=True)]
+        return [c.with_score(verifier.name, scores[c.text, c.path_tokens, c.finish]) for c in candidates]
 
     async def read(self, query: Query, candidates: Sequence[Candidate], engine: str) -> list[Reading | None]:
         """What a reward model reads on each candidate; None where the budget or the engine failed."""
@@ -191,6 +194,19 @@ class Context:
             raise
         values = await self._collect(started)
         return values + [None] * (len(candidates) - len(values))
+
+    async def answer(self, candidates: Sequence[Candidate], key: AnswerReader) -> list[Candidate]:
+        """The candidates, each with its canonical answer; None abstains."""
+        texts = [candidate.text for candidate in candidates]
+        if not key.is_recorded:
+            return [c.with_answer(a) for c, a in zip(candidates, await key.keys(texts), strict=True)]
+
+        async def call() -> tuple[bytes, Usage]:
+            return canonical_json(await key.keys(texts)), Usage()
+
+        where = digest("answer", key, texts)
+        value = await self._run.journal.draw(where, Usage(), call, nullcontext(), self._run.account)
+        return [c.with_answer(a) for c, a in zip(candidates, orjson.loads(value), strict=True)]
 
     async def _bounds(
         self, prompt: Prompt, sampling: Sampling, engine: str, then: Verifier | None
@@ -241,13 +257,28 @@ class Context:
     async def _pay(self, key: bytes, bound: Usage, call: Any, engine: str, held: Reservation) -> bytes:
         """Find or buy an effect; when it fails the reservation is charged as the account was: in full, or not at all."""
         try:
-            return await self._run.journal.draw(key, bound, call, self._run.gates[engine])
+            return await self._run.journal.draw(key, bound, call, self._run.gates[engine], self._run.account)
         except BudgetExceeded:
             held.release()
             raise
         except BaseException:
             held.charge_in_full()
             raise
+
+    async def _scores(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Score]:
+        ctx = self.child(verifier.name, verifier.kind)
+        judge = ctx._recorded_scores if verifier.is_recorded else ctx._plain_scores
+        try:
+            scores = await judge(query, candidates, verifier)
+            if len(scores) != len(candidates):
+                raise VerifierError(f"{verifier.name} must give {len(candidates)} scores, got {len(scores)}")
+        except VerifierError as error:
+            self._run.fail(error)
+            return [Score(None, detail=str(error))] * len(candidates)
+        return scores
+
+    async def _plain_scores(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Score]:
+        return await verifier.score(query, candidates, self)
 
     async def _recorded_scores(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Score]:
         judge = digest("score", verifier.model_dump(mode="json"), query.messages, query.reference)
@@ -257,7 +288,8 @@ class Context:
                 return canonical_json((await verifier.score(query, [candidate], self))[0]), Usage()
 
             key = digest(judge, candidate.text)
-            return SCORE.validate_json(await self._run.journal.draw(key, Usage(), call, asyncio.Semaphore()))
+            drawn = await self._run.journal.draw(key, Usage(), call, nullcontext(), self._run.account)
+            return SCORE.validate_json(drawn)
 
         return list(await asyncio.gather(*map(one, candidates)))
 

@@ -52,13 +52,13 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often a call that may succeed later is sent again, and how long to wait between: doubling from `first_wait_s`."""
+    """How often a call that may succeed later is sent again; the wait between doubles from `first_wait_s` seconds."""
 
     most: int = 6
     first_wait_s: float = 0.25
 
     def wait_s(self, attempt: int, error: EngineUnavailable) -> float:
-        return max(self.first_wait_s * 2**attempt, error.retry_after_s or 0.0)
+        return max(self.first_wait_s * 2.0**attempt, error.retry_after_s or 0.0)
 
 
 Call = Callable[[], Awaitable[tuple[bytes, Usage]]]
@@ -70,19 +70,19 @@ class Journal:
     Args:
         store: where rows are kept.
         run: the run's number in the store.
-        account: pays for what was not drawn before.
         retries: how calls that fail for a time are sent again; each attempt reserves anew.
     """
 
-    def __init__(self, store: Store, run: int, account: Ledger, retries: Retries = Retries()) -> None:
+    def __init__(self, store: Store, run: int = 0, retries: Retries = Retries()) -> None:
         self.store = store
         self.run = run
-        self.account = account
         self.retries = retries
         self._flights: dict[bytes, asyncio.Future[bytes]] = {}
 
-    async def draw(self, key: bytes, bound: Usage, call: Call, gate: AbstractAsyncContextManager[object]) -> bytes:
-        """The effect at `key`: found, joined, or paid for by `call` while holding `gate`.
+    async def draw(
+        self, key: bytes, bound: Usage, call: Call, gate: AbstractAsyncContextManager[object], account: Ledger
+    ) -> bytes:
+        """The effect at `key`: found, joined, or paid for from `account` by `call` while holding `gate`.
 
         Raises:
             BudgetExceeded: the account cannot pay `bound`.
@@ -98,7 +98,7 @@ class Journal:
         try:
             value = (await self.store.get([key])).get(key)
             if value is None:
-                value = await self._pay(key, bound, call, gate)
+                value = await self._pay(key, bound, call, gate, account)
             flight.set_result(value)
             return value
         except asyncio.CancelledError:
@@ -130,19 +130,21 @@ class Journal:
         """Record the result of a whole task."""
         await self.store.append([("results", (self.run, task, value))])
 
-    async def _pay(self, key: bytes, bound: Usage, call: Call, gate: AbstractAsyncContextManager[object]) -> bytes:
+    async def _pay(
+        self, key: bytes, bound: Usage, call: Call, gate: AbstractAsyncContextManager[object], account: Ledger
+    ) -> bytes:
         for attempt in range(self.retries.most + 1):
             try:
                 async with gate:
-                    return await self._attempt(key, bound, call)
+                    return await self._attempt(key, bound, call, account)
             except EngineUnavailable as error:
                 if attempt == self.retries.most:
                     raise
                 await asyncio.sleep(self.retries.wait_s(attempt, error))
         raise AssertionError("unreachable")
 
-    async def _attempt(self, key: bytes, bound: Usage, call: Call) -> bytes:
-        reservation = await self.account.reserve(bound)
+    async def _attempt(self, key: bytes, bound: Usage, call: Call, account: Ledger) -> bytes:
+        reservation = await account.reserve(bound)
         token = os.urandom(8)
         try:
             await self.store.append([("intents", (token, self.run, key, canonical_json(bound.as_dict()).decode()))])

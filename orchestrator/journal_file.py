@@ -7,6 +7,7 @@ way go into the next one together, so thousands of draws share one sync.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import queue
 import sqlite3
@@ -25,7 +26,8 @@ APPLICATION_ID = 0x706F6E64
 VERSION = 1
 SCHEMA = """
 CREATE TABLE runs (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, header TEXT NOT NULL);
-CREATE TABLE intents (token BLOB PRIMARY KEY, run INTEGER NOT NULL, key BLOB NOT NULL, bound TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE intents (token BLOB PRIMARY KEY, run INTEGER NOT NULL, key BLOB NOT NULL,
+                      bound TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE effects (key BLOB PRIMARY KEY, run INTEGER NOT NULL, token BLOB NOT NULL, value BLOB NOT NULL,
                       usage TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE charges (token BLOB PRIMARY KEY, run INTEGER NOT NULL, usage TEXT NOT NULL) WITHOUT ROWID;
@@ -130,7 +132,7 @@ class JournalFile:
             if not future.done():
                 future.set_exception(error) if error else future.set_result(None)
 
-        self._rows.put((rows, lambda error: loop.call_soon_threadsafe(settle, error) and None))
+        self._rows.put((rows, lambda error: _notify(loop, settle, error)))
         await future
 
     def results(self, run: int) -> dict[str, bytes]:
@@ -234,6 +236,13 @@ def spent(connection: sqlite3.Connection, run: int) -> Spent:
         Usage.total(open_bounds),
         len(open_bounds),
     )
+
+
+def _notify(
+    loop: asyncio.AbstractEventLoop, settle: Callable[[BaseException | None], None], error: BaseException | None
+) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop was closed while the row was written
+        loop.call_soon_threadsafe(settle, error)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
