@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+import orjson
 from pydantic import TypeAdapter
 
 from .budget import Budget, Ledger, Reservation
@@ -255,7 +256,7 @@ class Context:
         return reading
 
     async def _pay(self, key: bytes, bound: Usage, call: Any, engine: str, held: Reservation) -> bytes:
-        """Find or buy an effect; when it fails the reservation is charged as the account was: in full, or not at all."""
+        """Find or buy an effect; one that fails is charged in full, one that could not be paid is not."""
         try:
             return await self._run.journal.draw(key, bound, call, self._run.gates[engine], self._run.account)
         except BudgetExceeded:
@@ -353,8 +354,8 @@ def _within(usage: Usage, bound: Usage, engine: str) -> Usage:
     """`usage`, unless the engine spent more than it was allowed."""
     if usage.completion_tokens > bound.completion_tokens or usage.prompt_tokens > bound.prompt_tokens:
         raise EngineRefused(
-            f"engine {engine!r} must keep to {bound.prompt_tokens} prompt and {bound.completion_tokens} completion tokens, "
-            f"but reports {usage.prompt_tokens} and {usage.completion_tokens}; its counts or its limits cannot be trusted"
+            f"engine {engine!r} must keep to {bound.prompt_tokens} prompt and {bound.completion_tokens} completion "
+            f"tokens, but reports {usage.prompt_tokens} and {usage.completion_tokens}; its counts cannot be trusted"
         )
     return usage
 

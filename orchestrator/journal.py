@@ -122,8 +122,8 @@ class Journal:
             await self.store.append([("steps", (self.run, place, strategy, digest))])
         elif tuple(found) != (strategy, digest):
             raise JournalError(
-                f"strategy {strategy!r} must ask at {place} what it asked when it was recorded (by {found[0]!r}), but it "
-                "asks for something else; make it deterministic given ctx, or start a new journal"
+                f"strategy {strategy!r} must ask at {place} what it asked when it was recorded (by {found[0]!r}), "
+                "but it asks for something else; make it deterministic given ctx, or start a new journal"
             )
 
     async def finish(self, task: str, value: bytes) -> None:

@@ -1,0 +1,53 @@
+"""Best-of-N: draw N candidates, judge each, keep the best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from ..orchestrator.context import Context
+from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.types import Candidate, Query
+from ..verifiers import AnyVerifier
+from ..verifiers.answers import AnyAnswer, NumberAnswer
+from .drawing import Drawing, Draws
+from .ranking import ranked
+from .voting import vote
+
+
+class BestOfN(Drawing):
+    """Draw `n` candidates and put first the one the verifier likes best (Cobbe et al. 2021).
+
+    With `weighted`, the scores of candidates with the same answer are added and the best answer wins (Li et al. 2023).
+    Equal candidates are judged once, and a single draw is not judged at all. Costs `n` draws and at most `n`
+    judgements; two dependent calls deep.
+
+    Args:
+        verifier: judges each candidate.
+        weighted: whether candidates with the same answer stand together.
+        answer: how the answer is read from a candidate, where `weighted`.
+    """
+
+    kind: Literal["best_of_n"] = "best_of_n"
+    n: Draws = 8
+    verifier: AnyVerifier
+    weighted: bool = False
+    answer: AnyAnswer = NumberAnswer()
+
+    def engine_names(self) -> tuple[str, ...]:
+        """The engine drawn from and those the verifier asks."""
+        return (self.engine, *self.verifier.engine_names())
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        """`n` fresh candidates, judged."""
+        return self.draws(shape, plan, self.verifier if self.n > 1 else None)
+
+    async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
+        """The draws, best first."""
+        if self.n == 1:
+            return await ctx.sample(query, 1, self.sampling, engine=self.engine)
+        drawn = await ctx.sample(query, self.n, self.sampling, engine=self.engine, then=self.verifier)
+        judged = await ctx.score(query, drawn, self.verifier)
+        if not self.weighted:
+            return ranked(judged, self.verifier.name)
+        return vote(await ctx.answer(judged, self.answer), self.verifier.name, weighted=True)

@@ -1,0 +1,53 @@
+"""What strategies that draw whole candidates in parallel have in common: how many, and how."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ..orchestrator.engine import MAX_DRAWS, Sampling
+from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.strategy import Strategy
+from ..orchestrator.verifier import Verifier
+
+Draws = Annotated[int, Field(ge=1, le=MAX_DRAWS)]
+
+
+class Drawing(Strategy):
+    """A strategy that starts by drawing `n` candidates from the query.
+
+    Args:
+        n: candidates to draw, 1 to 4096.
+        temperature: softmax temperature, 0 to 10; 0 is greedy.
+        top_p: nucleus mass kept, above 0 and at most 1.
+        max_tokens: most tokens of a candidate.
+        stop: strings that end a candidate.
+        engine: the engine's name in the pipeline.
+    """
+
+    n: Draws = 1
+    temperature: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
+    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 512
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    engine: str = "generator"
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(temperature=self.temperature, top_p=self.top_p, max_tokens=self.max_tokens, stop=self.stop)
+
+    def engine_names(self) -> tuple[str, ...]:
+        """The engine drawn from."""
+        return (self.engine,)
+
+    def draws(self, shape: Shape, plan: Plan, then: Verifier | None = None) -> Shape:
+        """The shape of `n` fresh draws.
+
+        Raises:
+            ShapeError: there are candidates already, which would be dropped.
+        """
+        if not shape.is_empty:
+            rule = f"{self.kind} draws from the query and must come first, but it is given candidates"
+            raise plan.refuse(rule, "move it to the start of its branch, or use rank or vote to choose among candidates")
+        return plan.sample(self.n, self.sampling, self.engine, then)

@@ -1,0 +1,42 @@
+"""Rank: judge the candidates of earlier nodes and keep the best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from ..orchestrator.context import Context
+from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.strategy import Strategy
+from ..orchestrator.types import Candidate, Query
+from ..verifiers import AnyVerifier
+from .drawing import Draws
+from .ranking import ranked
+
+
+class Rank(Strategy):
+    """Judge each candidate and keep the `keep` best (Best-of-N over what earlier nodes drew).
+
+    Args:
+        verifier: judges each candidate.
+        keep: candidates to pass on; None passes all on, best first.
+    """
+
+    kind: Literal["rank"] = "rank"
+    verifier: AnyVerifier
+    keep: Draws | None = None
+
+    def engine_names(self) -> tuple[str, ...]:
+        """The engines the verifier asks."""
+        return self.verifier.engine_names()
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        """At most `keep` candidates, judged."""
+        if shape.is_empty:
+            raise plan.refuse("rank chooses among candidates, but nothing before it draws any", "put a sample before it")
+        judged = plan.score(shape, self.verifier)
+        return judged if self.keep is None else judged.narrowed(self.keep)
+
+    async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
+        """The best candidates, best first."""
+        return ranked(await ctx.score(query, candidates, self.verifier), self.verifier.name)[: self.keep]

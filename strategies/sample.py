@@ -1,0 +1,25 @@
+"""Plain sampling: draw candidates and pass them on as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from ..orchestrator.context import Context
+from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.types import Candidate, Query
+from .drawing import Drawing
+
+
+class Sample(Drawing):
+    """Draw `n` candidates, in the order of their index; with `n` = 1, one call of the model."""
+
+    kind: Literal["sample"] = "sample"
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        """`n` fresh candidates."""
+        return self.draws(shape, plan)
+
+    async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
+        """The draws."""
+        return await ctx.sample(query, self.n, self.sampling, engine=self.engine)

@@ -1,0 +1,45 @@
+"""Vote: let the candidates of earlier nodes vote by their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from ..orchestrator.context import Context
+from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.strategy import Strategy
+from ..orchestrator.types import Candidate, Query
+from ..verifiers.answers import AnyAnswer, NumberAnswer
+from .voting import vote
+
+
+class Vote(Strategy):
+    """Order candidates by the vote of their answers (Wang et al. 2023), weighted by scores they already carry.
+
+    Args:
+        answer: how the answer is read from a candidate.
+        weights: the name of the verifier whose scores are the weights; None counts each candidate as one.
+    """
+
+    kind: Literal["vote"] = "vote"
+    answer: AnyAnswer = NumberAnswer()
+    weights: str | None = None
+
+    def engine_names(self) -> tuple[str, ...]:
+        """None: a vote asks nobody."""
+        return ()
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        """The same candidates in another order."""
+        if shape.is_empty:
+            raise plan.refuse("vote chooses among candidates, but nothing before it draws any", "put a sample before it")
+        if self.weights is not None and self.weights not in shape.scored_by:
+            scored = ", ".join(sorted(shape.scored_by)) or "none"
+            rule = f"vote weighs by the scores of {self.weights!r}, but candidates carry those of: {scored}"
+            raise plan.refuse(rule, "put a rank with that verifier before it, or drop weights")
+        return shape
+
+    async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
+        """The candidates, those of the winning answer first."""
+        answered = await ctx.answer(candidates, self.answer)
+        return vote(answered, self.weights or "", weighted=self.weights is not None)
