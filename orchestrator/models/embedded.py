@@ -1,0 +1,37 @@
+"""The embedded models by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import UsageError
+from .smollm2 import smollm2
+
+ABACUS = ("abacus-generator", "abacus-prm")
+EMBEDDED = (*ABACUS, "smollm2")
+
+
+def path(name: str) -> Path:
+    """The folder of an embedded model; `smollm2` is unpacked on the first call.
+
+    Raises:
+        UsageError: no embedded model has that name, or its files are missing.
+    """
+    if name == "smollm2":
+        return smollm2()
+    if name not in ABACUS:
+        raise UsageError(f"model must be one of the embedded models ({', '.join(EMBEDDED)}), got {name!r}")
+    folder = Path(__file__).resolve().parent / name
+    if not (folder / "config.json").is_file():
+        raise UsageError(f"the embedded model {name!r} must lie in {folder}, which has no config.json; reinstall ponder")
+    return folder
+
+
+def abacus_generator() -> Path:
+    """The folder of the abacus generator: multi-step arithmetic, one step a line."""
+    return path("abacus-generator")
+
+
+def abacus_prm() -> Path:
+    """The folder of the abacus process reward model: one probability a step of the generator's text."""
+    return path("abacus-prm")
