@@ -24,6 +24,7 @@ from .canonical import DIGEST_BYTES, canonical_json, digest
 from .engine import Completion, Engine, Prompt, Reading, Request, Sampling, check_draws, check_fits
 from .errors import BudgetExceeded, EngineError, EngineRefused, UsageError, VerifierError
 from .journal import Journal
+from .shape import Plan
 from .types import Candidate, Query, Score, Stopped, Usage
 from .verifier import Verifier
 
@@ -36,6 +37,8 @@ SCORE = TypeAdapter(Score)
 @dataclass(slots=True)
 class Run:
     """What the contexts of one run share: one strategy over one query.
+
+    `is_starved` tells that the account, not the ledger, ended the run: with more in it, the run would go on.
 
     Args:
         task: names the run among those of its journal.
@@ -58,6 +61,7 @@ class Run:
     stopped: Stopped = "done"
     reason: str = ""
     failures: int = 0
+    is_starved: bool = False
     kept: dict[tuple[str, int], Reservation] = field(default_factory=dict)
 
     def stop(self, error: BudgetExceeded) -> None:
@@ -102,6 +106,10 @@ class Context:
     def child(self, name: str, strategy: str) -> Context:
         """The context of a part that draws independently: a node, a branch, a round."""
         return Context(self._run, strategy, f"{self.path}.{name}")
+
+    async def plan(self, query: Query) -> Plan:
+        """A plan that counts what strategies may cost on `query`."""
+        return await plan_for(query, self._run.engines)
 
     def room(self) -> Budget:
         """What the budget still holds."""
@@ -261,6 +269,7 @@ class Context:
             return await self._run.journal.draw(key, bound, call, self._run.gates[engine], self._run.account)
         except BudgetExceeded:
             held.release()
+            self._run.is_starved = True
             raise
         except BaseException:
             held.charge_in_full()
@@ -336,6 +345,12 @@ class Context:
             raise UsageError(
                 f"engine must be one of the pipeline's ({known}), got {name!r}; add it or rename it"
             ) from None
+
+
+async def plan_for(query: Query, engines: Mapping[str, Engine]) -> Plan:
+    """A plan with the length of the query's prompt on each engine."""
+    prompt = Prompt(query.messages)
+    return Plan(engines, {name: await engine.count(prompt) for name, engine in engines.items()})
 
 
 def _prompt(query: Query, after: Candidate | None) -> Prompt:

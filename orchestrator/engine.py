@@ -183,6 +183,10 @@ class EngineSpec(BaseModel):
         """The engine, not started yet."""
         raise TypeError(f"{type(self).__name__} must implement open")
 
+    def resources(self) -> dict[str, float]:
+        """What one replica takes of a cluster, in Ray's words: ``num_cpus``, ``num_gpus``."""
+        return {"num_cpus": 0}
+
     def metered(self, model: ModelShape | None) -> Meter:
         """The meter for these prices and a model of that shape."""
         return Meter(

@@ -24,8 +24,11 @@ class PonderError(Exception):
     """The root of the tree; catch it to catch everything ponder raises on purpose."""
 
 
-class UsageError(PonderError, ValueError):
-    """What was asked for cannot be done as asked."""
+class UsageError(PonderError):
+    """What was asked for cannot be done as asked.
+
+    No `ValueError`, so that pydantic lets it through unchanged.
+    """
 
     @classmethod
     def from_validation(cls, what: str, error: ValidationError) -> UsageError:

@@ -117,7 +117,7 @@ class Score:
     """A judgement: `value`, or None for "cannot tell"; never NaN or infinite.
 
     `steps` holds one value a step where the judge reads steps. `kind` says what the evidence is
-    (an exact check, a learned model, the generator itself); `scale` what the number means.
+    (an exact check, a learned model, the generator itself); `scale` what the number means. `usage` is what it cost.
     """
 
     value: float | None
@@ -125,6 +125,7 @@ class Score:
     kind: Literal["exact", "learned", "self"] = "learned"
     scale: Literal["binary", "probability", "logit", "reward"] = "probability"
     detail: str = ""
+    usage: Usage = Usage()
 
     def __post_init__(self) -> None:
         finite = self.value is not None and math.isfinite(self.value) and all(map(math.isfinite, self.steps))

@@ -33,7 +33,9 @@ class Rank(Strategy):
     def infer(self, shape: Shape, plan: Plan) -> Shape:
         """At most `keep` candidates, judged."""
         if shape.is_empty:
-            raise plan.refuse("rank chooses among candidates, but nothing before it draws any", "put a sample before it")
+            raise plan.refuse(
+                "rank chooses among candidates, but nothing before it draws any", "put a sample before it"
+            )
         judged = plan.score(shape, self.verifier)
         return judged if self.keep is None else judged.narrowed(self.keep)
 

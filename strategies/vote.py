@@ -32,7 +32,9 @@ class Vote(Strategy):
     def infer(self, shape: Shape, plan: Plan) -> Shape:
         """The same candidates in another order."""
         if shape.is_empty:
-            raise plan.refuse("vote chooses among candidates, but nothing before it draws any", "put a sample before it")
+            raise plan.refuse(
+                "vote chooses among candidates, but nothing before it draws any", "put a sample before it"
+            )
         if self.weights is not None and self.weights not in shape.scored_by:
             scored = ", ".join(sorted(shape.scored_by)) or "none"
             rule = f"vote weighs by the scores of {self.weights!r}, but candidates carry those of: {scored}"

@@ -1,0 +1,190 @@
+"""Engines as Ray actors, and the engine that speaks to their replicas."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..engine import Capabilities, Completion, EngineSpec, Meter, Prompt, Reading, Request
+from ..errors import EngineUnavailable, PonderError
+
+QUEUE_GAP = 32
+PING_S = 2.0
+MOST_COUNTS = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What never changes about an engine once it stands."""
+
+    identity: str
+    capabilities: Capabilities
+    meter: Meter
+
+
+class EngineActor:
+    """Hosts one replica of an engine; Ray restarts it, and it starts its engine anew, when its process dies."""
+
+    def __init__(self, spec: EngineSpec) -> None:
+        self._engine = spec.open()
+        self._starting = asyncio.Lock()
+        self._is_started = False
+
+    async def facts(self) -> Facts:
+        """Start the engine if need be, and say what it is."""
+        async with self._starting:
+            if not self._is_started:
+                await self._engine.start()
+                self._is_started = True
+        return Facts(self._engine.identity, self._engine.capabilities, self._engine.meter)
+
+    async def count(self, prompt: Prompt) -> int:
+        """Tokens of the rendered prompt."""
+        await self.facts()
+        return await self._engine.count(prompt)
+
+    async def complete(self, request: Request) -> Completion:
+        """Draw one completion."""
+        if not self._is_started:
+            await self.facts()
+        return await self._engine.complete(request)
+
+    async def read(self, prompt: Prompt) -> Reading:
+        """Read a prompt with a reward model."""
+        if not self._is_started:
+            await self.facts()
+        return await self._engine.read(prompt)
+
+    async def close(self) -> None:
+        """Stop the engine."""
+        await self._engine.close()
+
+
+class Replicas:
+    """An `Engine` over the replicas of one: prefix-affine, around the dead, never waiting without end.
+
+    A prompt goes to the replica its beginning hashes to, whose prefix cache holds it, unless that one is down or
+    has 32 calls more in flight than the idlest.
+
+    Args:
+        actors: handles of `EngineActor`, one a replica.
+        facts: what they are.
+        start_timeout_s: how long a replica that died may take to come back.
+        call_timeout_s: how long one call may take.
+    """
+
+    def __init__(
+        self, actors: Sequence[Any], facts: Facts, start_timeout_s: float = 300.0, call_timeout_s: float = 600.0
+    ) -> None:
+        self._actors = list(actors)
+        self._facts = facts
+        self._start_timeout_s = start_timeout_s
+        self._call_timeout_s = call_timeout_s
+        self._in_flight = [0] * len(self._actors)
+        self._recovering: dict[int, asyncio.Task[None]] = {}
+        self._counts: dict[Prompt, int] = {}
+
+    @property
+    def identity(self) -> str:
+        return self._facts.identity
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._facts.capabilities
+
+    @property
+    def meter(self) -> Meter:
+        return self._facts.meter
+
+    async def start(self) -> None:
+        """Nothing: the cluster starts the replicas."""
+
+    async def close(self) -> None:
+        """Stop watching; the cluster stops the replicas."""
+        for task in self._recovering.values():
+            task.cancel()
+
+    async def count(self, prompt: Prompt) -> int:
+        """Tokens of the rendered prompt."""
+        root = Prompt(prompt.messages)
+        if root not in self._counts:
+            if len(self._counts) >= MOST_COUNTS:
+                self._counts.clear()
+            self._counts[root] = await self._call(root, lambda actor: actor.count.remote(root))
+        if prompt == root:
+            return self._counts[root]
+        if prompt.tokens:
+            return self._counts[root] + len(prompt.tokens)
+        counted: int = await self._call(root, lambda actor: actor.count.remote(prompt))
+        return counted
+
+    async def complete(self, request: Request) -> Completion:
+        """Draw one completion."""
+        completion: Completion = await self._call(request.prompt, lambda actor: actor.complete.remote(request))
+        return completion
+
+    async def read(self, prompt: Prompt) -> Reading:
+        """Read a prompt with a reward model."""
+        reading: Reading = await self._call(prompt, lambda actor: actor.read.remote(prompt))
+        return reading
+
+    async def _call(self, prompt: Prompt, send: Callable[[Any], Awaitable[Any]]) -> Any:
+        import ray
+
+        index = self._route(prompt)
+        if (recovering := self._recovering.get(index)) is not None:
+            await asyncio.shield(recovering)
+        self._in_flight[index] += 1
+        sent = send(self._actors[index])
+        try:
+            return await asyncio.wait_for(_answer(sent), self._call_timeout_s)
+        except asyncio.CancelledError:
+            with contextlib.suppress(Exception):
+                ray.cancel(sent)
+            raise
+        except TimeoutError:
+            with contextlib.suppress(Exception):
+                ray.cancel(sent)
+            raise EngineUnavailable(
+                f"{self.identity} must answer within {self._call_timeout_s:g} s, but did not"
+            ) from None
+        except ray.exceptions.RayTaskError as error:
+            raise (error.cause if isinstance(error.cause, PonderError) else error) from None
+        except ray.exceptions.RayActorError as error:
+            self._recover(index)
+            raise EngineUnavailable(f"a replica of {self.identity} died: {str(error).splitlines()[0]}") from None
+        finally:
+            self._in_flight[index] -= 1
+
+    def _route(self, prompt: Prompt) -> int:
+        up = [i for i in range(len(self._actors)) if i not in self._recovering] or list(range(len(self._actors)))
+        if len(up) == 1:
+            return up[0]
+        start = hashlib.blake2b("".join(m.content for m in prompt.messages).encode(), digest_size=8).digest()
+        home = up[int.from_bytes(start, "big") % len(up)]
+        idlest = min(up, key=lambda i: (self._in_flight[i], i))
+        return idlest if self._in_flight[home] - self._in_flight[idlest] > QUEUE_GAP else home
+
+    def _recover(self, index: int) -> None:
+        if index not in self._recovering:
+            task = self._recovering[index] = asyncio.ensure_future(self._wait_until_up(index))
+            task.add_done_callback(lambda _: self._recovering.pop(index, None))
+
+    async def _wait_until_up(self, index: int) -> None:
+        """Wait for Ray to restart the actor and for its engine to start."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._start_timeout_s):
+                while True:
+                    try:
+                        await self._actors[index].facts.remote()
+                        return
+                    except Exception:
+                        await asyncio.sleep(PING_S)
+
+
+async def _answer(sent: Awaitable[Any]) -> Any:
+    return await sent

@@ -1,0 +1,203 @@
+"""The pipeline: a graph of strategies that is itself a strategy, checked before it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
+
+import networkx as nx
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+
+from ..strategies import STRATEGIES
+from .context import Context
+from .engines import AnyEngine
+from .errors import ShapeError, UsageError
+from .shape import Plan, Shape
+from .strategy import Strategy
+from .types import Candidate, Query
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+def build_strategy(data: Any) -> Strategy:
+    """The strategy that a table with a ``kind`` describes; a pipeline is of kind ``pipeline``.
+
+    Raises:
+        UsageError: no such kind, or a knob out of range.
+    """
+    if isinstance(data, Mapping) and data.get("kind") == "pipeline":
+        try:
+            return Pipeline.model_validate(dict(data))
+        except ValidationError as error:
+            raise UsageError.from_validation("pipeline", error) from None
+    return STRATEGIES.build(data)
+
+
+AnyStrategy = Annotated[SerializeAsAny[Strategy], BeforeValidator(build_strategy)]
+
+
+class Node(BaseModel):
+    """One strategy in its place: it runs on the candidates of the nodes named in `after`, laid side by side."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: Name
+    strategy: AnyStrategy
+    after: tuple[str, ...] = ()
+
+
+class Pipeline(Strategy):
+    """A directed acyclic graph of strategies with one last node.
+
+    A node without predecessors gets the pipeline's own input. Branches run side by side; where the budget
+    may not cover them all, one after the other in their order, so that what is drawn never depends on speed.
+
+    Args:
+        name: what a server calls it.
+        nodes: in any order; `Pipeline.series` chains strategies without naming them.
+        engines: the engines by the names the strategies use.
+    """
+
+    kind: Literal["pipeline"] = "pipeline"
+    name: str = "pipeline"
+    nodes: tuple[Node, ...]
+    engines: Mapping[str, AnyEngine] = {}
+
+    @classmethod
+    def series(
+        cls, *strategies: Strategy, name: str = "pipeline", engines: Mapping[str, AnyEngine] | None = None
+    ) -> Self:
+        """The pipeline that runs `strategies` one after the other."""
+        names = [f"{strategy.kind}_{i}" for i, strategy in enumerate(strategies)]
+        afters = [(), *((earlier,) for earlier in names[:-1])]
+        nodes = [
+            Node(name=own, strategy=s, after=after) for own, s, after in zip(names, strategies, afters, strict=True)
+        ]
+        return cls(name=name, nodes=tuple(nodes), engines=engines or {})
+
+    @model_validator(mode="after")
+    def _is_graph(self) -> Self:
+        _check_graph(self.nodes)
+        return self
+
+    def check(self) -> Self:
+        """This pipeline, if it can run on a query as it stands.
+
+        Raises:
+            ShapeError: a node cannot work on what comes before it, or asks an engine that is not there.
+        """
+        self.infer(Shape(), Plan())
+        for node in self.nodes:
+            for engine in node.strategy.engine_names():
+                if engine not in self.engines:
+                    known = ", ".join(sorted(self.engines)) or "none"
+                    rule = f"engine {engine!r} must be one of the pipeline's engines ({known})"
+                    raise ShapeError(node.name, rule, f"add [engines.{engine}], or name another")
+        return self
+
+    def engine_names(self) -> tuple[str, ...]:
+        """Every engine a node uses, in the order of the nodes."""
+        return tuple(dict.fromkeys(name for node in self.nodes for name in node.strategy.engine_names()))
+
+    def graph(self) -> nx.DiGraph:
+        """The nodes and edges as a networkx graph."""
+        return _graph(self.nodes)
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        """The last node's shape, each node's inferred from those before it."""
+        outer = plan.node
+        shapes: dict[str, Shape] = {}
+        for node in _ordered(self.nodes):
+            plan.node = f"{outer}.{node.name}" if outer else node.name
+            shapes[node.name] = node.strategy.infer(_input_shape(node, shape, shapes), plan)
+        plan.node = outer
+        return shapes[_last(self.nodes)]
+
+    async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
+        """The last node's candidates."""
+        done: dict[str, list[Candidate]] = {}
+        places = {node.name: str(i) for i, node in enumerate(_ordered(self.nodes))}
+
+        async def one(node: Node) -> None:
+            given = [c for name in node.after for c in done[name]] if node.after else list(candidates)
+            inner = ctx.child(places[node.name], f"{node.name} ({node.strategy.kind})")
+            done[node.name] = await node.strategy.run(query, given, inner)
+
+        for level in nx.topological_generations(self.graph()):
+            nodes = [node for node in _ordered(self.nodes) if node.name in level]
+            if len(nodes) > 1 and await self._covers(query, nodes, ctx):
+                await _together([one(node) for node in nodes])
+            else:
+                for node in nodes:
+                    await one(node)
+        return done[_last(self.nodes)]
+
+    async def _covers(self, query: Query, nodes: Iterable[Node], ctx: Context) -> bool:
+        """Whether the budget's room covers the most that all of `nodes` may cost."""
+        plan = await ctx.plan(query)
+        shapes: dict[str, Shape] = {}
+        for node in _ordered(self.nodes):
+            plan.node = node.name
+            shapes[node.name] = node.strategy.infer(_input_shape(node, Shape(), shapes), plan)
+        return ctx.room().fits(plan.estimate.most)
+
+
+async def _together(parts: list[Any]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for part in parts:
+            group.create_task(part)
+
+
+def _graph(nodes: Sequence[Node]) -> nx.DiGraph:
+    graph = nx.DiGraph()
+    graph.add_nodes_from(node.name for node in nodes)
+    graph.add_edges_from((before, node.name) for node in nodes for before in node.after)
+    return graph
+
+
+def _ordered(nodes: Sequence[Node]) -> list[Node]:
+    """The nodes in topological order, ties in the order they were given."""
+    by_name = {node.name: node for node in nodes}
+    given = {node.name: i for i, node in enumerate(nodes)}
+    return [by_name[name] for name in nx.lexicographical_topological_sort(_graph(nodes), key=given.__getitem__)]
+
+
+def _last(nodes: Sequence[Node]) -> str:
+    followed = {before for node in nodes for before in node.after}
+    return next(node.name for node in nodes if node.name not in followed)
+
+
+def _input_shape(node: Node, shape: Shape, shapes: Mapping[str, Shape]) -> Shape:
+    if not node.after:
+        return shape
+    merged = Shape()
+    for name in node.after:
+        merged = merged.merged(shapes[name])
+    return merged
+
+
+def _check_graph(nodes: Sequence[Node]) -> None:
+    """Refuse what is no graph with one end.
+
+    Raises:
+        ShapeError: a name twice or unknown, a cycle, no node, or several last nodes.
+    """
+    names = [node.name for node in nodes]
+    if not names:
+        raise ShapeError("pipeline", "a pipeline must have a node", "add one under [[nodes]]")
+    for node in nodes:
+        if names.count(node.name) > 1:
+            raise ShapeError(node.name, "a node's name must be unique", "rename one of them")
+        for before in node.after:
+            if before not in names:
+                raise ShapeError(node.name, f"it runs after {before!r}, which is no node", f"name one of {names}")
+    graph = _graph(nodes)
+    if not nx.is_directed_acyclic_graph(graph):
+        cycle = " -> ".join(edge[0] for edge in nx.find_cycle(graph))
+        raise ShapeError(
+            cycle.split(" ")[0], f"a pipeline must have no cycle, but has {cycle}", "remove one of these edges"
+        )
+    ends = [name for name in names if graph.out_degree(name) == 0]
+    if len(ends) > 1:
+        rule = f"a pipeline must end in one node, but ends in {', '.join(ends)}"
+        raise ShapeError(ends[1], rule, "add a node after them, such as a vote or a rank")

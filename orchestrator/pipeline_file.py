@@ -1,0 +1,83 @@
+"""Pipelines as files and pictures: TOML, Mermaid and plain text."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import ValidationError
+
+from .errors import UsageError
+from .pipeline import Node, Pipeline
+
+
+def save(pipeline: Pipeline, path: str | Path) -> None:
+    """Write `pipeline` as TOML; `load` gives an equal one back."""
+    Path(path).write_text(to_toml(pipeline), encoding="utf-8")
+
+
+def load(path: str | Path) -> Pipeline:
+    """The pipeline in a TOML file.
+
+    Raises:
+        UsageError: no such file, no TOML, or no sound pipeline.
+    """
+    data = read_toml(path)
+    try:
+        return Pipeline.model_validate({"name": Path(path).stem, **data}).check()
+    except ValidationError as error:
+        raise UsageError.from_validation(f"the pipeline in {path}", error) from None
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        UsageError: no such file, or no TOML.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"a file must be readable at {path}, but: {error.strerror}; check the path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} must be TOML, but: {error}; mend it there") from None
+
+
+def to_toml(pipeline: Pipeline) -> str:
+    """The TOML of a pipeline; knobs left at None are left out."""
+    return tomli_w.dumps(without_none(pipeline.model_dump(mode="json")))
+
+
+def without_none(value: Any) -> Any:
+    """`value` without the entries that are None, which TOML cannot say."""
+    if isinstance(value, dict):
+        return {key: without_none(item) for key, item in value.items() if item is not None}
+    return [without_none(item) for item in value] if isinstance(value, list) else value
+
+
+def to_mermaid(pipeline: Pipeline) -> str:
+    """The graph in Mermaid's flowchart language."""
+    lines = ["flowchart LR", "    query([query])"]
+    for node in pipeline.nodes:
+        lines.append(f'    {node.name}["{node.name}: {_knobs(node)}"]')
+        lines += [f"    {before} --> {node.name}" for before in node.after or ("query",)]
+    return "\n".join(lines)
+
+
+def to_text(pipeline: Pipeline) -> str:
+    """The graph as plain text, one node a line."""
+    lines = [f"{pipeline.name} ({pipeline.id})"]
+    for node in pipeline.nodes:
+        lines.append(f"  {' + '.join(node.after) or 'query'} -> {node.name}: {_knobs(node)}")
+    for name, engine in pipeline.engines.items():
+        lines.append(f"  engine {name}: {engine.kind} {getattr(engine, 'model', '')}".rstrip())
+    return "\n".join(lines)
+
+
+def _knobs(node: Node) -> str:
+    """The strategy's kind and the knobs that are not at their defaults."""
+    changed = node.strategy.model_dump(mode="json", exclude_defaults=True, exclude={"kind", "nodes", "engines"})
+    words = [f"{key}={value['kind'] if isinstance(value, dict) else value}" for key, value in changed.items()]
+    return " ".join([node.strategy.kind, *words])

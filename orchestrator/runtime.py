@@ -1,0 +1,241 @@
+"""The runtime: runs strategies over queries, in this process.
+
+Results are the same bytes on a `Cluster`: a task depends on its strategy, query, seed and journal, never on
+where or when it runs. (Real engines are not batch-invariant: the same seed may draw other tokens in other
+company. What was drawn once is replayed from the journal exactly.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from .budget import Budget, Ledger, Reservation
+from .context import Context, Run, plan_for
+from .engine import Engine, EngineSpec
+from .errors import BudgetExceeded, EngineError
+from .journal import Journal, Memory, Retries, Store
+from .pipeline import AnyStrategy
+from .shape import Estimate, Shape
+from .strategy import Strategy
+from .types import Query, Result, Usage
+
+RESULT = TypeAdapter(Result)
+
+
+class Task(BaseModel):
+    """One strategy over one query, within its own budget.
+
+    Args:
+        id: names the task within its run.
+        replicate: chooses an independent set of draws.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    id: str
+    strategy: AnyStrategy
+    query: Query
+    budget: Budget = Budget()
+    replicate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A finished task: its result, what was newly paid for it, and whether its lease was too small to finish."""
+
+    task: str
+    result: Result
+    paid: Usage
+    is_starved: bool = False
+
+
+class Executor(Protocol):
+    """Where tasks run: `Runtime` in this process, `Cluster` on Ray."""
+
+    async def execute(self, task: Task, lease: Budget) -> Done:
+        """Run a task, paying at most `lease` for what the journal does not hold."""
+
+    async def estimate(self, strategy: Strategy, query: Query) -> Estimate:
+        """The least and the most that a run may cost."""
+
+
+class Runtime:
+    """Runs tasks on engines of this process.
+
+    Use it as a context manager: engines start when it opens and stop when it closes.
+
+    Args:
+        engines: by the names the strategies use.
+        store: the journal's rows; None keeps them in memory for each task alone.
+        run: the run's number in the store.
+        seed: chooses the draws.
+        retries: how calls that fail for a time are sent again.
+        in_flight: most requests in flight, for engines that are not given as specs; 256 where not named.
+    """
+
+    def __init__(
+        self,
+        engines: Mapping[str, EngineSpec | Engine],
+        *,
+        store: Store | None = None,
+        run: int = 0,
+        seed: int = 0,
+        retries: Retries = Retries(),
+        in_flight: Mapping[str, int] | None = None,
+    ) -> None:
+        self._engines = {name: e.open() if isinstance(e, EngineSpec) else e for name, e in engines.items()}
+        limits = {name: e.max_in_flight for name, e in engines.items() if isinstance(e, EngineSpec)}
+        limits |= in_flight or {}
+        self._gates = {name: asyncio.Semaphore(limits.get(name, 256)) for name in engines}
+        self._journal = Journal(store, run, retries) if store is not None else None
+        self._retries = retries
+        self._seed = seed
+
+    async def __aenter__(self) -> Self:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for engine in self._engines.values():
+                    group.create_task(engine.start())
+        except BaseExceptionGroup as errors:
+            await self.close()
+            raise errors.exceptions[0] from None
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop the engines."""
+        await asyncio.gather(*(engine.close() for engine in self._engines.values()), return_exceptions=True)
+
+    async def run(self, strategy: Strategy, query: Query, budget: Budget = Budget(), replicate: int = 0) -> Result:
+        """Run one strategy over one query.
+
+        Raises:
+            BudgetExceeded: the budget cannot pay for one attempt.
+        """
+        task = Task(id=query.id, strategy=strategy, query=query, budget=budget, replicate=replicate)
+        return (await self.execute(task, budget)).result
+
+    async def estimate(self, strategy: Strategy, query: Query) -> Estimate:
+        """The least and the most that `strategy` may cost on `query`."""
+        plan = await plan_for(query, self._engines)
+        strategy.infer(Shape(), plan)
+        return plan.estimate
+
+    async def execute(self, task: Task, lease: Budget) -> Done:
+        """Run a task, paying at most `lease` for what the journal does not hold."""
+        await self._check_affordable(task)
+        run = Run(
+            task=task.id,
+            engines=self._engines,
+            gates=self._gates,
+            ledger=Ledger(task.budget),
+            account=Ledger(lease),
+            journal=self._journal or Journal(Memory(), retries=self._retries),
+            seed=self._seed,
+            replicate=task.replicate,
+        )
+        try:
+            candidates = await task.strategy.run(task.query, [], Context(run, task.strategy.kind))
+        finally:
+            run.release_kept()
+        if not candidates and run.failures and run.stopped == "done":
+            run.stopped = "error"
+        result = Result(task.query.id, tuple(candidates), run.ledger.spent, run.stopped, run.reason, run.failures)
+        return Done(task.id, result, run.account.spent, run.is_starved)
+
+    async def _check_affordable(self, task: Task) -> None:
+        try:
+            plan = await plan_for(task.query, self._engines)
+        except EngineError:
+            return
+        task.strategy.infer(Shape(), plan)
+        ledger = Ledger(task.budget)
+        (await ledger.reserve(plan.attempt.most)).release()
+
+
+async def run_tasks(
+    executor: Executor,
+    tasks: Sequence[Task],
+    budget: Budget,
+    *,
+    spent: Usage = Usage(),
+    on_done: Callable[[Done], Awaitable[None]] | None = None,
+    at_once: int = 64,
+) -> list[Task]:
+    """Run tasks under one budget; the tasks that the budget did not reach.
+
+    Each task leases the most it may cost before it starts and gives back what it did not pay. Tasks are
+    admitted in order, so which of them the budget reaches does not depend on how fast they run.
+
+    Args:
+        executor: where they run.
+        tasks: in the order of importance.
+        budget: for all of them together.
+        spent: what the budget has paid already, e.g. before a restart.
+        on_done: awaited with each finished task.
+        at_once: most tasks running at once.
+    """
+    account = Ledger(budget, spent=spent)
+    places = asyncio.Semaphore(at_once)
+    unreached: list[Task] = []
+
+    async def one(task: Task, bound: Usage, lease: Reservation) -> None:
+        try:
+            done = await _finish(executor, task, bound, account, lease)
+            if on_done is not None:
+                await on_done(done)
+        finally:
+            places.release()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for task in tasks:
+                await places.acquire()
+                try:
+                    bound = (await executor.estimate(task.strategy, task.query)).most
+                    lease = await account.reserve(bound)
+                except BudgetExceeded:
+                    unreached.append(task)
+                    places.release()
+                else:
+                    group.create_task(one(task, bound, lease))
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return unreached
+
+
+async def _finish(executor: Executor, task: Task, bound: Usage, account: Ledger, lease: Reservation) -> Done:
+    """Run a task to its end, leasing again while lost calls have eaten its lease and the budget allows."""
+    while True:
+        try:
+            done = await executor.execute(task, budget_of(bound).at_most(Budget(seconds=account.seconds_left())))
+        except BaseException:
+            lease.charge_in_full()
+            raise
+        lease.settle(done.paid)
+        if not done.is_starved:
+            return done
+        try:
+            lease = await account.reserve(bound)
+        except BudgetExceeded:
+            return done
+
+
+def budget_of(bound: Usage) -> Budget:
+    """The budget that allows just `bound`."""
+    return Budget(
+        prompt_tokens=bound.prompt_tokens,
+        completion_tokens=bound.completion_tokens,
+        total_tokens=bound.total_tokens,
+        calls=bound.calls,
+        verifier_calls=bound.verifier_calls,
+        nfe=bound.nfe,
+        flops=bound.flops,
+        cost_usd=bound.nano_usd / 1e9,
+    )
