@@ -1,0 +1,82 @@
+"""The pool: every draw a sweep paid for on one query, from which all N of all methods are estimated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from pydantic import TypeAdapter, ValidationError
+
+from ..orchestrator.errors import UsageError
+from ..orchestrator.types import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One judged draw.
+
+    Args:
+        answer: the canonical answer, None where none could be read (an abstainer).
+        correct: the label, 0 to 1. A failed draw is kept, with answer None and label 0: it was paid for.
+        score: what the verifier said, None for "cannot tell"; a value that is not finite becomes None.
+        generation: what drawing it cost, its prompt included.
+        judgement: what scoring it cost.
+    """
+
+    answer: str | None
+    correct: float
+    score: float | None = None
+    generation: Usage = Usage()
+    judgement: Usage = Usage()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.correct <= 1:
+            raise UsageError(f"a draw's label must be between 0 and 1, got {self.correct!r}; scale it to that range")
+        if self.score is not None and not math.isfinite(self.score):
+            object.__setattr__(self, "score", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The draws of one query at one setting of the sampler: exchangeable, in no particular order."""
+
+    query_id: str
+    difficulty: str
+    draws: tuple[Draw, ...]
+
+    def __post_init__(self) -> None:
+        if not self.draws:
+            raise UsageError(f"the pool of query {self.query_id!r} must hold a draw, got none; leave the query out")
+
+    def __len__(self) -> int:
+        return len(self.draws)
+
+
+def check_n(m: int, n: int) -> None:
+    """Refuse to estimate a run of `n` draws from a pool of `m`: more than there are is an error, never clamped."""
+    if not 1 <= n <= m:
+        raise UsageError(f"n must be between 1 and the pool's {m} draws, got {n}; draw more or ask for a smaller n")
+
+
+def dump_pools(pools: Iterable[Pool]) -> bytes:
+    """The pools as JSON; `load_pools` reads them back unchanged."""
+    return _adapter().dump_json(tuple(pools))
+
+
+def load_pools(data: bytes | str) -> tuple[Pool, ...]:
+    """The pools of `dump_pools`.
+
+    Raises:
+        UsageError: `data` is not the JSON of pools; names each field that is wrong.
+    """
+    try:
+        return _adapter().validate_json(data)
+    except ValidationError as error:
+        raise UsageError.from_validation("the sample pool", error) from None
+
+
+@cache
+def _adapter() -> TypeAdapter[tuple[Pool, ...]]:
+    return TypeAdapter(tuple[Pool, ...])
