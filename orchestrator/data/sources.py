@@ -1,0 +1,170 @@
+"""Where queries come from: a task that ponder generates, a file, or the Hugging Face hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..errors import UsageError
+from ..types import Query
+
+Size = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class AbacusData(BaseModel):
+    """Chain arithmetic problems that no embedded model was trained on, balanced over `steps`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["abacus"] = "abacus"
+    size: Size = 120
+    steps: tuple[Annotated[int, Field(ge=1, le=8)], ...] = (1, 2, 3, 4, 5, 6)
+    seed: int = 0
+
+    def load(self) -> list[Query]:
+        """The problems."""
+        from .abacus import dataset
+
+        rows = dataset(self.size, steps=self.steps, seed=self.seed, split="test")
+        return queries(rows, prompt="prompt", reference="answer", difficulty="difficulty")
+
+
+class SimulatedData(BaseModel):
+    """Queries to the simulated engine, whose truth is known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["simulated"] = "simulated"
+    size: Size = 100
+
+    def load(self) -> list[Query]:
+        """The queries."""
+        from ..engines.simulated import simulated_dataset
+
+        return simulated_dataset(self.size)
+
+
+class FileData(BaseModel):
+    """A file of JSON lines, one query a line.
+
+    Args:
+        path: the file.
+        prompt: the field that holds the question, or a list of OpenAI-shaped messages.
+        reference: the field that holds the right answer.
+        difficulty: the field that names a query's difficulty, if any.
+        size: queries to take from the start; None takes all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["file"] = "file"
+    path: str
+    prompt: str = "prompt"
+    reference: str = "answer"
+    difficulty: str = "difficulty"
+    size: Size | None = None
+
+    def load(self) -> list[Query]:
+        """The file's queries.
+
+        Raises:
+            UsageError: no such file, a line that is no JSON object, or a field missing.
+        """
+        try:
+            lines = Path(self.path).read_bytes().splitlines()
+        except OSError as error:
+            raise UsageError(f"a data file must be readable at {self.path}, but: {error.strerror}; check it") from None
+        rows = [_row(self.path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+        return queries(rows[: self.size], self.prompt, self.reference, self.difficulty)
+
+
+class HubData(BaseModel):
+    """A data set of the Hugging Face hub, through the `datasets` package.
+
+    Args:
+        name: the data set, e.g. ``HuggingFaceH4/MATH-500``.
+        split: which part of it.
+        prompt: the column that holds the question.
+        reference: the column that holds the right answer.
+        difficulty: the column that names a query's difficulty, if any.
+        size: rows to take from the start; None takes all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["hub"] = "hub"
+    name: str
+    split: str = "test"
+    prompt: str = "problem"
+    reference: str = "answer"
+    difficulty: str = "level"
+    size: Size | None = None
+
+    def load(self) -> list[Query]:
+        """The data set's queries.
+
+        Raises:
+            UsageError: `datasets` is missing, or the data set cannot be had.
+        """
+        try:
+            import datasets
+        except ImportError:
+            raise UsageError('a hub data set needs the datasets package; run: pip install "ponder[data]"') from None
+        try:
+            rows = datasets.load_dataset(self.name, split=self.split)
+        except Exception as error:
+            raise UsageError(f"data set {self.name!r} must be on the hub or in its cache, but: {error}") from None
+        rows = rows.select(range(min(self.size or len(rows), len(rows))))
+        return queries(rows, self.prompt, self.reference, self.difficulty)
+
+
+AnyData = Annotated[AbacusData | SimulatedData | FileData | HubData, Field(discriminator="kind")]
+
+
+def queries(rows: Iterable[Mapping[str, Any]], prompt: str, reference: str, difficulty: str) -> list[Query]:
+    """Queries from rows: `prompt` holds text or messages; ids are the rows' own, or their numbers.
+
+    Raises:
+        UsageError: a row without its prompt.
+    """
+    found = []
+    for number, row in enumerate(rows):
+        if prompt not in row:
+            raise UsageError(
+                f"row {number + 1} must have a field {prompt!r}, but has {sorted(row)}; name the right one"
+            )
+        asked = row[prompt]
+        messages = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
+        answer = row.get(reference)
+        facts = {"difficulty": str(row[difficulty])} if row.get(difficulty) is not None else {}
+        data = {"id": str(row.get("id", number)), "messages": messages, "metadata": facts}
+        found.append(Query.model_validate({**data, "reference": None if answer is None else str(answer)}))
+    return found
+
+
+def check_references(data: Iterable[Query]) -> list[Query]:
+    """The queries, all with a reference.
+
+    Raises:
+        UsageError: one has none, or there are none.
+    """
+    checked = list(data)
+    if not checked:
+        raise UsageError("a data set must hold at least one query, got none; check its path and size")
+    without = [query.id for query in checked if query.reference is None]
+    if without:
+        raise UsageError(
+            f"every query must have a reference answer to be judged by, but {len(without)} of {len(checked)} have none "
+            f"(first: {without[0]!r}); name the field that holds it with reference = ..."
+        )
+    return checked
+
+
+def _row(path: str, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise UsageError(f"{path} line {number} must be JSON, but: {error}; mend that line") from None
+    if not isinstance(row, dict):
+        raise UsageError(f"{path} line {number} must be a JSON object, got {type(row).__name__}; mend that line")
+    return row

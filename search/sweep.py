@@ -1,0 +1,280 @@
+"""The sweep: many compositions on one data set under one budget, resumable, with an interval on every number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from ..orchestrator.budget import Budget, Ledger
+from ..orchestrator.canonical import canonical_json
+from ..orchestrator.context import Context, Run
+from ..orchestrator.data.sources import AnyData, check_references
+from ..orchestrator.engines import AnyEngine
+from ..orchestrator.errors import BudgetExceeded, ShapeError, UsageError
+from ..orchestrator.journal import Journal, Memory, Store
+from ..orchestrator.journal_file import JournalFile, Spent
+from ..orchestrator.pipeline_file import read_toml
+from ..orchestrator.runtime import Done, Executor, Runtime, Task, run_tasks
+from ..orchestrator.shape import Estimate, Plan, Shape
+from ..orchestrator.strategy import Strategy
+from ..orchestrator.types import Query, Usage
+from ..verifiers import AnyVerifier
+from .arms import Arm, arms
+from .grid import Grid, expand
+from .pool import Draw, Pool
+
+POOL = TypeAdapter(Pool)
+
+
+class Sweep(BaseModel):
+    """A sweep as data.
+
+    Args:
+        name: names its run in the journal.
+        data: where the queries come from; each must have a reference.
+        engines: by the names the compositions use.
+        checker: judges whether an answer is right; by rules, at no cost.
+        grids: the compositions.
+        budget: for the whole sweep; raising it and running again goes on where it stopped.
+        seed: chooses the draws.
+        where: ``ray`` (engines and runners as actors) or ``local`` (this process); the results are the same.
+        replicas: replicas of each engine on a cluster; one where not named.
+        runners: actors that run strategies on a cluster.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+    data: AnyData
+    engines: Mapping[str, AnyEngine]
+    checker: AnyVerifier
+    grids: tuple[Grid, ...]
+    budget: Budget
+    seed: int = 0
+    where: Literal["ray", "local"] = "ray"
+    replicas: Mapping[str, int] = {}
+    runners: Annotated[int, Field(ge=1, le=1024)] = 1
+
+    @classmethod
+    def load(cls, path: str | Path) -> Sweep:
+        """The sweep in a TOML file; its name is the file's where it has none.
+
+        Raises:
+            UsageError: no such file, or no sound sweep.
+        """
+        try:
+            return cls.model_validate({"name": Path(path).stem, **read_toml(path)})
+        except ValidationError as error:
+            raise UsageError.from_validation(f"the sweep in {path}", error) from None
+
+    def compositions(self) -> list[Strategy]:
+        """Every composition, checked.
+
+        Raises:
+            UsageError: one that cannot work, or asks an engine that is not there.
+        """
+        if self.checker.engine_names():
+            raise UsageError(f"checker must judge by rules, but {self.checker.kind!r} asks an engine; choose another")
+        found = expand(self.grids)
+        for strategy in found:
+            strategy.infer(Shape(), Plan(node=strategy.kind))
+            for engine in strategy.engine_names():
+                if engine not in self.engines:
+                    known = ", ".join(sorted(self.engines)) or "none"
+                    rule = f"engine {engine!r} must be one of the sweep's ({known})"
+                    raise ShapeError(strategy.kind, rule, f"add [engines.{engine}], or name another")
+        return found
+
+    def header(self) -> dict[str, Any]:
+        """What must stay the same for a run to be resumed: all but the budget and where it runs."""
+        return self.model_dump(mode="json", exclude={"budget", "where", "replicas", "runners"})
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a sweep is; handed to the observer after each task."""
+
+    tasks: int
+    done: int = 0
+    replayed: int = 0
+    draws: int = 0
+    paid: Usage = Usage()
+    budget: Budget = Budget()
+    before: Spent = Spent(Usage(), Usage(), 0)
+
+    @property
+    def spent(self) -> Usage:
+        """What the budget has paid, before and in this run."""
+        return self.before.total + self.paid
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a sweep found: the pools of each arm, by query, and the tasks the budget did not reach."""
+
+    sweep: Sweep
+    queries: Sequence[Query]
+    arms: Sequence[Arm]
+    pools: Mapping[tuple[str, str], Pool] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, sweep: Sweep, results: Mapping[str, bytes]) -> Evidence:
+        """The evidence in the recorded results of a sweep."""
+        found = [(arm, query) for arm in arms(sweep.compositions()) for query in sweep.data.load()]
+        pools = {
+            (arm.strategy.id, query.id): POOL.validate_json(results[task_id(arm, query)])
+            for arm, query in found
+            if task_id(arm, query) in results
+        }
+        return cls(sweep, sweep.data.load(), arms(sweep.compositions()), pools)
+
+    @property
+    def missing(self) -> int:
+        """Tasks without a result."""
+        return len(self.arms) * len(self.queries) - len(self.pools)
+
+
+def task_id(arm: Arm, query: Query) -> str:
+    """The name of an arm's task on a query."""
+    return f"{arm.strategy.id}/{query.id}"
+
+
+async def run_sweep(
+    sweep: Sweep, journal: str | Path, observe: Callable[[Progress], None] = lambda progress: None
+) -> tuple[Evidence, Progress]:
+    """Run what is left of a sweep, recording everything in `journal`.
+
+    Raises:
+        UsageError: the sweep cannot work as written.
+        BudgetExceeded: the budget cannot pay for one task.
+        JournalError: the journal holds another sweep of this name, or cannot be written.
+    """
+    queries = check_references(sweep.data.load())
+    found = arms(sweep.compositions())
+    file = JournalFile(journal)
+    try:
+        run = file.open_run(sweep.name, sweep.header())
+        before, results = file.spent(run), file.results(run)
+    except BaseException:
+        file.close()
+        raise
+    tasks = {
+        task_id(arm, query): (arm, query) for query in queries for arm in found if task_id(arm, query) not in results
+    }
+    total = len(found) * len(queries)
+    progress = Progress(total, total - len(tasks), total - len(tasks), budget=sweep.budget, before=before)
+    observe(progress)
+    if not tasks:
+        file.close()
+        return Evidence.of(sweep, results), progress
+    if sweep.where == "local":
+        try:
+            async with Runtime(sweep.engines, store=file, run=run, seed=sweep.seed) as runtime:
+                results |= await _run(sweep, runtime, file, run, tasks, progress, observe)
+        finally:
+            file.close()
+    else:
+        file.close()
+        from ..orchestrator.cluster import Cluster
+
+        async with Cluster(
+            sweep.engines, journal=journal, run=run, seed=sweep.seed, replicas=sweep.replicas, runners=sweep.runners
+        ) as cluster:
+            results |= await _run(sweep, cluster, cluster.store, run, tasks, progress, observe)
+    return Evidence.of(sweep, results), progress
+
+
+async def _run(
+    sweep: Sweep,
+    executor: Executor,
+    store: Store,
+    run: int,
+    tasks: Mapping[str, tuple[Arm, Query]],
+    progress: Progress,
+    observe: Callable[[Progress], None],
+) -> dict[str, bytes]:
+    """Run tasks, judge and record their results."""
+    await _check_budget(executor, sweep.budget, tasks, progress)
+    judge = Judge(sweep)
+    journal = Journal(store, run)
+    results: dict[str, bytes] = {}
+
+    async def record(done: Done) -> None:
+        progress.paid += done.paid
+        if done.result.stopped in ("done", "error"):
+            arm, query = tasks[done.task]
+            pool = await judge.pool(arm, query, done)
+            results[done.task] = canonical_json(pool)
+            await journal.finish(done.task, results[done.task])
+            progress.done += 1
+            progress.draws += len(pool)
+        observe(progress)
+
+    todo = [Task(id=name, strategy=arm.strategy, query=query) for name, (arm, query) in tasks.items()]
+    await run_tasks(executor, todo, sweep.budget, spent=progress.before.total, on_done=record)
+    return results
+
+
+async def _check_budget(
+    executor: Executor, budget: Budget, tasks: Mapping[str, tuple[Arm, Query]], progress: Progress
+) -> None:
+    """Refuse a budget that cannot pay for the first task, before a call is made."""
+    arm, query = next(iter(tasks.values()))
+    most = (await executor.estimate(arm.strategy, query)).most
+    ledger = Ledger(budget, spent=progress.before.total)
+    try:
+        (await ledger.reserve(most)).release()
+    except BudgetExceeded as error:
+        if progress.done:
+            return
+        message = f"the budget must pay for one query of one arm at least, but {error}"
+        raise UsageError(message) from None
+
+
+class Judge:
+    """Turns a finished task into a pool of judged draws, by rules alone."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._checker = sweep.checker
+        free = Ledger(Budget())
+        run = Run(task="judge", engines={}, gates={}, ledger=free, account=free, journal=Journal(Memory()))
+        self._ctx = Context(run, "judge")
+
+    async def pool(self, arm: Arm, query: Query, done: Done) -> Pool:
+        """The judged draws of a task: its candidates, or its answer where the arm is no pool.
+
+        Draws that were lost count as wrong: they were paid for and gave nothing.
+        """
+        wanted = arm.draws or 1
+        candidates = (
+            sorted(done.result.candidates[:wanted], key=lambda c: c.index)
+            if arm.draws
+            else (list(done.result.candidates[:1]))
+        )
+        marks = await self._checker.score(query, candidates, self._ctx)
+        texts = [candidate.text for candidate in candidates]
+        answers = await arm.answer.keys(texts) if arm.answer else [candidate.answer for candidate in candidates]
+        draws = [
+            Draw(
+                answer=answer,
+                correct=mark.value or 0.0,
+                score=None if score is None else score.value,
+                generation=candidate.usage if arm.draws else done.result.usage,
+                judgement=Usage() if score is None else score.usage,
+            )
+            for candidate, answer, mark in zip(candidates, answers, marks, strict=True)
+            for score in [candidate.scores.get(arm.verifier.name) if arm.verifier else None]
+        ]
+        lost = [Draw(answer=None, correct=0.0)] * (wanted - len(draws))
+        return Pool(query.id, str(query.metadata.get("difficulty", "")), (*draws, *lost))
+
+
+async def estimate_sweep(sweep: Sweep) -> Estimate:
+    """What a whole sweep may cost, on engines of this process: the least and the most in every dimension."""
+    queries = sweep.data.load()
+    async with Runtime(sweep.engines) as runtime:
+        parts = [await runtime.estimate(arm.strategy, query) for arm in arms(sweep.compositions()) for query in queries]
+    return sum(parts, Estimate())
