@@ -22,7 +22,7 @@ from pydantic import TypeAdapter
 from .budget import Budget, Ledger, Reservation
 from .canonical import DIGEST_BYTES, canonical_json, digest
 from .engine import Completion, Engine, Prompt, Reading, Request, Sampling, check_draws, check_fits
-from .errors import BudgetExceeded, EngineError, EngineRefused, UsageError, VerifierError
+from .errors import BudgetExceeded, EngineError, EngineRefused, EngineUnavailable, UsageError, VerifierError
 from .journal import Journal
 from .shape import Plan
 from .types import Candidate, Query, Score, Stopped, Usage
@@ -39,6 +39,7 @@ class Run:
     """What the contexts of one run share: one strategy over one query.
 
     `is_starved` tells that the account, not the ledger, ended the run: with more in it, the run would go on.
+    `is_cut` tells that work was lost for a reason that may pass: run again, it may go better.
 
     Args:
         task: names the run among those of its journal.
@@ -62,6 +63,7 @@ class Run:
     reason: str = ""
     failures: int = 0
     is_starved: bool = False
+    is_cut: bool = False
     kept: dict[tuple[str, int], Reservation] = field(default_factory=dict)
 
     def stop(self, error: BudgetExceeded) -> None:
@@ -72,6 +74,7 @@ class Run:
 
     def fail(self, error: Exception) -> None:
         """Note that one part of the work was lost."""
+        self.is_cut = self.is_cut or isinstance(error, EngineUnavailable)
         self.failures += 1
         self.reason = self.reason or str(error)
 

@@ -45,12 +45,16 @@ class Task(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A finished task: its result, what was newly paid for it, and whether its lease was too small to finish."""
+    """A task's end: its result, and what was newly paid for it.
+
+    `is_starved`: its lease was too small to finish. `is_cut`: an engine was away for too long.
+    """
 
     task: str
     result: Result
     paid: Usage
     is_starved: bool = False
+    is_cut: bool = False
 
 
 class Executor(Protocol):
@@ -147,7 +151,7 @@ class Runtime:
         if not candidates and run.failures and run.stopped == "done":
             run.stopped = "error"
         result = Result(task.query.id, tuple(candidates), run.ledger.spent, run.stopped, run.reason, run.failures)
-        return Done(task.id, result, run.account.spent, run.is_starved)
+        return Done(task.id, result, run.account.spent, run.is_starved, run.is_cut)
 
     async def _check_affordable(self, task: Task) -> None:
         try:

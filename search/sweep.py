@@ -14,7 +14,7 @@ from ..orchestrator.canonical import canonical_json
 from ..orchestrator.context import Context, Run
 from ..orchestrator.data.sources import AnyData, check_references
 from ..orchestrator.engines import AnyEngine
-from ..orchestrator.errors import BudgetExceeded, ShapeError, UsageError
+from ..orchestrator.errors import BudgetExceeded, EngineUnavailable, ShapeError, UsageError
 from ..orchestrator.journal import Journal, Memory, Store
 from ..orchestrator.journal_file import JournalFile, Spent
 from ..orchestrator.pipeline_file import read_toml
@@ -101,6 +101,7 @@ class Progress:
     done: int = 0
     replayed: int = 0
     draws: int = 0
+    cut: int = 0
     paid: Usage = Usage()
     budget: Budget = Budget()
     before: Spent = Spent(Usage(), Usage(), 0)
@@ -204,7 +205,8 @@ async def _run(
 
     async def record(done: Done) -> None:
         progress.paid += done.paid
-        if done.result.stopped in ("done", "error"):
+        progress.cut += done.is_cut
+        if not done.is_cut and done.result.stopped in ("done", "error"):
             arm, query = tasks[done.task]
             pool = await judge.pool(arm, query, done)
             results[done.task] = canonical_json(pool)
@@ -215,6 +217,11 @@ async def _run(
 
     todo = [Task(id=name, strategy=arm.strategy, query=query) for name, (arm, query) in tasks.items()]
     await run_tasks(executor, todo, sweep.budget, spent=progress.before.total, on_done=record)
+    if progress.cut:
+        raise EngineUnavailable(
+            f"{progress.cut} of {progress.tasks} tasks lost calls to an engine that stayed away; everything else is "
+            "recorded; see to the engine, then run the same command again"
+        )
     return results
 
 
