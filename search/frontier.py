@@ -1,0 +1,147 @@
+"""The frontier: compositions of which none is both cheaper and at least as accurate as another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, PositiveInt, model_validator
+
+from ..orchestrator.errors import UsageError
+from .intervals import Floats, Interval, compare
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Estimate(BaseModel):
+    """An accuracy, never without its interval.
+
+    Args:
+        items: queries it was measured on.
+        accuracy: the mean label over them.
+        low: lower end of the interval.
+        high: upper end of the interval.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    items: PositiveInt
+    accuracy: Share
+    low: Share
+    high: Share
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Self:
+        if not self.low <= self.accuracy <= self.high:
+            raise UsageError(
+                f"an interval must hold its accuracy, got {self.accuracy!r} in [{self.low!r}, {self.high!r}]; "
+                "take both from accuracy_interval"
+            )
+        return self
+
+    @property
+    def interval(self) -> Interval:
+        return Interval(self.accuracy, self.low, self.high)
+
+
+class Point(Estimate):
+    """One composition as measured: how often it is right, and what a query costs.
+
+    Args:
+        name: names it in the report; unique there.
+        composition: the composition itself, as data.
+        method: how the draws become one answer, a key of `METHODS`.
+        n: draws a query.
+        temperature: of the sampler, where it has one.
+        cost: mean cost of a fresh query by dimension; `total_tokens` always, `cost_usd` in dollars.
+        by_difficulty: the accuracy on the queries of each difficulty.
+        is_oracle: whether it needs the answers; such a point is a bound, and never on a frontier.
+        censored: queries left out because the pool held fewer than `n` draws.
+        failed: draws that failed; each is counted as wrong.
+        confirmed: the accuracy on queries that had no part in choosing this point.
+        tied_with: points the same queries cannot tell from this one.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    composition: dict[str, JsonValue] = {}
+    method: str
+    n: PositiveInt
+    temperature: Amount | None = None
+    cost: dict[str, Amount]
+    by_difficulty: dict[str, Estimate] = {}
+    is_oracle: bool = False
+    censored: NonNegativeInt = 0
+    failed: NonNegativeInt = 0
+    confirmed: Estimate | None = None
+    tied_with: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _counts_tokens(self) -> Self:
+        self.cost_in("total_tokens")
+        return self
+
+    @property
+    def cost_tokens(self) -> float:
+        """Mean total tokens of a query."""
+        return self.cost["total_tokens"]
+
+    def cost_in(self, dimension: str) -> float:
+        """The mean cost of a query in `dimension`.
+
+        Raises:
+            UsageError: it was not measured.
+        """
+        if dimension not in self.cost:
+            known = ", ".join(sorted(self.cost)) or "none"
+            raise UsageError(f"point {self.name!r} must have a cost in {dimension!r}, got: {known}; choose one of them")
+        return self.cost[dimension]
+
+
+def frontier(points: Sequence[Point], by: str = "total_tokens") -> tuple[Point, ...]:
+    """The points no other dominates in (cost, accuracy), cheapest first, each more accurate than the one before.
+
+    Oracle points are left out. Of points equal in both, the first by name stands for all.
+
+    Raises:
+        UsageError: a point has no cost in the dimension `by`, or two have one name.
+    """
+    names = [point.name for point in points]
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise UsageError(f"points must have names of their own, got twice: {', '.join(map(repr, twice))}; rename them")
+    kept: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.cost_in(by), -point.accuracy, point.name)):
+        if not point.is_oracle and (not kept or point.accuracy > kept[-1].accuracy):
+            kept.append(point)
+    return tuple(kept)
+
+
+def tied_with(
+    point: Point, others: Sequence[Point], outcomes: Mapping[str, Sequence[float] | Floats] | None = None
+) -> tuple[str, ...]:
+    """The names of `others` that the data cannot tell from `point`, in their order.
+
+    Args:
+        point: the point compared.
+        others: the points compared with it; itself is passed over.
+        outcomes: the label of each query by the point's name, all in one order of queries. Where both points have
+            theirs the comparison is paired, query by query; else two points are tied where their intervals overlap.
+    """
+    mine = (outcomes or {}).get(point.name)
+
+    def is_tied(other: Point) -> bool:
+        theirs = (outcomes or {}).get(other.name)
+        if mine is None or theirs is None or len(mine) != len(theirs):
+            return point.interval.overlaps(other.interval)
+        return compare(mine, theirs).is_tied
+
+    return tuple(other.name for other in others if other.name != point.name and is_tied(other))
+
+
+def with_ties(
+    points: Sequence[Point], outcomes: Mapping[str, Sequence[float] | Floats] | None = None, by: str = "total_tokens"
+) -> tuple[Point, ...]:
+    """The same points, those of the frontier told which others of the frontier they are tied with."""
+    best = frontier(points, by)
+    ties = {point.name: tied_with(point, best, outcomes) for point in best}
+    return tuple(point.model_copy(update={"tied_with": ties.get(point.name, ())}) for point in points)
