@@ -1,0 +1,189 @@
+"""The simulated engine: an enumerable model with known truth, cost and faults.
+
+It stands in for a real engine wherever the truth must be known or a fault must be had at will: tests, examples,
+benchmarks of search. A draw depends on the world, the prompt, the sampling and the seed alone. See
+`simulated_world` for the model, `byte_vocabulary` for its tokens, `simulated_faults` for what can go wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from statistics import NormalDist
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..canonical import digest, stable_id
+from ..engine import Capabilities, Completion, EngineSpec, Meter, Prompt, Reading, Request, Sampling, check_fits
+from ..flops import ModelShape
+from ..types import Finish, Usage
+from .byte_vocabulary import VOCABULARY, count_messages, decode
+from .simulated_faults import Faults, FaultyCalls
+from .simulated_tree import Step, logistic, logit, uniform
+from .simulated_world import World
+
+SHAPE = ModelShape(hidden=128, layers=4, heads=4, kv_heads=4, head_size=32, ffn=384, vocabulary=VOCABULARY)
+DOUBT = 0.01
+Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
+
+
+class SimulatedSpec(EngineSpec):
+    """A simulated engine as data.
+
+    Args:
+        world: the model.
+        model: the sizes that FLOPs are counted for.
+        reward_noise: standard deviation, in logits, of the reward model's error; 0 reads the truth.
+        cache_block: tokens in a block of the prefix cache, 0 for no cache. Continuing a text finds every whole
+            block of its prompt but the last token's; a first draw finds none, whatever was drawn before.
+        context_length: most tokens of prompt and completion together.
+        latency_s: seconds a call takes; 0 takes none.
+        token_latency_s: seconds more for each generated token.
+        jitter_s: up to so many seconds more, evenly, so that calls end in another order than they began.
+        faults: what goes wrong, and how often.
+    """
+
+    kind: Literal["simulated"] = "simulated"
+    world: World = World()
+    model: ModelShape = SHAPE
+    reward_noise: Annotated[float, Field(ge=0, le=10)] = 0.0
+    cache_block: Annotated[int, Field(ge=0, le=4096)] = 0
+    context_length: Annotated[int, Field(ge=16, le=10_000_000)] = 32_768
+    latency_s: Seconds = 0.0
+    token_latency_s: Seconds = 0.0
+    jitter_s: Seconds = 0.0
+    faults: Faults = Faults()
+
+    def open(self) -> SimulatedEngine:
+        return SimulatedEngine(self)
+
+
+class SimulatedEngine:
+    """The engine of a `SimulatedSpec`.
+
+    >>> from ponder.orchestrator.engine import Sampling
+    >>> from ponder.orchestrator.types import Message
+    >>> engine = SimulatedSpec(world=World(seed=1)).open()
+    >>> prompt = Prompt((Message(role="user", content="Problem 3?"),))
+    >>> done = asyncio.run(engine.complete(Request(prompt, Sampling(temperature=0), seed=0)))
+    >>> done.text, str(done.finish), done.usage.prompt_tokens, done.usage.completion_tokens
+    ('step 1: a\\nstep 2: b\\nstep 3: d\\nanswer: 579\\n', 'eos', 17, 43)
+    """
+
+    def __init__(self, spec: SimulatedSpec) -> None:
+        self.spec = spec
+        self._meter = spec.metered(spec.model)
+        self._calls = FaultyCalls(spec.faults)
+        self._identity = "simulated:" + stable_id((spec.world, spec.reward_noise, spec.faults.distortions()))
+
+    @property
+    def identity(self) -> str:
+        return self._identity
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            read=True,
+            token_ids=True,
+            continue_prefix=True,
+            logprobs=True,
+            seed=True,
+            context_length=self.spec.context_length,
+        )
+
+    @property
+    def meter(self) -> Meter:
+        return self._meter
+
+    async def start(self) -> None:
+        """Nothing to start."""
+
+    async def close(self) -> None:
+        """Nothing to stop."""
+
+    async def count(self, prompt: Prompt) -> int:
+        return count_messages(prompt.messages) + (len(prompt.tokens) or len(prompt.text.encode()))
+
+    async def complete(self, request: Request) -> Completion:
+        await self._calls.strike(request)
+        done = self._draw(request, await self.count(request.prompt))
+        await self._take_time(digest("time", request) if self.spec.jitter_s else b"", len(done.tokens))
+        return done
+
+    async def read(self, prompt: Prompt) -> Reading:
+        """One value a whole line of what was generated: the noisy probability that it ends right."""
+        await self._calls.strike(prompt)
+        tokens = await self.count(prompt)
+        self._check_context(tokens, 0)
+        usage = self._meter.reading(tokens, self._cached(prompt, tokens))
+        await self._take_time(digest("time", prompt) if self.spec.jitter_s else b"", 0)
+        return Reading(self._values(prompt), usage)
+
+    def _draw(self, request: Request, prompt_tokens: int) -> Completion:
+        sampling, prompt = request.sampling, request.prompt
+        self._check_context(prompt_tokens, sampling.max_tokens)
+        place = self.spec.world.locate(prompt.messages, _generated(prompt))
+        leaf = place.node.draw(sampling.temperature, sampling.top_p, request.seed)
+        end, finish = _end(leaf.text[place.written :], sampling)
+        tokens = leaf.tokens[place.written : place.written + end]
+        logprobs = _logprobs(leaf, place.written, end) if sampling.logprobs else None
+        done = Completion(tokens, leaf.text[place.written : place.written + end], finish, Usage(), logprobs)
+        done = self._calls.distort(request, done)
+        generated = sampling.max_tokens + 1 if self._calls.overruns(request) else len(done.tokens)
+        return replace(
+            done, usage=self._meter.generation(prompt_tokens, generated, self._cached(prompt, prompt_tokens))
+        )
+
+    def _values(self, prompt: Prompt) -> tuple[float, ...]:
+        text, world = _generated(prompt), self.spec.world
+        ends = [i + 1 for i, character in enumerate(text) if character == "\n"]
+        return tuple(self._noisy(world.locate(prompt.messages, text[:end]).node) for end in ends)
+
+    def _noisy(self, node: Step) -> float:
+        if not self.spec.reward_noise:
+            return node.value
+        error = NormalDist().inv_cdf(uniform(node.key, "reward") or 0.5) * self.spec.reward_noise
+        return logistic(logit(min(max(node.value, DOUBT), 1 - DOUBT)) + error)
+
+    def _cached(self, prompt: Prompt, tokens: int) -> int:
+        block = self.spec.cache_block
+        return (tokens - 1) // block * block if block and (prompt.tokens or prompt.text) else 0
+
+    def _check_context(self, prompt_tokens: int, max_tokens: int) -> None:
+        check_fits(self.capabilities, prompt_tokens, max_tokens, "the simulated engine")
+
+    async def _take_time(self, key: bytes, tokens: int) -> None:
+        spec = self.spec
+        seconds = spec.latency_s + spec.token_latency_s * tokens
+        seconds += spec.jitter_s * uniform(key, "jitter") if spec.jitter_s else 0.0
+        if seconds:
+            await asyncio.sleep(seconds)
+
+
+def _generated(prompt: Prompt) -> str:
+    return decode(prompt.tokens) if prompt.tokens else prompt.text
+
+
+def _end(text: str, sampling: Sampling) -> tuple[int, Finish]:
+    """How many of the tokens that spell `text` and its end are generated, and why no more.
+
+    The stop string that is complete first wins, also where the length would end the text just there.
+    """
+    stops = [at + len(stop) for stop in sampling.stop if (at := text.find(stop)) >= 0]
+    stop = min(stops, default=len(text) + 1)
+    if stop <= len(text) and stop <= sampling.max_tokens:
+        return stop, Finish.STOP
+    if sampling.max_tokens <= len(text):
+        return sampling.max_tokens, Finish.TOTAL_LENGTH
+    return len(text) + 1, Finish.EOS
+
+
+def _logprobs(leaf: Step, start: int, count: int) -> tuple[float, ...]:
+    """Of each token, in nats, at temperature 1: only the letters are uncertain."""
+    values = [0.0] * len(leaf.tokens)
+    at = -1
+    for value in leaf.logprobs:
+        at = leaf.text.index("\n", at + 1)
+        values[at - 1] = value
+    return tuple(values[start : start + count])
