@@ -1,0 +1,51 @@
+"""How an attempt is judged: one kind of evidence a file.
+
+A new verifier is one file and one line here; other packages offer theirs by the entry point ``ponder.verifiers``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, SerializeAsAny
+
+from ..orchestrator.registry import Registry
+from ..orchestrator.verifier import Verifier
+from .abacus import AbacusChecker
+from .aggregate import Aggregate, aggregate
+from .answers import ANSWERS, AbacusAnswer, AnswerKey, AnyAnswer, NumberAnswer, SymbolicAnswer, TextAnswer
+from .exact_match import ExactMatch
+from .math_answer import MathAnswer
+from .process_reward import ProcessReward, split_steps
+
+VERIFIERS: Registry[Verifier] = Registry(
+    "verifier",
+    "ponder.verifiers",
+    {
+        "abacus": AbacusChecker,
+        "exact_match": ExactMatch,
+        "math_answer": MathAnswer,
+        "process_reward": ProcessReward,
+    },
+)
+AnyVerifier = Annotated[SerializeAsAny[Verifier], BeforeValidator(VERIFIERS.build)]
+
+__all__ = [
+    "ANSWERS",
+    "VERIFIERS",
+    "AbacusAnswer",
+    "AbacusChecker",
+    "Aggregate",
+    "AnswerKey",
+    "AnyAnswer",
+    "AnyVerifier",
+    "ExactMatch",
+    "MathAnswer",
+    "NumberAnswer",
+    "ProcessReward",
+    "SymbolicAnswer",
+    "TextAnswer",
+    "Verifier",
+    "aggregate",
+    "split_steps",
+]

@@ -1,0 +1,53 @@
+"""Whether an answer is the reference answer, by its canonical key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from ..orchestrator.types import Candidate, Query, Score
+from ..orchestrator.verifier import Verifier
+from .answers import AnyAnswer, NumberAnswer
+
+if TYPE_CHECKING:
+    from ..orchestrator.context import Context
+
+
+class ExactMatch(Verifier):
+    """1 where the candidate's canonical answer equals the reference's, else 0; an answer that cannot be read is wrong.
+
+    A query without a reference, or with one that cannot be read, is not judged: ``Score(None)``.
+
+    Args:
+        answer: how an answer is read.
+    """
+
+    kind: Literal["exact_match"] = "exact_match"
+    answer: AnyAnswer = NumberAnswer()
+
+    @property
+    def name(self) -> str:
+        """The kind, and the kind of answer where it is not a number."""
+        return self.kind if self.answer == NumberAnswer() else f"{self.kind}:{self.answer.kind}"
+
+    @property
+    def needs_reference(self) -> bool:
+        return True
+
+    @property
+    def is_recorded(self) -> bool:
+        return self.answer.is_recorded
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+        if query.reference is None:
+            return [_score(None, "the query has no reference answer")] * len(candidates)
+        gold = await self.answer.reference_key(query.reference)
+        if gold is None:
+            problem = f"the reference {query.reference[:80]!r} holds no answer of kind {self.answer.kind!r}"
+            return [_score(None, problem)] * len(candidates)
+        keys = await self.answer.keys([candidate.text for candidate in candidates])
+        return [_score(0.0, "no answer found") if key is None else _score(float(key == gold)) for key in keys]
+
+
+def _score(value: float | None, detail: str = "") -> Score:
+    return Score(value, kind="exact", scale="binary", detail=detail)

@@ -1,0 +1,74 @@
+"""Whether an answer is mathematically equal to the reference."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from ..orchestrator.types import Candidate, Query, Score
+from ..orchestrator.verifier import Verifier
+from .math_pool import CpuSeconds, shared_pool
+from .math_text import LONGEST, final_expression, fraction_of, is_within_limits, plain
+from .number import as_number
+
+if TYPE_CHECKING:
+    from ..orchestrator.context import Context
+
+
+class MathAnswer(Verifier):
+    """1 where the final answer equals the reference by math-verify (Kydlíček and Gandenberger 2025), gold first.
+
+    The check is not symmetric (``1<x<2`` accepts ``(1,2)``, not the other way), so it grades and never groups votes;
+    `SymbolicAnswer` does that. An answer that cannot be found or read is wrong. What takes longer than `cpu_s`, has
+    more than 2,000 characters or nests more than 50 brackets is not judged: ``Score(None)``.
+
+    Args:
+        cpu_s: CPU seconds that one comparison may take.
+    """
+
+    kind: Literal["math_answer"] = "math_answer"
+    cpu_s: CpuSeconds = 2.0
+
+    @property
+    def needs_reference(self) -> bool:
+        return True
+
+    @property
+    def is_recorded(self) -> bool:
+        return True
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+        return list(await asyncio.gather(*(self._judged(query.reference, each.text) for each in candidates)))
+
+    async def _judged(self, reference: str | None, text: str) -> Score:
+        if reference is None or not reference.strip():
+            return _score(None, "the query has no reference answer")
+        gold = final_expression(reference) or reference.strip()
+        answer = final_expression(text)
+        if answer is None:
+            return _score(0.0, "no final answer found")
+        if not is_within_limits(answer) or not is_within_limits(gold):
+            return _score(None, f"longer than {LONGEST} characters, or nested too deep")
+        known = _compared(gold, answer)
+        return await self._by_algebra(gold, answer) if known is None else _score(float(known))
+
+    async def _by_algebra(self, gold: str, answer: str) -> Score:
+        reply = await shared_pool().ask("is_right", answer, gold=gold, cpu_s=self.cpu_s)
+        return _score(None, reply.problem) if reply.problem else _score(float(bool(reply.value)))
+
+
+def _compared(gold: str, answer: str) -> bool | None:
+    """Whether they are equal, where that can be seen without algebra: one spelling, or two whole numbers."""
+    one, other = plain(gold), plain(answer)
+    if one == other:
+        return True
+    numbers = as_number(fraction_of(one)), as_number(fraction_of(other))
+    if None not in numbers and numbers[0] == numbers[1]:
+        return True
+    is_whole = one.lstrip("-").isdecimal() and other.lstrip("-").isdecimal()
+    return False if is_whole and "%" not in gold + answer else None
+
+
+def _score(value: float | None, detail: str = "") -> Score:
+    return Score(value, kind="exact", scale="binary", detail=detail)
