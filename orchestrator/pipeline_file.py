@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,17 @@ def _knobs(node: Node) -> str:
     changed = node.strategy.model_dump(mode="json", exclude_defaults=True, exclude={"kind", "nodes", "engines"})
     words = [f"{key}={value['kind'] if isinstance(value, dict) else value}" for key, value in changed.items()]
     return " ".join([node.strategy.kind, *words])
+
+
+def load_all(paths: Iterable[str | Path]) -> dict[str, Pipeline]:
+    """The pipelines in files and in folders of TOML files, by name.
+
+    Raises:
+        UsageError: none, two of one name, or one that cannot work.
+    """
+    files = [file for path in map(Path, paths) for file in (sorted(path.glob("*.toml")) if path.is_dir() else [path])]
+    loaded = [load(file) for file in files]
+    names = [pipeline.name for pipeline in loaded]
+    if not names or len(set(names)) < len(names):
+        raise UsageError(f"pipelines must have names of their own, got {names}; name each with name = ... in its file")
+    return dict(zip(names, loaded, strict=True))

@@ -1,3 +1,104 @@
-"""ponder: spend inference compute where it pays."""
+"""ponder: the best answer for the compute you can pay.
+
+Define pipelines of inference-time strategies in Python, run budgeted sweeps across a cluster, and call the composed
+system as a single model. Everything here is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "ponder.orchestrator.budget": ("Budget",),
+    "ponder.orchestrator.cluster": ("Cluster",),
+    "ponder.orchestrator.engines.openai": ("OpenAISpec",),
+    "ponder.orchestrator.engines.simulated": ("SimulatedSpec",),
+    "ponder.orchestrator.engines.vllm": ("VLLMSpec",),
+    "ponder.orchestrator.errors": (
+        "BudgetExceeded",
+        "EngineError",
+        "JournalError",
+        "PonderError",
+        "ShapeError",
+        "UsageError",
+        "VerifierError",
+    ),
+    "ponder.orchestrator.pipeline": ("Node", "Pipeline"),
+    "ponder.orchestrator.pipeline_file": ("load", "save", "to_mermaid", "to_text"),
+    "ponder.orchestrator.run": ("arun", "run"),
+    "ponder.orchestrator.runtime": ("Runtime", "Task"),
+    "ponder.orchestrator.types": ("Candidate", "Message", "Query", "Result", "Score", "Usage"),
+    "ponder.search.sweep": ("Sweep",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+if TYPE_CHECKING:
+    from .orchestrator import models
+    from .orchestrator.budget import Budget
+    from .orchestrator.cluster import Cluster
+    from .orchestrator.engines.openai import OpenAISpec
+    from .orchestrator.engines.simulated import SimulatedSpec
+    from .orchestrator.engines.vllm import VLLMSpec
+    from .orchestrator.errors import (
+        BudgetExceeded,
+        EngineError,
+        JournalError,
+        PonderError,
+        ShapeError,
+        UsageError,
+        VerifierError,
+    )
+    from .orchestrator.pipeline import Node, Pipeline
+    from .orchestrator.pipeline_file import load, save, to_mermaid, to_text
+    from .orchestrator.run import arun, run
+    from .orchestrator.runtime import Runtime, Task
+    from .orchestrator.types import Candidate, Message, Query, Result, Score, Usage
+    from .search.sweep import Sweep
+
+__all__ = [
+    "Budget",
+    "BudgetExceeded",
+    "Candidate",
+    "Cluster",
+    "EngineError",
+    "JournalError",
+    "Message",
+    "Node",
+    "OpenAISpec",
+    "Pipeline",
+    "PonderError",
+    "Query",
+    "Result",
+    "Runtime",
+    "Score",
+    "ShapeError",
+    "SimulatedSpec",
+    "Sweep",
+    "Task",
+    "Usage",
+    "UsageError",
+    "VLLMSpec",
+    "VerifierError",
+    "arun",
+    "load",
+    "models",
+    "run",
+    "save",
+    "to_mermaid",
+    "to_text",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "models":
+        return import_module("ponder.orchestrator.models")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'ponder' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

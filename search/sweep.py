@@ -16,7 +16,7 @@ from ..orchestrator.data.sources import AnyData, check_references
 from ..orchestrator.engines import AnyEngine
 from ..orchestrator.errors import BudgetExceeded, EngineUnavailable, ShapeError, UsageError
 from ..orchestrator.journal import Journal, Memory, Store
-from ..orchestrator.journal_file import JournalFile, Spent
+from ..orchestrator.journal_file import JournalFile, ReadOnlyJournal, Spent
 from ..orchestrator.pipeline_file import read_toml
 from ..orchestrator.runtime import Done, Executor, Runtime, Task, run_tasks
 from ..orchestrator.shape import Estimate, Plan, Shape
@@ -131,6 +131,22 @@ class Evidence:
             if task_id(arm, query) in results
         }
         return cls(sweep, sweep.data.load(), arms(sweep.compositions()), pools)
+
+    @classmethod
+    def read(cls, journal: ReadOnlyJournal, name: str | None = None) -> Evidence:
+        """The evidence in a journal.
+
+        Raises:
+            UsageError: it holds no sweep, or several and `name` is none of them.
+        """
+        headers = {run: header for run, header in journal.runs().items() if "grids" in header}
+        if name is None and len(headers) == 1:
+            name = next(iter(headers))
+        if name not in headers:
+            known = ", ".join(headers) or "none"
+            raise UsageError(f"the journal {journal.path} must hold the sweep asked for, got {name}; it holds: {known}")
+        sweep = Sweep.model_validate({**headers[name], "budget": {}})
+        return cls.of(sweep, journal.results(name))
 
     @property
     def missing(self) -> int:

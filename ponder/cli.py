@@ -1,0 +1,262 @@
+"""The command line: ``ponder run | sweep | report | serve | list | doctor``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from .orchestrator.errors import PonderError, UsageError
+
+if TYPE_CHECKING:
+    from .orchestrator.budget import Budget
+    from .orchestrator.pipeline import Pipeline
+    from .orchestrator.types import Result, Usage
+    from .search.report import Report
+    from .search.sweep import Evidence
+
+app = typer.Typer(
+    help="Spend inference compute where it pays: run pipelines, sweep compositions, serve the winner as one model.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+out = Console()
+err = Console(stderr=True)
+UNITS = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+BudgetOption = Annotated[
+    list[str] | None,
+    typer.Option("--budget", "-b", help="A hard limit, e.g. total_tokens=20k, seconds=60, cost_usd=0.5; repeatable."),
+]
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one paragraph on stderr and exit code 1."""
+    try:
+        app()
+    except PonderError as error:
+        err.print(f"error: {error}", style="red", markup=False, highlight=False)
+        sys.exit(1)
+
+
+@app.command()
+def run(
+    pipeline: Annotated[Path, typer.Argument(help="A pipeline's TOML file.")],
+    question: Annotated[str, typer.Argument(help="The question; - reads it from standard input.")],
+    budget: BudgetOption = None,
+    seed: Annotated[int, typer.Option(help="Chooses the draws.")] = 0,
+    journal: Annotated[
+        Path | None, typer.Option(help="Records every effect; the same run again pays for nothing.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Say what it may cost, and make no call.")] = False,
+    all_candidates: Annotated[bool, typer.Option("--all", help="Show every candidate, best first.")] = False,
+) -> None:
+    """Answer one question with a pipeline."""
+    from .orchestrator.pipeline_file import load
+    from .orchestrator.run import DEFAULT_BUDGET
+    from .orchestrator.run import run as run_pipeline
+
+    loaded = load(pipeline)
+    asked = sys.stdin.read() if question == "-" else question
+    if dry_run:
+        _show_estimate(loaded, asked)
+        return
+    limits = parse_budget(budget) or DEFAULT_BUDGET
+    result = run_pipeline(loaded, asked, budget=limits, journal=journal, seed=seed)
+    for candidate in result.candidates[: None if all_candidates else 1]:
+        out.print(_printable(candidate.text), markup=False, highlight=False)
+    _show_ending(result)
+    if not result.candidates:
+        raise typer.Exit(1)
+
+
+@app.command()
+def sweep(
+    spec: Annotated[Path, typer.Argument(help="A sweep's TOML file.")],
+    journal: Annotated[
+        Path | None, typer.Option(help="Where every effect is recorded; runs/NAME.db if not given.")
+    ] = None,
+    budget: BudgetOption = None,
+    local: Annotated[bool, typer.Option("--local", help="Run in this process instead of on Ray.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Say what it may cost, and make no call.")] = False,
+    html: Annotated[Path | None, typer.Option(help="The report; beside the journal if not given.")] = None,
+) -> None:
+    """Measure every composition of a grid under one budget. Run the same command again to resume."""
+    from .search.progress import show_progress
+    from .search.sweep import Sweep, estimate_sweep, run_sweep
+
+    loaded = Sweep.load(spec)
+    changes = {"budget": parse_budget(budget) or loaded.budget, "where": "local" if local else loaded.where}
+    loaded = loaded.model_copy(update=changes)
+    if dry_run:
+        compositions = loaded.compositions()
+        estimate = asyncio.run(estimate_sweep(loaded))
+        out.print(f"{len(compositions)} compositions on {len(loaded.data.load())} queries, budget {loaded.budget}")
+        out.print(_range_table(estimate.least, estimate.most))
+        return
+    place = journal or Path("runs") / f"{loaded.name}.db"
+    with show_progress(err) as observe:
+        evidence, progress = asyncio.run(run_sweep(loaded, place, observe))
+    if progress.before.calls_at_risk:
+        err.print(
+            f"{progress.before.calls_at_risk} calls were in flight when an earlier run stopped; they were sent again and "
+            f"charged twice at most ({progress.before.at_risk.total_tokens} tokens)"
+        )
+    _show_report(evidence, html or place.with_suffix(".html"), place.with_suffix(""))
+
+
+@app.command()
+def report(
+    journal: Annotated[Path, typer.Argument(help="A sweep's journal.")],
+    name: Annotated[str | None, typer.Option(help="Which sweep, where the journal holds several.")] = None,
+    html: Annotated[Path | None, typer.Option(help="The report; beside the journal if not given.")] = None,
+) -> None:
+    """Show what a sweep has found so far, even while it runs."""
+    from .orchestrator.journal_file import ReadOnlyJournal
+    from .search.sweep import Evidence
+
+    file = ReadOnlyJournal(journal)
+    evidence = Evidence.read(file, name)
+    file.close()
+    _show_report(evidence, html or journal.with_suffix(".html"), journal.with_suffix(""))
+
+
+@app.command()
+def serve(
+    pipelines: Annotated[list[Path], typer.Argument(help="Pipelines' TOML files, or folders of them.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8000,
+    key_file: Annotated[Path | None, typer.Option(help="API keys, one a line; or set PONDER_API_KEYS.")] = None,
+    budget: BudgetOption = None,
+) -> None:
+    """Serve pipelines as models over the OpenAI API."""
+    from .orchestrator.pipeline_file import load_all
+    from .orchestrator.server.serve import serve as serve_pipelines
+
+    def announce(url: str) -> None:
+        out.print(f"serving {', '.join(loaded)} at {url}/v1 (stop with Ctrl-C)", highlight=False)
+
+    loaded = load_all(pipelines)
+    serve_pipelines(loaded, host=host, port=port, key_file=key_file, budget=parse_budget(budget), on_ready=announce)
+
+
+@app.command("list")
+def list_kinds() -> None:
+    """List the strategies, verifiers, answers and engines that can be used."""
+    from .orchestrator.engines import ENGINES
+    from .strategies import STRATEGIES
+    from .verifiers import VERIFIERS
+    from .verifiers.answers import ANSWERS
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("what", "kind", "in one sentence"):
+        table.add_column(column)
+    for registry in (STRATEGIES, VERIFIERS, ANSWERS, ENGINES):
+        for kind in registry.names():
+            about = (registry[kind].__doc__ or "").strip().partition("\n\n")[0]
+            table.add_row(registry.noun, kind, " ".join(about.split()))
+    out.print(table)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine can do, and the command that adds what is missing."""
+    from .orchestrator.doctor import examine
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("part", "for", "found", "to add it"):
+        table.add_column(column)
+    for part in examine():
+        table.add_row(part.name, part.purpose, part.found or "missing", "" if part.found else part.remedy)
+    out.print(table)
+
+
+def parse_budget(limits: list[str] | None) -> Budget | None:
+    """The budget that ``NAME=AMOUNT`` limits name; amounts may end in k, M, G, T or P.
+
+    Raises:
+        UsageError: a limit that is not of that form, or no dimension of a budget.
+    """
+    from .orchestrator.budget import Budget
+
+    if not limits:
+        return None
+    try:
+        return Budget.model_validate(dict(map(_limit, limits)))
+    except ValidationError as error:
+        raise UsageError.from_validation("the budget", error) from None
+
+
+def _limit(text: str) -> tuple[str, float | int]:
+    name, _, amount = text.partition("=")
+    scale = UNITS.get(amount[-1:], 1)
+    try:
+        value = float(amount[:-1] if scale != 1 else amount) * scale
+    except ValueError:
+        raise UsageError(f"a budget must be NAME=AMOUNT such as total_tokens=20k, got {text!r}; write it so") from None
+    return name, int(value) if value.is_integer() else value
+
+
+def _show_estimate(pipeline: Pipeline, question: str) -> None:
+    from .orchestrator.runtime import Runtime
+    from .orchestrator.types import Query
+
+    async def ask() -> None:
+        async with Runtime(pipeline.engines) as runtime:
+            estimate = await runtime.estimate(pipeline, Query.ask(question))
+        out.print(_range_table(estimate.least, estimate.most))
+
+    asyncio.run(ask())
+
+
+def _range_table(least: Usage, most: Usage) -> Table:
+    from .orchestrator.budget import COUNTED, amounts
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("dimension")
+    table.add_column("at least", justify="right")
+    table.add_column("at most", justify="right")
+    for name, low, high in zip(COUNTED, amounts(least), amounts(most), strict=True):
+        unit = 1e9 if name == "cost_usd" else 1
+        table.add_row(name, f"{low / unit:,g}", f"{high / unit:,g}")
+    return table
+
+
+def _show_ending(result: Result) -> None:
+    used = ", ".join(f"{value:,} {name}" for name, value in _shown(result.usage).items())
+    err.print(f"{result.stopped}: {used}", style="dim", highlight=False)
+    if result.reason:
+        err.print(result.reason, style="yellow", markup=False, highlight=False)
+
+
+def _shown(usage: Usage) -> Mapping[str, float]:
+    return {**{k: v for k, v in usage.as_dict().items() if k != "nano_usd"}, "usd": usage.cost_usd}
+
+
+def _show_report(evidence: Evidence, html: Path, folder: Path) -> None:
+    from .search.findings import report as report_of
+    from .search.findings import save_frontier
+    from .search.report import terminal
+    from .search.report_html import html as html_of
+
+    made: Report = report_of(evidence)
+    terminal(made, out)
+    html.parent.mkdir(parents=True, exist_ok=True)
+    html.write_text(html_of(made), encoding="utf-8")
+    saved = save_frontier(evidence, made, folder)
+    out.print(f"report: {html}", highlight=False)
+    if saved:
+        out.print(f"frontier: {folder}/ ({', '.join(path.name for path in saved)})", highlight=False)
+        out.print(f"next: ponder serve {saved[-1]}", highlight=False)
+
+
+def _printable(text: str) -> str:
+    """The text without control characters, which a terminal would obey."""
+    return "".join(c for c in text if c.isprintable() or c in "\n\t")

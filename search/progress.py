@@ -1,0 +1,58 @@
+"""The live display of a sweep: tasks, tokens and money against the budget, and the time left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from .sweep import Progress as SweepProgress
+
+LINE_EVERY_S = 10.0
+
+
+@contextmanager
+def show_progress(console: Console) -> Iterator[Callable[[SweepProgress], None]]:
+    """Yield an observer for `run_sweep`: a live bar on a terminal, a plain line now and then elsewhere."""
+    if not console.is_terminal:
+        yield _lines(console)
+        return
+    columns = (
+        TextColumn("sweep"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[spent]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bars:
+        bar = bars.add_task("sweep", total=None, spent="starting engines")
+        yield lambda now: bars.update(bar, total=now.tasks, completed=now.done, spent=spending(now))
+
+
+def spending(now: SweepProgress) -> str:
+    """What is spent of what the budget allows, in words."""
+    spent, budget = now.spent, now.budget
+    words = [
+        f"{spent.total_tokens:,} of {budget.total_tokens:,} tokens"
+        if budget.total_tokens
+        else f"{spent.total_tokens:,} tokens"
+    ]
+    if spent.nano_usd or budget.cost_usd is not None:
+        words.append(f"${spent.cost_usd:.4f}" + (f" of ${budget.cost_usd:g}" if budget.cost_usd is not None else ""))
+    return ", ".join(words)
+
+
+def _lines(console: Console) -> Callable[[SweepProgress], None]:
+    last = -LINE_EVERY_S
+
+    def observe(now: SweepProgress) -> None:
+        nonlocal last
+        if now.done == now.tasks or time.monotonic() - last >= LINE_EVERY_S:
+            last = time.monotonic()
+            console.print(f"{now.done} of {now.tasks} tasks, {spending(now)}", highlight=False)
+
+    return observe
