@@ -1,0 +1,16 @@
+"""Where tokens come from: one kind of engine a file."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, SerializeAsAny
+
+from ..engine import EngineSpec
+from ..registry import Registry
+from .vllm import VLLMSpec
+
+ENGINES: Registry[EngineSpec] = Registry("engine", "ponder.engines", {"vllm": VLLMSpec})
+
+AnyEngine = Annotated[SerializeAsAny[EngineSpec], BeforeValidator(ENGINES.build)]
+"""An engine in another model: a table with a ``kind``, or a spec; saved with all its knobs."""
+
+__all__ = ["ENGINES", "AnyEngine", "VLLMSpec"]

@@ -23,7 +23,9 @@ def path(name: str) -> Path:
         raise UsageError(f"model must be one of the embedded models ({', '.join(EMBEDDED)}), got {name!r}")
     folder = Path(__file__).resolve().parent / name
     if not (folder / "config.json").is_file():
-        raise UsageError(f"the embedded model {name!r} must lie in {folder}, which has no config.json; reinstall ponder")
+        raise UsageError(
+            f"the embedded model {name!r} must lie in {folder}, which has no config.json; reinstall ponder"
+        )
     return folder
 
 

