@@ -68,7 +68,7 @@ class SimulatedEngine:
     >>> prompt = Prompt((Message(role="user", content="Problem 3?"),))
     >>> done = asyncio.run(engine.complete(Request(prompt, Sampling(temperature=0), seed=0)))
     >>> done.text, str(done.finish), done.usage.prompt_tokens, done.usage.completion_tokens
-    ('step 1: a\\nstep 2: b\\nstep 3: d\\nanswer: 579\\n', 'eos', 17, 43)
+    ('step 1: b\\nstep 2: c\\nstep 3: d\\nanswer: 579\\n', 'eos', 17, 43)
     """
 
     def __init__(self, spec: SimulatedSpec) -> None:

@@ -42,7 +42,7 @@ class World(BaseModel):
         seed: chooses problems and trees.
         steps: lines before the answer.
         branching: letters to choose from in each.
-        easiest: least difficulty of a problem: about one minus the rate of right answers at temperature 1.
+        easiest: least difficulty of a problem, which is one minus its rate of right answers were all steps alike.
         hardest: greatest difficulty; problems lie evenly between the two.
         spread: how unlike the steps of a problem are, as a standard deviation in logits. At 0 the greedy
             answer is right wherever one step is likelier right than wrong.
@@ -56,7 +56,7 @@ class World(BaseModel):
     branching: Annotated[int, Field(ge=2, le=26)] = 4
     easiest: Share = 0.1
     hardest: Share = 0.9
-    spread: Annotated[float, Field(ge=0, le=10)] = 1.0
+    spread: Annotated[float, Field(ge=0, le=10)] = 2.0
     repair: Annotated[float, Field(ge=0, lt=1)] = 0.1
     wrong_answers: Annotated[int, Field(ge=1, le=MOST_ANSWER)] = 5
 
@@ -97,7 +97,7 @@ class World(BaseModel):
         >>> query = Query.ask("Problem 3?")
         >>> best = max(world.paths(query), key=lambda path: path.probability)
         >>> best.text, round(best.probability, 3), best.is_correct
-        ('step 1: a\\nstep 2: b\\nstep 3: d\\nanswer: 579\\n', 0.726, True)
+        ('step 1: b\\nstep 2: c\\nstep 3: d\\nanswer: 579\\n', 0.225, True)
         >>> round(sum(path.probability for path in world.paths(query, temperature=0.5)), 9)
         1.0
         """
@@ -107,7 +107,7 @@ class World(BaseModel):
         """The probability that one path drawn for `query` is right.
 
         >>> round(World(seed=1).pass_at_1(Query.ask("Problem 3?")), 3)
-        0.753
+        0.319
         """
         return math.fsum(path.probability for path in self.paths(query, temperature, top_p) if path.is_correct)
 
