@@ -12,7 +12,6 @@ from pydantic import BeforeValidator, SerializeAsAny
 from ..orchestrator.registry import Registry
 from ..orchestrator.verifier import Verifier
 from .abacus import AbacusChecker
-from .aggregate import Aggregate, aggregate
 from .answers import ANSWERS, AbacusAnswer, AnswerKey, AnyAnswer, NumberAnswer, SymbolicAnswer, TextAnswer
 from .exact_match import ExactMatch
 from .math_answer import MathAnswer
@@ -35,7 +34,6 @@ __all__ = [
     "VERIFIERS",
     "AbacusAnswer",
     "AbacusChecker",
-    "Aggregate",
     "AnswerKey",
     "AnyAnswer",
     "AnyVerifier",
@@ -46,6 +44,5 @@ __all__ = [
     "SymbolicAnswer",
     "TextAnswer",
     "Verifier",
-    "aggregate",
     "split_steps",
 ]

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
+from ..orchestrator.errors import UsageError
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Verifier
 from .answers import AbacusAnswer
-from .process_reward import split_steps
 
 if TYPE_CHECKING:
     from ..orchestrator.context import Context
 
 
 class AbacusChecker(Verifier):
-    """1 where the answer line gives the reference, else 0; step scores of 1 and 0 for the lines as written.
+    """1 where the answer line gives the reference, else 0; step scores of 1 and 0, one for each written line.
 
-    A step is right where its own arithmetic is; it may still rest on a wrong one before it.
+    A line is right where it carries on rightly from the value before it, even if that value is wrong. A query without a
+    reference is not judged: ``Score(None)``; one that does not ask an abacus problem has no step scores.
     """
 
     kind: Literal["abacus"] = "abacus"
@@ -30,19 +32,28 @@ class AbacusChecker(Verifier):
         gold = await AbacusAnswer().reference_key(query.reference or "")
         if gold is None:
             return [_score(None, (), "the query has no abacus reference answer")] * len(candidates)
-        return [_checked(candidate.text, gold) for candidate in candidates]
+        return [_checked(query, candidate.text, gold) for candidate in candidates]
 
 
-def _checked(text: str, gold: str) -> Score:
+def _checked(query: Query, text: str, gold: str) -> Score:
     answer = AbacusAnswer().key(text)
-    steps = tuple(map(_is_right, split_steps(text)))
+    asked = next((each.content for each in reversed(query.messages) if each.role == "user"), "")
+    try:
+        steps = tuple(_step_scores(asked, text))
+    except UsageError:
+        steps = ()
     return _score(float(answer == gold), steps, "" if answer is not None else "no answer line")
 
 
-def _is_right(line: str) -> float:
-    from ..orchestrator.data.abacus import check_step
+def _step_scores(prompt: str, text: str) -> Iterator[float]:
+    """1.0 or 0.0 a line; the lines after those a solution can have are wrong."""
+    from ..orchestrator.data.abacus import MAX_STEPS, check_step
 
-    return float(bool(check_step(line)))
+    lines = text.splitlines(keepends=True)
+    readable = lines[: MAX_STEPS + 1]
+    for before, line in zip(accumulate(readable, initial=""), readable, strict=False):
+        yield float(check_step(prompt, before, line))
+    yield from [0.0] * (len(lines) - len(readable))
 
 
 def _score(value: float | None, steps: tuple[float, ...], detail: str) -> Score:

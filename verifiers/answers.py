@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny
 
 from ..orchestrator.registry import Registry
-from .math_pool import CpuSeconds, shared_pool
+from .math_pool import CpuSeconds, MathPool, shared_pool
 from .math_text import final_expression, fraction_of, is_within_limits, plain, words_of
 from .number import as_number, last_number
 
@@ -55,7 +55,7 @@ class TextAnswer(AnswerKey):
 
 
 class NumberAnswer(AnswerKey):
-    """The last number of the text: ``3``, ``3.0`` and ``03`` agree, so do ``1,000`` and ``1e3``, ``1/2`` and ``0.5``."""
+    """The last number of the text: ``3``, ``3.0`` and ``03`` agree, so do ``1,000`` and ``1e3``, ``1/2`` and ``.5``."""
 
     kind: Literal["number"] = "number"
 
@@ -96,9 +96,10 @@ class SymbolicAnswer(AnswerKey):
         return True
 
     async def keys(self, texts: Sequence[str]) -> list[str | None]:
-        return list(await asyncio.gather(*map(self._key, texts)))
+        pool = shared_pool()
+        return list(await asyncio.gather(*(self._key(text, pool) for text in texts)))
 
-    async def _key(self, text: str) -> str | None:
+    async def _key(self, text: str, pool: MathPool) -> str | None:
         expression = final_expression(text)
         short = plain(expression) if expression else ""
         if not short:
@@ -108,11 +109,8 @@ class SymbolicAnswer(AnswerKey):
         as_written = AS_WRITTEN + (words_of(short) or short)
         if words_of(short) or not is_within_limits(short) or not _means_what_sympy_reads(short):
             return as_written
-        return await self._form(short) or as_written
-
-    async def _form(self, expression: str) -> str | None:
-        reply = await shared_pool().ask("form", expression, cpu_s=self.cpu_s)
-        return reply.value if isinstance(reply.value, str) else None
+        reply = await pool.ask("form", short, cpu_s=self.cpu_s)
+        return reply.value if isinstance(reply.value, str) else as_written
 
 
 def _means_what_sympy_reads(expression: str) -> bool:

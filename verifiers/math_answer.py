@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Verifier
-from .math_pool import CpuSeconds, shared_pool
+from .math_pool import CpuSeconds, MathPool, shared_pool
 from .math_text import LONGEST, final_expression, fraction_of, is_within_limits, plain
 from .number import as_number
 
@@ -39,9 +39,10 @@ class MathAnswer(Verifier):
         return True
 
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
-        return list(await asyncio.gather(*(self._judged(query.reference, each.text) for each in candidates)))
+        pool = shared_pool()
+        return list(await asyncio.gather(*(self._judged(query.reference, each.text, pool) for each in candidates)))
 
-    async def _judged(self, reference: str | None, text: str) -> Score:
+    async def _judged(self, reference: str | None, text: str, pool: MathPool) -> Score:
         if reference is None or not reference.strip():
             return _score(None, "the query has no reference answer")
         gold = final_expression(reference) or reference.strip()
@@ -51,10 +52,9 @@ class MathAnswer(Verifier):
         if not is_within_limits(answer) or not is_within_limits(gold):
             return _score(None, f"longer than {LONGEST} characters, or nested too deep")
         known = _compared(gold, answer)
-        return await self._by_algebra(gold, answer) if known is None else _score(float(known))
-
-    async def _by_algebra(self, gold: str, answer: str) -> Score:
-        reply = await shared_pool().ask("is_right", answer, gold=gold, cpu_s=self.cpu_s)
+        if known is not None:
+            return _score(float(known))
+        reply = await pool.ask("is_right", answer, gold=gold, cpu_s=self.cpu_s)
         return _score(None, reply.problem) if reply.problem else _score(float(bool(reply.value)))
 
 

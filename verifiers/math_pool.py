@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import json
 import os
 import select
@@ -57,12 +58,12 @@ class MathPool:
         self._lock = threading.Lock()
         self._is_serving = False
         self._is_closed = False
+        self._owner = os.getpid()
 
     async def ask(self, do: Literal["is_right", "form"], answer: str, *, cpu_s: float, gold: str = "") -> Reply:
         """Judge or canonicalise `answer` within `cpu_s` CPU seconds; a reply with a problem where that is not enough.
 
         Raises:
-            UsageError: math-verify is not installed.
             VerifierError: no child can be started.
         """
         line = json.dumps({"do": do, "gold": gold, "answer": answer, "cpu_s": cpu_s})
@@ -73,12 +74,16 @@ class MathPool:
         return [child.pid for child in self._children if child.pid is not None]
 
     def close(self) -> None:
-        """Kill the children; what is asked and not answered yet fails with `VerifierError`."""
-        with self._lock:
-            self._is_closed = True
+        """Kill the children; what is asked and not answered yet fails with `VerifierError`.
+
+        In a fork of the process that made the pool this does nothing: the children are not the fork's.
+        """
+        if os.getpid() != self._owner:
+            return
+        self._is_closed = True
         for child in self._children:
             self._waiting.put(None)
-            child.stop()
+            child.kill()
 
     def _submitted(self, line: str, cpu_s: float) -> Future[Reply]:
         with self._lock:
@@ -95,10 +100,6 @@ class MathPool:
         return reply
 
     def _serve_all(self) -> None:
-        if find_spec("math_verify") is None:
-            raise UsageError(
-                'mathematical answers need math-verify, which is not installed; pip install "ponder[math]"'
-            )
         self._is_serving = True
         for child in self._children:
             threading.Thread(target=self._serve, args=(child,), name="ponder-math", daemon=True).start()
@@ -107,9 +108,10 @@ class MathPool:
         while (item := self._waiting.get()) is not None:
             line, cpu_s, reply = item
             try:
-                if self._is_closed:
+                found = None if self._is_closed else child.ask(line, wall_s=10 * cpu_s + 5)
+                if found is None or self._is_closed:
                     raise VerifierError("the pool of maths processes was closed before it could answer")
-                reply.set_result(child.ask(line, wall_s=10 * cpu_s + 5))
+                reply.set_result(found)
             except Exception as error:
                 with self._lock:
                     self._known.pop(line, None)
@@ -142,18 +144,24 @@ class Child:
             reply = None
         if reply is None:
             self.stop()
-            return Reply(None, "time limit: the process that read it was killed")
+            return Reply(None, "it cost too much time or memory, and the process that read it was replaced")
         return reply
 
-    def stop(self) -> None:
+    def kill(self) -> None:
         """Kill the process, if there is one, and wait for its end."""
-        process, self._process = self._process, None
-        if process is not None:
+        if (process := self._process) is not None:
             process.kill()
             process.wait()
+
+    def stop(self) -> None:
+        """Kill the process, if there is one, and let go of its pipes; for the thread that serves it."""
+        self.kill()
+        process, self._process = self._process, None
+        if process is not None:
             for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    pipe.close()
+                with contextlib.suppress(OSError):
+                    if pipe is not None:
+                        pipe.close()
 
     def _start(self) -> None:
         self.stop()
@@ -190,7 +198,13 @@ class Child:
 
 
 def shared_pool() -> MathPool:
-    """The pool of this process; one that was forked gets its own."""
+    """The pool of this process; one that was forked gets its own. No child is started yet.
+
+    Raises:
+        UsageError: math-verify is not installed.
+    """
+    if find_spec("math_verify") is None:
+        raise UsageError('mathematical answers need math-verify, which is not installed; pip install "ponder[math]"')
     return _pool_of(os.getpid())
 
 

@@ -9,7 +9,7 @@ DEEPEST = 50
 TAIL = 20_000
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
-_MARKER = re.compile(r"(?:####|\banswer(?:\s+is)?\s*:?|\banswer\s*=)[ \t]*", re.IGNORECASE)
+_MARKER = re.compile(r"####|\banswer\b(?:\s+to\b[^.\n]{0,80}?)?[\s*]*(?:is\b|:|=)\s*:?", re.IGNORECASE)
 _FENCES = (("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 _NOT_PROSE = re.compile(
     r"\\(?:text|textbf|mathrm|mathbf|operatorname)\s*\{[^{}]*\}|\\(?:begin|end)\s*\{[^{}]*\}|\\[A-Za-z]+"
@@ -30,7 +30,7 @@ def final_expression(text: str) -> str | None:
     "answer:" or "####" (or the whole text where nothing does): its last formula between dollars or brackets, the whole
     of it where it is bare mathematics or one word, or its last number.
 
-    >>> final_expression(r"So \boxed{\frac{1}{2}}."), final_expression("The answer is 7 days."), final_expression("Eh, so?")
+    >>> final_expression(r"So \boxed{\frac{1}{2}}."), final_expression("It is 7 days."), final_expression("No idea.")
     ('\\frac{1}{2}', '7', None)
     """
     tail = text[-TAIL:]

@@ -66,11 +66,12 @@ class ProcessReward(Verifier):
             return Score(None, detail=f"engine {self.engine!r} gave no reading")
         count = len(split_steps(text, self.separator))
         if len(reading.values) != count or not count:
-            return Score(None, detail=f"{count} steps, but {len(reading.values)} values were read")
+            return Score(None, detail=f"{count} steps, but {len(reading.values)} values were read", usage=reading.usage)
         values = tuple(map(_sigmoid, reading.values)) if self.link == "sigmoid" else reading.values
         if not all(0 <= value <= 1 for value in values):
-            return Score(None, detail="a value read is not in [0, 1]; set link where the model gives logits")
-        return Score(aggregate(values, self.aggregate), values)
+            wrong_scale = "a value read is not in [0, 1]; set link where the model gives logits"
+            return Score(None, detail=wrong_scale, usage=reading.usage)
+        return Score(aggregate(values, self.aggregate), values, usage=reading.usage)
 
 
 def split_steps(text: str, separator: str = "\n") -> list[str]:
