@@ -139,7 +139,7 @@ def method_named(name: str) -> Method:
 def estimates(pools: Sequence[Pool], method: str, n: int) -> Floats:
     """The expected label of `method` at `n` on each query, in the order of `pools`."""
     estimate = method_named(method).estimate
-    return np.array([estimate(pool, n) for pool in pools])
+    return np.clip([estimate(pool, n) for pool in pools], 0.0, 1.0)  # weights sum to 1 only up to rounding
 
 
 def expected_cost(pool: Pool, method: str, n: int) -> dict[str, float]:
@@ -159,8 +159,10 @@ def expected_cost(pool: Pool, method: str, n: int) -> dict[str, float]:
     return cost | {"cost_usd": cost["cost_usd"] / 1e9}
 
 
-def _rank(draw: Draw) -> tuple[bool, float, int]:
-    return (draw.score is not None, draw.score or 0.0, -draw.generation.completion_tokens)
+def _rank(draw: Draw) -> tuple[bool, float, bool, int]:
+    """Smaller is worse; a draw that was lost, and so generated nothing, comes after all that were not."""
+    tokens = draw.generation.completion_tokens
+    return (draw.score is not None, draw.score or 0.0, tokens > 0, -tokens)
 
 
 def _labels(pool: Pool) -> Floats:

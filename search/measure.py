@@ -82,7 +82,7 @@ def paired(measured: Sequence[Measured]) -> dict[str, Floats]:
 
 def _named(method: str, n: int, temperature: float | None) -> str:
     count = "" if method == "single" else f" n={n}"
-    return f"{method}{count}" + ("" if temperature is None else f" T={temperature:g}")
+    return f"{method.replace('_', ' ')}{count}" + ("" if temperature is None else f" T={temperature:g}")
 
 
 def _estimate(values: Floats, confidence: float) -> Estimate:

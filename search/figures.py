@@ -1,0 +1,80 @@
+"""Figures and foreign text as people read them: shares as percentages, amounts in full or short, nothing hostile."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from .frontier import Estimate
+
+LONGEST_TEXT = 2000
+UNITS = {
+    "total_tokens": "tokens",
+    "prompt_tokens": "prompt tokens",
+    "cached_tokens": "cached tokens",
+    "completion_tokens": "generated tokens",
+    "calls": "calls",
+    "verifier_calls": "verifier calls",
+    "nfe": "network evaluations",
+    "flops": "FLOPs",
+    "cost_usd": "US dollars",
+    "seconds": "seconds",
+}
+_SUFFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
+_GAPS = "\t\n\r\v\f\u2028\u2029"
+
+
+def printable(text: str, longest: int = LONGEST_TEXT) -> str:
+    """`text` without what steers a terminal or turns a line around: control, format and lone surrogate characters.
+
+    Breaks of line become spaces; text longer than `longest` is cut and ends in an ellipsis.
+
+    >>> printable("a\\x1b[31mb\\n")
+    'a[31mb '
+    """
+    spaced = "".join(" " if character in _GAPS else character for character in text[: longest + 1])
+    shown = "".join(c for c in spaced if unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
+    return shown if len(text) <= longest else shown[: longest - 1] + "…"
+
+
+def percent(share: float) -> str:
+    """A share in percent, one digit after the point.
+
+    >>> percent(0.7249)
+    '72.5'
+    """
+    return f"{100 * share:.1f}"
+
+
+def span(estimate: Estimate) -> str:
+    """The interval in percent."""
+    return f"{percent(estimate.low)}–{percent(estimate.high)}"
+
+
+def short(amount: float) -> str:
+    """An amount in at most three or four digits and the letter of its thousands.
+
+    >>> [short(value) for value in (0, 0.25, 12, 1234, 56_000, 3.2e12)]
+    ['0', '0.25', '12', '1.23k', '56k', '3.2T']
+    """
+    power = 0
+    while power < len(_SUFFIXES) - 1 and abs(amount) >= 999.5:
+        amount, power = amount / 1000, power + 1
+    return f"{amount:.3g}{_SUFFIXES[power]}"
+
+
+def full(amount: float, dimension: str = "") -> str:
+    """An amount for a table: money in cents and below, FLOPs short, all else whole where it is large.
+
+    >>> full(12345.6), full(2.5, "calls"), full(0.00123, "cost_usd"), full(3.2e12, "flops")
+    ('12,346', '2.5', '0.00123', '3.2T')
+    """
+    if dimension == "flops":
+        return short(amount)
+    if dimension == "cost_usd":
+        return f"{amount:,.2f}" if amount >= 1 else f"{amount:.3g}"
+    return f"{amount:,.0f}" if amount >= 100 or amount == int(amount) else f"{amount:.1f}"
+
+
+def unit(dimension: str) -> str:
+    """The dimension in words."""
+    return UNITS.get(dimension, dimension.replace("_", " "))
