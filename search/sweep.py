@@ -200,6 +200,7 @@ async def run_sweep(
         async with Cluster(
             sweep.engines, journal=journal, run=run, seed=sweep.seed, replicas=sweep.replicas, runners=sweep.runners
         ) as cluster:
+            assert cluster.store is not None
             results |= await _run(sweep, cluster, cluster.store, run, tasks, progress, observe)
     return Evidence.of(sweep, results), progress
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..engine import Capabilities, Completion, EngineSpec, Meter, Prompt, Reading, Request
-from ..errors import EngineUnavailable, PonderError
+from ..errors import EngineUnavailable
+from .mailbox import Answer, Call, Mailbox, Tray
 
 QUEUE_GAP = 32
 PING_S = 2.0
@@ -33,31 +35,25 @@ class EngineActor:
         self._engine = spec.open()
         self._starting = asyncio.Lock()
         self._is_started = False
+        self._tray = Tray({"complete": self._engine.complete, "read": self._engine.read, "count": self._engine.count})
 
     async def facts(self) -> Facts:
         """Start the engine if need be, and say what it is."""
-        async with self._starting:
-            if not self._is_started:
-                await self._engine.start()
-                self._is_started = True
+        if not self._is_started:
+            async with self._starting:
+                if not self._is_started:
+                    await self._engine.start()
+                    self._is_started = True
         return Facts(self._engine.identity, self._engine.capabilities, self._engine.meter)
 
-    async def count(self, prompt: Prompt) -> int:
-        """Tokens of the rendered prompt."""
+    async def post(self, client: str, calls: list[Call], cancelled: list[int]) -> None:
+        """Start calls of `complete`, `read` and `count`, and cancel earlier ones."""
         await self.facts()
-        return await self._engine.count(prompt)
+        self._tray.post(client, calls, cancelled)
 
-    async def complete(self, request: Request) -> Completion:
-        """Draw one completion."""
-        if not self._is_started:
-            await self.facts()
-        return await self._engine.complete(request)
-
-    async def read(self, prompt: Prompt) -> Reading:
-        """Read a prompt with a reward model."""
-        if not self._is_started:
-            await self.facts()
-        return await self._engine.read(prompt)
+    async def collect(self, client: str) -> list[Answer]:
+        """The answers that wait for `client`; at least one."""
+        return await self._tray.collect(client)
 
     async def close(self) -> None:
         """Stop the engine."""
@@ -81,6 +77,8 @@ class Replicas:
         self, actors: Sequence[Any], facts: Facts, start_timeout_s: float = 300.0, call_timeout_s: float = 600.0
     ) -> None:
         self._actors = list(actors)
+        client = uuid.uuid4().hex
+        self._boxes = [Mailbox(actor, client) for actor in self._actors]
         self._facts = facts
         self._start_timeout_s = start_timeout_s
         self._call_timeout_s = call_timeout_s
@@ -107,6 +105,8 @@ class Replicas:
         """Stop watching; the cluster stops the replicas."""
         for task in self._recovering.values():
             task.cancel()
+        for box in self._boxes:
+            box.close()
 
     async def count(self, prompt: Prompt) -> int:
         """Tokens of the rendered prompt."""
@@ -114,46 +114,37 @@ class Replicas:
         if root not in self._counts:
             if len(self._counts) >= MOST_COUNTS:
                 self._counts.clear()
-            self._counts[root] = await self._call(root, lambda actor: actor.count.remote(root))
+            self._counts[root] = await self._call("count", root)
         if prompt == root:
             return self._counts[root]
         if prompt.tokens:
             return self._counts[root] + len(prompt.tokens)
-        counted: int = await self._call(root, lambda actor: actor.count.remote(prompt))
+        counted: int = await self._call("count", prompt)
         return counted
 
     async def complete(self, request: Request) -> Completion:
         """Draw one completion."""
-        completion: Completion = await self._call(request.prompt, lambda actor: actor.complete.remote(request))
+        completion: Completion = await self._call("complete", request, request.prompt)
         return completion
 
     async def read(self, prompt: Prompt) -> Reading:
         """Read a prompt with a reward model."""
-        reading: Reading = await self._call(prompt, lambda actor: actor.read.remote(prompt))
+        reading: Reading = await self._call("read", prompt)
         return reading
 
-    async def _call(self, prompt: Prompt, send: Callable[[Any], Awaitable[Any]]) -> Any:
+    async def _call(self, verb: str, argument: Any, prompt: Prompt | None = None) -> Any:
         import ray
 
-        index = self._route(prompt)
+        index = self._route(prompt or argument)
         if (recovering := self._recovering.get(index)) is not None:
             await asyncio.shield(recovering)
         self._in_flight[index] += 1
-        sent = send(self._actors[index])
         try:
-            return await asyncio.wait_for(_answer(sent), self._call_timeout_s)
-        except asyncio.CancelledError:
-            with contextlib.suppress(Exception):
-                ray.cancel(sent)
-            raise
+            async with asyncio.timeout(self._call_timeout_s):
+                return await self._boxes[index].call(verb, argument)
         except TimeoutError:
-            with contextlib.suppress(Exception):
-                ray.cancel(sent)
-            raise EngineUnavailable(
-                f"{self.identity} must answer within {self._call_timeout_s:g} s, but did not"
-            ) from None
-        except ray.exceptions.RayTaskError as error:
-            raise (error.cause if isinstance(error.cause, PonderError) else error) from None
+            limit = f"{self.identity} must answer within {self._call_timeout_s:g} s, but did not"
+            raise EngineUnavailable(limit) from None
         except ray.exceptions.RayActorError as error:
             self._recover(index)
             raise EngineUnavailable(f"a replica of {self.identity} died: {str(error).splitlines()[0]}") from None
@@ -184,7 +175,3 @@ class Replicas:
                         return
                     except Exception:
                         await asyncio.sleep(PING_S)
-
-
-async def _answer(sent: Awaitable[Any]) -> Any:
-    return await sent

@@ -41,7 +41,7 @@ class SimulatedData(BaseModel):
 
     def load(self) -> list[Query]:
         """The queries."""
-        from ..engines.simulated import simulated_dataset
+        from ..engines.simulated_world import simulated_dataset
 
         return simulated_dataset(self.size)
 
