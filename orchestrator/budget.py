@@ -3,7 +3,8 @@
 A call reserves the most it may cost before it starts and settles what it did cost after. A reservation
 that does not fit waits for others to settle, first come first served; one that can never fit is refused at once.
 Because each is decided in the order it was asked, and admitted exactly when the true cost of all before it
-leaves room for its own bound, *what* is admitted does not depend on how fast anything runs.
+leaves room for its own bound, *what* is admitted does not depend on how fast anything runs. Room that is kept for the
+next part of a work counts as spent until that part is settled.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -76,7 +78,7 @@ class Budget(BaseModel):
 
     def limits(self) -> tuple[int | None, ...]:
         """The limits in whole units, in the order of `COUNTED`."""
-        money = None if self.cost_usd is None else math.floor(self.cost_usd * 1e9)
+        money = None if self.cost_usd is None else math.floor(Decimal(repr(self.cost_usd)).scaleb(9))
         return (*(getattr(self, name) for name in COUNTED[:-1]), money)
 
     def fits(self, usage: Usage) -> bool:
@@ -91,7 +93,7 @@ class Budget(BaseModel):
 
     def __str__(self) -> str:
         named = [
-            f"{getattr(self, name):g} {name}" for name in type(self).model_fields if getattr(self, name) is not None
+            f"{getattr(self, name):.15g} {name}" for name in type(self).model_fields if getattr(self, name) is not None
         ]
         return ", ".join(named) or "no limit"
 
@@ -114,9 +116,13 @@ class Reservation:
             self._ledger._settle(self, usage)
 
     def settle_keeping(self, usage: Usage, rest: Usage) -> None:
-        """Charge `usage` and go on holding `rest`: for work whose next part is certain to come."""
-        self._ledger._keep(self, usage, rest)
-        self.bound = rest
+        """Charge `usage` and go on holding `rest`: for work whose next part is certain to come.
+
+        Once the reservation is settled, a call does nothing.
+        """
+        if self._open:
+            self._ledger._keep(self, usage, rest)
+            self.bound = rest
 
     def charge_in_full(self) -> None:
         """Charge the whole bound: the rule for work whose true cost is unknown."""
@@ -192,11 +198,11 @@ class Ledger:
         try:
             async with asyncio.timeout(self.seconds_left()):
                 return await future
-        except TimeoutError:
-            raise BudgetExceeded("seconds", self.budget.seconds or 0.0, 0.0) from None
-        except asyncio.CancelledError:
+        except (TimeoutError, asyncio.CancelledError) as error:
             if future.done() and not future.cancelled() and future.exception() is None:
                 future.result().release()
+            if isinstance(error, TimeoutError):
+                raise BudgetExceeded("seconds", self.budget.seconds or 0.0, 0.0) from None
             raise
         finally:
             future.cancel()
@@ -218,19 +224,22 @@ class Ledger:
         return Reservation(self, bound)
 
     def _settle(self, reservation: Reservation, usage: Usage) -> None:
-        held = amounts(reservation.bound)
-        _move(self._held, held, -1)
-        if reservation.is_kept:
-            _move(self._kept, held, -1)
+        self._let_go(reservation)
         self._outstanding -= 1
         self.charge(usage)
 
     def _keep(self, reservation: Reservation, usage: Usage, rest: Usage) -> None:
-        _move(self._held, amounts(reservation.bound), -1)
+        self._let_go(reservation)
         _move(self._held, amounts(rest))
         _move(self._kept, amounts(rest))
         reservation.is_kept = True
         self.charge(usage)
+
+    def _let_go(self, reservation: Reservation) -> None:
+        held = amounts(reservation.bound)
+        _move(self._held, held, -1)
+        if reservation.is_kept:
+            _move(self._kept, held, -1)
 
     def _admit_waiting(self) -> None:
         while self._waiting:

@@ -7,6 +7,7 @@ call, record the effect, settle. Resume is replay: the same strategies ask for t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -16,8 +17,7 @@ from typing import Protocol
 import orjson
 
 from .budget import Ledger
-from .canonical import canonical_json
-from .errors import EngineUnavailable, JournalError
+from .errors import BudgetExceeded, EngineUnavailable, JournalError
 from .journal_file import Row
 from .types import Usage
 
@@ -91,6 +91,8 @@ class Journal:
         while (flight := self._flights.get(key)) is not None:
             try:
                 return await asyncio.shield(flight)
+            except BudgetExceeded:
+                continue  # it was the other's account that was short
             except asyncio.CancelledError:
                 if not flight.cancelled() or _is_cancelled():
                     raise
@@ -147,20 +149,33 @@ class Journal:
         reservation = await account.reserve(bound)
         token = os.urandom(8)
         try:
-            await self.store.append([("intents", (token, self.run, key, canonical_json(bound.as_dict()).decode()))])
-        except BaseException:
+            await self.store.append([("intents", (token, self.run, key, _text(bound)))])
+        except BaseException as error:
             reservation.release()
+            if isinstance(error, asyncio.CancelledError):
+                await self._record("charges", (token, self.run, _text(Usage())))
             raise
         try:
             value, usage = await call()
         except BaseException as error:
             usage = Usage() if isinstance(error, EngineUnavailable) and error.is_free else bound
             reservation.settle(usage)
-            await asyncio.shield(self.store.append([("charges", (token, self.run, _text(usage)))]))
+            await self._record("charges", (token, self.run, _text(usage)))
             raise
         reservation.settle(usage)
-        await self.store.append([("effects", (key, self.run, token, value, _text(usage)))])
-        return value
+        await self._record("effects", (key, self.run, token, value, _text(usage)))
+        return (await self.store.get([key])).get(key, value)  # another run may have recorded the key meanwhile
+
+    async def _record(self, table: str, row: tuple[object, ...]) -> None:
+        """Write what happened to a call; being cancelled meanwhile does not undo it, so the row comes first."""
+        try:
+            await self.store.append([(table, row)])
+        except asyncio.CancelledError:
+            again = asyncio.ensure_future(self.store.append([(table, row)]))
+            while not again.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.shield(again)
+            raise
 
 
 def _is_cancelled() -> bool:

@@ -12,7 +12,7 @@ import fcntl
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,10 @@ INSERTS = {
     "steps": "INSERT OR IGNORE INTO steps VALUES (?, ?, ?, ?)",
     "results": "INSERT OR REPLACE INTO results VALUES (?, ?, ?)",
 }
+PAID_TWICE = (
+    "INSERT OR IGNORE INTO charges SELECT :token, :run, :usage"
+    " WHERE NOT EXISTS (SELECT 1 FROM effects WHERE key = :key AND token = :token)"
+)
 Row = tuple[str, tuple[Any, ...]]
 
 
@@ -76,6 +80,7 @@ class JournalFile:
         self._lock = _lock(self.path)
         try:
             self._reader = _open(self.path)
+            self._connection = _connect(self.path)
         except BaseException:
             self._lock.close()
             raise
@@ -83,6 +88,7 @@ class JournalFile:
             queue.SimpleQueue()
         )
         self._failed: BaseException | None = None
+        self._is_closed = False
         self._writer = threading.Thread(target=self._write, name="ponder-journal", daemon=True)
         self._writer.start()
 
@@ -92,13 +98,12 @@ class JournalFile:
         Raises:
             JournalError: a run of that name stands with another header.
         """
-        found = self._reader.execute("SELECT id, header FROM runs WHERE name = ?", (name,)).fetchone()
         text = orjson.dumps(header, option=orjson.OPT_SORT_KEYS).decode()
-        if found is None:
-            with _connected(self.path) as connection:
-                return int(
-                    connection.execute("INSERT INTO runs (name, header) VALUES (?, ?)", (name, text)).lastrowid or 0
-                )
+        with _journal_errors(self.path):
+            found = self._reader.execute("SELECT id, header FROM runs WHERE name = ?", (name,)).fetchone()
+            if found is None:
+                made = self._reader.execute("INSERT INTO runs (name, header) VALUES (?, ?)", (name, text))
+                return int(made.lastrowid or 0)
         if found[1] != text:
             old, new = orjson.loads(found[1]), orjson.loads(text)
             changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
@@ -111,20 +116,28 @@ class JournalFile:
     async def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The recorded effects among `keys`."""
         found: dict[bytes, bytes] = {}
-        for key in keys:
-            row = self._reader.execute("SELECT value FROM effects WHERE key = ?", (key,)).fetchone()
-            if row is not None:
-                found[key] = row[0]
+        with _journal_errors(self.path):
+            for key in keys:
+                row = self._reader.execute("SELECT value FROM effects WHERE key = ?", (key,)).fetchone()
+                if row is not None:
+                    found[key] = row[0]
         return found
 
     async def step(self, run: int, place: str) -> tuple[str, bytes] | None:
         """The strategy and digest recorded at a place of a run."""
         query = "SELECT strategy, digest FROM steps WHERE run = ? AND place = ?"
-        found: tuple[str, bytes] | None = self._reader.execute(query, (run, place)).fetchone()
+        with _journal_errors(self.path):
+            found: tuple[str, bytes] | None = self._reader.execute(query, (run, place)).fetchone()
         return found
 
     async def append(self, rows: list[Row]) -> None:
-        """Write rows; they are on disk when this returns."""
+        """Write rows; they are on disk when this returns, and will be even if it is cancelled.
+
+        Raises:
+            JournalError: they could not be written, or the journal is closed.
+        """
+        if self._is_closed:
+            raise JournalError(f"the journal {self.path} must be open to be written, but it was closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
 
@@ -145,14 +158,15 @@ class JournalFile:
 
     def close(self) -> None:
         """Write what is queued and close the file."""
-        if self._writer.is_alive():
-            self._rows.put(None)
-            self._writer.join()
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._rows.put(None)
+        self._writer.join()
         self._reader.close()
         self._lock.close()
 
     def _write(self) -> None:
-        connection = _connect(self.path)
         commits = 0
         while (first := self._rows.get()) is not None:
             batch = [first]
@@ -163,27 +177,33 @@ class JournalFile:
                     break
                 batch.append(more)
             commits += 1
-            error = self._commit(connection, (row for rows, _ in batch for row in rows), commits)
+            error = self._commit((row for rows, _ in batch for row in rows), commits)
             for _, done in batch:
                 done(error)
             if is_last:
                 break
-        connection.close()
+        self._connection.close()
 
-    def _commit(self, connection: sqlite3.Connection, rows: Iterable[Row], number: int) -> BaseException | None:
+    def _commit(self, rows: Iterable[Row], number: int) -> BaseException | None:
         """Write one group; after a failure nothing more is written."""
         if self._failed:
             return self._failed
         try:
+            connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
             for table, values in rows:
-                connection.execute(INSERTS[table], values)
+                if connection.execute(INSERTS[table], values).rowcount == 0 and table == "effects":
+                    connection.execute(
+                        PAID_TWICE, {"key": values[0], "run": values[1], "token": values[2], "usage": values[4]}
+                    )
             if self._on_commit:
                 self._on_commit(number, "before")
             connection.execute("COMMIT")
             if self._on_commit:
                 self._on_commit(number, "after")
-        except sqlite3.Error as error:
+        except Exception as error:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.rollback()
             self._failed = JournalError(
                 f"the journal {self.path} must be writable, but: {error}; everything recorded before stands; "
                 "free some room or fix the file's rights, then run the same command again"
@@ -202,7 +222,7 @@ class ReadOnlyJournal:
         self.path = Path(path)
         if not self.path.is_file():
             raise JournalError(f"the journal must be a file, but {self.path} is none; run a sweep with --journal first")
-        self._reader = _open(self.path)
+        self._reader = _open(self.path, is_new_allowed=False)
 
     def runs(self) -> dict[str, Mapping[str, Any]]:
         """The header of each run, by name."""
@@ -251,45 +271,48 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-class _connected:
-    """A short-lived connection: ``with _connected(path) as connection``."""
-
-    def __init__(self, path: Path) -> None:
-        self._connection = _connect(path)
-
-    def __enter__(self) -> sqlite3.Connection:
-        return self._connection
-
-    def __exit__(self, *error: object) -> None:
-        self._connection.close()
-
-
-def _open(path: Path) -> sqlite3.Connection:
+@contextlib.contextmanager
+def _journal_errors(path: Path) -> Iterator[None]:
     try:
-        connection = _connect(path)
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        if application == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(
-                f"BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {VERSION}; COMMIT;"
-            )
-        elif application != APPLICATION_ID:
-            raise JournalError(
-                f"{path} must be a ponder journal, but it is another program's database; name another file"
-            )
-        elif (found := connection.execute("PRAGMA user_version").fetchone()[0]) != VERSION:
-            raise JournalError(
-                f"{path} must be a journal of version {VERSION}, got {found}; use the ponder that wrote it"
-            )
-        elif (verdict := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise JournalError(
-                f"{path} must be whole, but it is damaged ({verdict}); restore a copy or name another file"
-            )
+        yield
     except sqlite3.Error as error:
         raise JournalError(
-            f"{path} must be a readable journal, but: {error}; restore a copy or name another file"
+            f"{path} must be a readable and writable journal, but: {error}; restore a copy or name another file"
         ) from None
+
+
+def _open(path: Path, *, is_new_allowed: bool = True) -> sqlite3.Connection:
+    with _journal_errors(path):
+        connection = _connect(path)
+        try:
+            if is_new_allowed and _is_empty(connection):
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(
+                    f"BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
+                )
+            _check(connection, path)
+        except BaseException:
+            connection.close()
+            raise
     return connection
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    application, tables = _number(connection, "PRAGMA application_id"), "SELECT count(*) FROM sqlite_master"
+    return application == 0 and _number(connection, tables) == 0
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    if _number(connection, "PRAGMA application_id") != APPLICATION_ID:
+        raise JournalError(f"{path} must be a ponder journal, but it is another program's database; name another file")
+    if (found := _number(connection, "PRAGMA user_version")) != VERSION:
+        raise JournalError(f"{path} must be a journal of version {VERSION}, got {found}; use the ponder that wrote it")
+    if (verdict := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+        raise JournalError(f"{path} must be whole, but it is damaged ({verdict}); restore a copy or name another file")
+
+
+def _number(connection: sqlite3.Connection, query: str) -> int:
+    return int(connection.execute(query).fetchone()[0])
 
 
 def _lock(path: Path) -> Any:
