@@ -8,7 +8,7 @@ from typing import Annotated, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field
 
 from .errors import EngineRefused, UsageError
-from .flops import ModelShape
+from .flops import ModelShape, ParameterCount
 from .types import Finish, Message, Usage
 
 MAX_DRAWS = 4096
@@ -91,13 +91,13 @@ class Capabilities(BaseModel):
 
 
 class Meter(BaseModel):
-    """Turns token counts into `Usage`: FLOPs from the model's shape, money from its prices.
+    """Turns token counts into `Usage`: FLOPs from the model's shape or size, money from its prices.
 
     Prices are in US dollars for a million tokens; cached prompt tokens cost `cached_price` where it is set.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    model: ModelShape | None = None
+    model: ModelShape | ParameterCount | None = None
     prompt_price: Price = 0.0
     cached_price: Price | None = None
     completion_price: Price = 0.0
@@ -187,8 +187,8 @@ class EngineSpec(BaseModel):
         """What one replica takes of a cluster, in Ray's words: ``num_cpus``, ``num_gpus``."""
         return {"num_cpus": 0}
 
-    def metered(self, model: ModelShape | None) -> Meter:
-        """The meter for these prices and a model of that shape."""
+    def metered(self, model: ModelShape | ParameterCount | None) -> Meter:
+        """The meter for these prices and a model of that shape or size."""
         return Meter(
             model=model,
             prompt_price=self.prompt_price,

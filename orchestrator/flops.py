@@ -88,3 +88,21 @@ class ModelShape(BaseModel):
         """Operations of reading `prompt` tokens without sampling, as a reward model does."""
         computed = max(0, prompt - cached)
         return computed * self.linear_per_token() + self.attention(cached, computed)
+
+
+class ParameterCount(BaseModel):
+    """A model of which only the number of active parameters is known: two operations each a token.
+
+    After Kaplan et al. 2020 (section 2.1); attention to the context is left out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    parameters: PositiveInt
+
+    def generation(self, prompt: int, cached: int, completion: int) -> int:
+        """Operations of generating `completion` tokens after `prompt` tokens, `cached` of them free."""
+        return 2 * self.parameters * (max(0, prompt - cached) + completion)
+
+    def reading(self, prompt: int, cached: int = 0) -> int:
+        """Operations of reading `prompt` tokens without sampling."""
+        return 2 * self.parameters * max(0, prompt - cached)

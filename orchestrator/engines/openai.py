@@ -1,0 +1,288 @@
+"""The engine for any OpenAI-compatible server: ``vllm serve``, SGLang, a hosted service.
+
+One session, no threads. What a server does not take is left out, where the answer stays the same without it, and
+refused otherwise; `capabilities` say so before anything runs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from ..engine import Capabilities, Completion, EngineSpec, Meter, Prompt, Reading, Request, Sampling
+from ..errors import EngineRefused, UsageError
+from ..flops import ParameterCount
+from .openai_errors import Address, refusal, refused_field
+from .openai_wire import API, Dialect, body, completion, dumps, marked, reading, reading_body, steps
+
+if TYPE_CHECKING:
+    from yarl import URL
+
+    from .openai_server import NotOK, Server
+
+CONTEXT_LENGTH = 8192
+TEMPLATE_TOKENS = 128
+MESSAGE_TOKENS = 16
+Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
+
+
+class OpenAISpec(EngineSpec):
+    """A model behind an OpenAI-compatible server.
+
+    Args:
+        base_url: where the server's routes stand, e.g. ``http://127.0.0.1:8000/v1``.
+        model: the name the server knows it by.
+        api_key_env: the NAME of the environment variable that holds the key; None sends none.
+        revision: names the weights behind `model`; change it when they change, so that old draws are not reused.
+        api: ``chat``, or ``completions`` for models without a chat template: messages are joined by an empty line.
+        context_length: most tokens of prompt and completion; None asks the server, else 8192.
+        template_tokens: most tokens that the server's chat template adds to a conversation, beyond 16 a message; None
+            asks the server, else 128. Part of the bound that each call reserves.
+        parameters: active parameters of the model, for FLOPs; None counts none.
+        step_separator: what parts two steps of a text that a reward model reads; as many values are kept, the last.
+            None keeps all.
+        step_mark: what to put after each step instead of `step_separator`, e.g. ``<extra_0>``.
+        timeout_s: seconds for a whole call; then its connection is closed.
+        connect_timeout_s: seconds to make a connection.
+    """
+
+    kind: Literal["openai"] = "openai"
+    base_url: str
+    model: Annotated[str, Field(min_length=1)]
+    api_key_env: str | None = None
+    revision: str = "latest"
+    api: API = "chat"
+    context_length: Annotated[int, Field(ge=2)] | None = None
+    template_tokens: Annotated[int, Field(ge=0)] | None = None
+    parameters: Annotated[int, Field(ge=1)] | None = None
+    step_separator: Annotated[str, Field(min_length=1)] | None = None
+    step_mark: Annotated[str, Field(min_length=1)] | None = None
+    timeout_s: Seconds = 600.0
+    connect_timeout_s: Seconds = 10.0
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_url(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            is_plain = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+            is_plain = is_plain and parts.port != 0 and not (parts.query or parts.fragment)
+        except ValueError:
+            is_plain = False
+        if not is_plain:
+            raise UsageError(
+                "base_url must be http:// or https://, a host, and a path, with no user, password or query in it; "
+                "write e.g. http://127.0.0.1:8000/v1, and name the key's environment variable in api_key_env"
+            )
+        return value.rstrip("/")
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _name_of_variable(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+            raise UsageError(
+                "api_key_env must be the name of an environment variable (letters, digits, underscores), not the key; "
+                "export the key under a name such as OPENAI_API_KEY and give that name"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _mark_has_separator(self) -> OpenAISpec:
+        if self.step_mark is not None and self.step_separator is None:
+            raise UsageError("step_mark must come with step_separator, the text it replaces; set step_separator too")
+        return self
+
+    def open(self) -> OpenAIEngine:
+        """The engine, not started yet."""
+        return OpenAIEngine(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A request ready but for its seed, and the most tokens its prompt can be: the same for all draws of a prompt."""
+
+    prompt: Prompt
+    sampling: Sampling
+    labels: tuple[int, ...]
+    dialect: Dialect
+    sent: frozenset[str]
+    head: bytes
+    bound: int
+
+    def fits(self, request: Request, dialect: Dialect) -> bool:
+        return (
+            self.prompt is request.prompt
+            and self.sampling is request.sampling
+            and self.dialect is dialect
+            and self.labels == request.labels
+        )
+
+    def filled(self, seed: int) -> bytes:
+        return b'%b,"seed":%d}' % (self.head, seed) if "seed" in self.sent else self.head + b"}"
+
+
+class OpenAIEngine:
+    """One model of one server. Use it from one event loop, between `start` and `close`.
+
+    Where a server takes seeds, it may still answer otherwise in other company: draws are reproduced from the journal.
+    Stop strings stay in the text where the server keeps or names them (vLLM does); where it does neither, a text that
+    a stop string ended looks like one that ended by itself. Token ids, where the server returns them, are those
+    generated, also where a stop string cut the text.
+    """
+
+    def __init__(self, spec: OpenAISpec) -> None:
+        self.spec = spec
+        self.identity = f"openai:{spec.model}@{spec.revision}:{spec.api}:{spec.base_url}"
+        self.meter: Meter = spec.metered(ParameterCount(parameters=spec.parameters) if spec.parameters else None)
+        self._dialect = Dialect(spec.api)
+        self._context_length = spec.context_length or CONTEXT_LENGTH
+        assumed = TEMPLATE_TOKENS if spec.api == "chat" else 0
+        self._template_tokens = assumed if spec.template_tokens is None else spec.template_tokens
+        self._door: tuple[Server, URL] | None = None
+        self._form: _Form | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._dialect.capabilities(self._context_length)
+
+    async def start(self) -> None:
+        """Open the session and ask the server what it can do; a second call does nothing.
+
+        Raises:
+            EngineUnavailable: the server is not there, or not ready.
+            EngineRefused: no key, or the server does not know the key or the model.
+        """
+        if self._door is not None:
+            return
+        from .openai_probe import ROUTES, learn
+        from .openai_server import Server
+
+        spec = self.spec
+        address = Address(spec.base_url, spec.model, spec.api_key_env, _key(spec.api_key_env))
+        server = Server(address, spec.max_in_flight, spec.timeout_s, spec.connect_timeout_s)
+        try:
+            learned = await learn(server, spec.api)
+        except BaseException:
+            await server.close()
+            raise
+        self._dialect = learned.dialect
+        self._context_length = spec.context_length or learned.context_length or CONTEXT_LENGTH
+        if spec.template_tokens is None and learned.template_tokens is not None:
+            self._template_tokens = learned.template_tokens + MESSAGE_TOKENS
+        self._door = server, server.url(ROUTES[spec.api])
+
+    async def close(self) -> None:
+        """Close every connection."""
+        door, self._door = self._door, None
+        if door is not None:
+            await door[0].close()
+
+    async def count(self, prompt: Prompt) -> int:
+        """An upper bound of the prompt's tokens: no byte-level tokenizer makes more tokens than there are bytes."""
+        return self._bound(prompt)
+
+    async def complete(self, request: Request) -> Completion:
+        """Draw one completion.
+
+        Raises:
+            EngineUnavailable: no answer, none in time, none that can be read, or the server is busy.
+            EngineRefused: the server will not do this, or asks for something first.
+        """
+        from .openai_server import NotOK
+
+        while True:
+            (server, url), dialect = self._opened(), self._dialect
+            form = self._form
+            if form is None or not form.fits(request, dialect):
+                form = self._form = self._formed(request, dialect)
+            try:
+                raw = await server.post(url, form.filled(request.seed))
+            except NotOK as answer:
+                self._adapt(answer, form.sent)
+                continue
+            done = completion(raw, request, self.meter, form.bound)
+            if done.usage.prompt_tokens > form.bound:
+                raise self._too_many(done.usage.prompt_tokens, form.bound)
+            return done
+
+    async def read(self, prompt: Prompt) -> Reading:
+        """Read a prompt with a reward model, by vLLM's ``/pooling``: the last label's value at each step mark.
+
+        Raises:
+            EngineUnavailable: as for `complete`.
+            EngineRefused: the server has no such route, or refuses.
+        """
+        from .openai_server import NotOK
+
+        if not self._dialect.reads:
+            raise EngineRefused(
+                f"{self.spec.base_url} must have vLLM's /pooling to read as a reward model, but has none; "
+                "serve the reward model with: vllm serve MODEL --runner pooling"
+            )
+        (server, _), spec = self._opened(), self.spec
+        text = marked(prompt.text, spec.step_separator, spec.step_mark)
+        bound = self._bound(Prompt(prompt.messages, text=text))
+        try:
+            raw = await server.post(server.root("pooling"), dumps(reading_body(prompt.messages, text, spec.model)))
+        except NotOK as answer:
+            raise refusal(answer.status, answer.headers, answer.raw, server.address) from None
+        done = reading(raw, self.meter, bound)
+        if spec.step_separator is None:
+            return done
+        kept = len(steps(prompt.text, spec.step_separator))
+        return Reading(done.values[len(done.values) - kept :] if kept <= len(done.values) else done.values, done.usage)
+
+    def _opened(self) -> tuple[Server, URL]:
+        if self._door is None:
+            raise EngineRefused(f"engine {self.identity!r} must be started before it is asked; await its start first")
+        return self._door
+
+    def _formed(self, request: Request, dialect: Dialect) -> _Form:
+        made = body(request, self.spec.model, dialect)
+        sent = dialect.fields & {*made, "seed"}
+        bound = self._bound(request.prompt)
+        return _Form(request.prompt, request.sampling, request.labels, dialect, sent, dumps(made)[:-1], bound)
+
+    def _bound(self, prompt: Prompt) -> int:
+        """UTF-8 bytes, 16 tokens a message for its role and marks, and what the template adds to a conversation."""
+        size = sum(_bytes(message.content) for message in prompt.messages) + _bytes(prompt.text)
+        return size + MESSAGE_TOKENS * (len(prompt.messages) + 1) + self._template_tokens
+
+    def _adapt(self, answer: NotOK, sent: frozenset[str]) -> None:
+        """Leave out from now on what the server refuses: each field once, so this ends.
+
+        Raises:
+            EngineError: it refuses something else.
+        """
+        if answer.status in (400, 422) and (name := refused_field(answer.raw, sent)) is not None:
+            self._dialect = self._dialect.without(name)
+            return
+        raise refusal(answer.status, answer.headers, answer.raw, self._opened()[0].address) from None
+
+    def _too_many(self, came: int, bound: int) -> EngineRefused:
+        return EngineRefused(
+            f"the prompt must be at most {bound} tokens, but {self.spec.base_url} counts {came}: its chat template "
+            f"adds more than allowed for; set template_tokens to {self._template_tokens + came - bound} or more"
+        )
+
+
+def _key(variable: str | None) -> str:
+    """The key in an environment variable; empty where none is wanted."""
+    if variable is None:
+        return ""
+    key = os.environ.get(variable, "").strip()
+    if not key or not key.isascii() or not key.isprintable():
+        raise EngineRefused(
+            f"the environment variable {variable} must hold the server's key, but "
+            f"{'holds something else' if key else 'is not set'}; export {variable}=..."
+        )
+    return key
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,125 @@
+"""One HTTP session to one server: bytes out, bytes in, within hard limits of time and size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Self
+
+from ..errors import EngineUnavailable
+from .openai_errors import Address, unreachable
+
+if TYPE_CHECKING:
+    import aiohttp
+    from yarl import URL
+
+BODY_LIMIT = 32 << 20
+KEEP_ALIVE_S = 4.0
+"""Below the 5 s after which uvicorn closes an idle connection: one closed as a request goes out loses that request."""
+
+
+class NotOK(Exception):
+    """An answer whose status is not 200."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], raw: bytes) -> None:
+        super().__init__(status)
+        self.status = status
+        self.headers = headers
+        self.raw = raw
+
+
+class Server:
+    """An open session. Cancelling a call closes its connection, so that the server can stop the work.
+
+    Args:
+        address: where, and with which key.
+        connections: most connections at once.
+        timeout_s: seconds for a whole call, from waiting for a connection to the last byte.
+        connect_timeout_s: seconds to make a connection.
+    """
+
+    def __init__(self, address: Address, connections: int, timeout_s: float, connect_timeout_s: float) -> None:
+        import aiohttp
+        from yarl import URL
+
+        self.address = address
+        self._timeout_s = timeout_s
+        self._connect_timeout_s = connect_timeout_s
+        self._base = URL(address.base_url)
+        headers = {"Accept-Encoding": "identity", "Content-Type": "application/json", "User-Agent": "ponder"}
+        if address.key:
+            headers["Authorization"] = f"Bearer {address.key}"
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEP_ALIVE_S),
+            timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=connect_timeout_s),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=headers,
+            auto_decompress=False,
+        )
+
+    def url(self, path: str) -> URL:
+        """A route below the base, e.g. ``chat/completions``."""
+        return self._base / path
+
+    def root(self, path: str) -> URL:
+        """A route that stands beside the base's version, e.g. vLLM's ``pooling``."""
+        base = self._base.parent if self._base.name == "v1" else self._base
+        return base / path
+
+    async def post(self, url: URL, body: bytes) -> bytes:
+        """The body of a good answer.
+
+        Raises:
+            NotOK: the status is not 200.
+            EngineUnavailable: no whole answer came in time.
+            EngineRefused: the server's certificate is not valid.
+        """
+        try:
+            async with self._session.post(url, data=body, allow_redirects=False) as answer:
+                return await self._whole(answer)
+        except (OSError, TimeoutError, self._broken) as error:
+            raise unreachable(error, self.address, self._timeout_s, self._connect_timeout_s) from None
+
+    async def get(self, url: URL) -> bytes:
+        """The same with no body sent."""
+        try:
+            async with self._session.get(url, allow_redirects=False) as answer:
+                return await self._whole(answer)
+        except (OSError, TimeoutError, self._broken) as error:
+            raise unreachable(error, self.address, self._timeout_s, self._connect_timeout_s) from None
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+    @property
+    def _broken(self) -> type[Exception]:
+        import aiohttp
+
+        return aiohttp.ClientError
+
+    async def _whole(self, answer: aiohttp.ClientResponse) -> bytes:
+        content = answer.content
+        raw = await content.read(BODY_LIMIT)
+        if not content.at_eof():
+            raw = await self._rest(content, raw)
+        if answer.status != 200:
+            raise NotOK(answer.status, answer.headers, raw)
+        return raw
+
+    async def _rest(self, content: aiohttp.StreamReader, first: bytes) -> bytes:
+        parts, size = [first], len(first)
+        while part := await content.read(BODY_LIMIT):
+            parts.append(part)
+            size += len(part)
+            if size > BODY_LIMIT:
+                raise EngineUnavailable(
+                    f"{self.address.base_url} must answer in at most {BODY_LIMIT >> 20} MiB, but went on; "
+                    "lower max_tokens or check what stands there"
+                )
+        return b"".join(parts)

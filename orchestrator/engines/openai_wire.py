@@ -1,0 +1,254 @@
+"""What goes over the wire to an OpenAI-compatible server, and what comes back: pure functions of bytes.
+
+Shapes follow OpenAI's chat completions and completions; the optional fields are vLLM's (0.32), which SGLang and
+others share in part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import orjson
+
+from ..engine import Capabilities, Completion, Meter, Prompt, Reading, Request
+from ..errors import EngineRefused, EngineUnavailable
+from ..types import Finish, Message, Usage
+
+API = Literal["chat", "completions"]
+PLAIN = frozenset({"seed", "logprobs", "max_tokens"})
+OPTIONAL = PLAIN | {
+    "return_token_ids",
+    "include_stop_str_in_output",
+    "logprob_token_ids",
+    "continue_final_message",
+}
+FINISHES = {
+    "length": Finish.TOTAL_LENGTH,
+    "abort": Finish.ABORTED,
+    "repetition": Finish.REPETITION,
+    "stop_sequence": Finish.STOP,
+    "eos": Finish.EOS,
+    "eos_token": Finish.EOS,
+    "end_turn": Finish.EOS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What a server understands.
+
+    Args:
+        api: the route that draws.
+        fields: the optional request fields it takes; what it refuses once is not sent again.
+        generates: whether it has that route.
+        reads: whether it has vLLM's ``/pooling``.
+    """
+
+    api: API
+    fields: frozenset[str] = PLAIN
+    generates: bool = True
+    reads: bool = False
+
+    def without(self, field: str) -> Dialect:
+        return replace(self, fields=self.fields - {field})
+
+    def capabilities(self, context_length: int) -> Capabilities:
+        """The same in the words of strategies."""
+        takes = self.fields if self.generates else frozenset()
+        return Capabilities(
+            generate=self.generates,
+            read=self.reads,
+            token_ids="return_token_ids" in takes,
+            continue_prefix=self.generates and (self.api == "completions" or "continue_final_message" in takes),
+            logprobs="logprobs" in takes,
+            labels={"logprobs", "logprob_token_ids"} <= takes,
+            seed="seed" in takes,
+            context_length=context_length,
+        )
+
+
+def body(request: Request, model: str, dialect: Dialect) -> dict[str, Any]:
+    """The request without its seed: all draws of one prompt share it.
+
+    Raises:
+        EngineRefused: it needs a field that the server does not take.
+    """
+    sampling = request.sampling
+    made: dict[str, Any] = {"model": model, **_asked(request.prompt, dialect)}
+    made["max_tokens" if "max_tokens" in dialect.fields else "max_completion_tokens"] = sampling.max_tokens
+    made["temperature"] = sampling.temperature
+    made["top_p"] = sampling.top_p
+    if sampling.stop:
+        made["stop"] = sampling.stop
+        if "include_stop_str_in_output" in dialect.fields:
+            made["include_stop_str_in_output"] = True
+    if "return_token_ids" in dialect.fields:
+        made["return_token_ids"] = True
+    if sampling.logprobs or request.labels:
+        made["logprobs"] = _needed(dialect, "logprobs", "log-probabilities", True if dialect.api == "chat" else 1)
+    if request.labels:
+        made["logprob_token_ids"] = _needed(dialect, "logprob_token_ids", "chosen log-probabilities", request.labels)
+        made["return_tokens_as_token_ids"] = True
+    return made
+
+
+def reading_body(messages: Sequence[Message], text: str, model: str) -> dict[str, Any]:
+    """The request to read `text` after `messages` with a reward model, by vLLM's ``/pooling``."""
+    made: dict[str, Any] = {"model": model, "task": "token_classify", "messages": _messages(messages)}
+    if text:
+        made["messages"].append({"role": "assistant", "content": text})
+        made |= {"continue_final_message": True, "add_generation_prompt": False}
+    return made
+
+
+def steps(text: str, separator: str) -> list[str]:
+    """The parts of a text between separators, blank ones left out."""
+    return [part for part in text.split(separator) if part.strip()]
+
+
+def marked(text: str, separator: str | None, mark: str | None) -> str:
+    r"""`text` with `mark` after each step instead of what separates them.
+
+    >>> marked("a\n\nb\n", "\n", "<|>")
+    'a<|>b<|>'
+    """
+    if separator is None or mark is None:
+        return text
+    return "".join(step.replace(mark, "") + mark for step in steps(text, separator))
+
+
+def dumps(value: Mapping[str, Any]) -> bytes:
+    """JSON.
+
+    Raises:
+        EngineRefused: a text is not valid Unicode.
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError as error:
+        raise EngineRefused(f"a prompt must be valid Unicode, but: {error}; replace lone surrogates") from None
+
+
+def completion(raw: bytes, request: Request, meter: Meter, prompt_bound: int) -> Completion:
+    """The one completion in a server's answer.
+
+    An answer without usage is charged at the bound: `prompt_bound` and every token that was allowed.
+
+    Raises:
+        EngineUnavailable: it is no such answer; what it cost is not known.
+    """
+    try:
+        answer = orjson.loads(raw)
+        choices = answer["choices"]
+        if len(choices) != 1:
+            raise EngineUnavailable(f"the server must answer one choice, got {len(choices)}")
+        choice = choices[0]
+        text = choice["message"]["content"] if "message" in choice else choice["text"]
+        text, finish = _ended(text or "", choice, request.sampling.stop)
+        wants = request.sampling.logprobs or request.labels
+        return Completion(
+            tuple(choice.get("token_ids") or ()),
+            text,
+            finish,
+            _usage(answer.get("usage"), meter, prompt_bound, request.sampling.max_tokens),
+            _chosen(choice) if request.sampling.logprobs else None,
+            _labels(choice, request.labels) if wants and request.labels else None,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise broken(raw, error) from None
+
+
+def reading(raw: bytes, meter: Meter, prompt_bound: int) -> Reading:
+    """The values in the answer of ``/pooling``: the last column of each step's row.
+
+    Raises:
+        EngineUnavailable: it is no such answer.
+    """
+    try:
+        answer = orjson.loads(raw)
+        rows = answer["data"][0]["data"]
+        values = tuple(float(row[-1] if isinstance(row, list) else row) for row in rows)
+        if not all(map(math.isfinite, values)):
+            raise ValueError("a value is not finite")
+        counted = answer.get("usage")
+        tokens = _count(counted["prompt_tokens"]) if counted else prompt_bound
+        return Reading(values, meter.reading(tokens, _cached(counted or {}, tokens)))
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise broken(raw, error) from None
+
+
+def broken(raw: bytes, error: Exception) -> EngineUnavailable:
+    """The error for an answer that cannot be understood."""
+    start = raw[:80].decode("utf-8", "replace")
+    return EngineUnavailable(f"the server must answer as OpenAI's does, but got {start!r} ({type(error).__name__})")
+
+
+def _asked(prompt: Prompt, dialect: Dialect) -> dict[str, Any]:
+    if dialect.api == "completions":
+        return {"prompt": "\n\n".join(message.content for message in prompt.messages) + prompt.text}
+    messages = _messages(prompt.messages)
+    if not prompt.text:
+        return {"messages": messages}
+    messages.append({"role": "assistant", "content": prompt.text})
+    goes_on = _needed(dialect, "continue_final_message", "continuing a text", True)
+    return {"messages": messages, "continue_final_message": goes_on, "add_generation_prompt": False}
+
+
+def _messages(messages: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def _needed(dialect: Dialect, field: str, purpose: str, value: Any) -> Any:
+    if field not in dialect.fields:
+        raise EngineRefused(
+            f"{purpose} must be had from the server by its field {field!r}, which it does not take; "
+            "use a server that does, such as vLLM, or a strategy that does without"
+        )
+    return value
+
+
+def _ended(text: str, choice: Mapping[str, Any], stops: Sequence[str]) -> tuple[str, Finish]:
+    """The text, its stop string included where it is known, and why it ends."""
+    reason, by = choice["finish_reason"], choice.get("stop_reason")
+    if reason != "stop":
+        return text, FINISHES.get(reason, Finish.ERROR)
+    if isinstance(by, str):
+        return (text if text.endswith(by) else text + by), Finish.STOP
+    return text, Finish.STOP if stops and text.endswith(tuple(stops)) else Finish.EOS
+
+
+def _usage(counted: Any, meter: Meter, prompt_bound: int, max_tokens: int) -> Usage:
+    if not counted:
+        return meter.generation(prompt_bound, max_tokens)
+    prompt = _count(counted["prompt_tokens"])
+    return meter.generation(prompt, _count(counted["completion_tokens"]), _cached(counted, prompt))
+
+
+def _cached(counted: Mapping[str, Any], prompt: int) -> int:
+    details = counted.get("prompt_tokens_details")
+    return min(prompt, _count(details.get("cached_tokens") or 0)) if details else 0
+
+
+def _count(value: Any) -> int:
+    if type(value) is int and value >= 0:
+        return value
+    raise ValueError(f"a token count must be a whole number, got {value!r}")
+
+
+def _chosen(choice: Mapping[str, Any]) -> tuple[float, ...]:
+    listed = choice["logprobs"]
+    if "content" in listed:
+        return tuple(float(each["logprob"]) for each in listed["content"] or ())
+    return tuple(float(each) for each in listed["token_logprobs"])
+
+
+def _labels(choice: Mapping[str, Any], labels: Sequence[int]) -> tuple[float, ...]:
+    listed = choice["logprobs"]
+    if "content" in listed:
+        first = {each["token"]: each["logprob"] for each in listed["content"][0]["top_logprobs"]}
+    else:
+        first = listed["top_logprobs"][0]
+    return tuple(float(first[f"token_id:{label}"]) for label in labels)
