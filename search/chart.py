@@ -100,7 +100,8 @@ def legend(report: Report) -> tuple[str, ...]:
 def cost_chart(report: Report, width: float = 960.0, height: float = 500.0) -> Chart | None:
     """Accuracy against cost on a logarithmic axis, the frontier as a line; None where nothing was measured.
 
-    Oracles are left to `curves`. Of very many points, the frontier, the baselines and the cheapest are drawn.
+    Oracles are left to `curves`. Of very many points, the frontier, the baselines and the cheapest are drawn; what
+    was confirmed is drawn for the winner and the recommended point. Marks of nearly one cost stand a little apart.
     """
     points = drawn(report)
     costs = [cost for point in points if (cost := point.cost_in(report.by)) > 0]
@@ -117,20 +118,29 @@ def cost_chart(report: Report, width: float = 960.0, height: float = 500.0) -> C
         label, is_strong = number.get(point.name, ""), point.name in number
         return Mark(at, *_heights(y, estimate), series[point.method], tip(report, point), label, 0.0, is_strong)
 
+    strong = [mark(point, point) for point in points if point.name in number]
+    weak = [mark(point, point) for point in points if point.name not in number]
+    chosen = [point for point in report.best if point in (report.recommended, report.winner)]
     return Chart(
         *(width, height, LEFT, width - RIGHT, TOP, height - BOTTOM),
         x_title=f"{unit(report.by)} a query, logarithmic",
         x_ticks=tuple((x(value), short(value)) for value in log_ticks(x.low, x.high)),
         y_ticks=y_ticks,
-        marks=_labelled([mark(point, point) for point in sorted(points, key=lambda p: p.name in number)]),
-        confirmed=tuple(mark(p, p.confirmed, 9.0) for p in report.best if p.confirmed),
+        marks=(*_apart(weak, 3.0), *_labelled(_apart(strong, 6.0))),
+        confirmed=tuple(mark(p, p.confirmed, 14.0) for p in chosen if p.confirmed),
         lines=(Line(-1, _steps([(x(p.cost_in(report.by)), y(p.accuracy)) for p in report.best], width - RIGHT)),),
     )
 
 
 def curves(report: Report, width: float = 310.0, height: float = 240.0) -> tuple[Chart, ...]:
-    """One chart a temperature: accuracy over N of every method of which more than one N was measured."""
-    several = [p for p in report.points if len({q.n for q in report.points if _is_kin(p, q)}) > 1]
+    """One chart a temperature: accuracy over N of every method with more than one N, and of the single draw."""
+    sizes_of: dict[tuple[str, float | None], set[int]] = {}
+    for point in report.points:
+        sizes_of.setdefault((point.method, point.temperature), set()).add(point.n)
+    curved = {temperature for (_, temperature), sizes in sizes_of.items() if len(sizes) > 1}
+    several = [
+        p for p in report.points if p.temperature in curved and (p.n == 1 or len(sizes_of[p.method, p.temperature]) > 1)
+    ]
     if not several:
         return ()
     y, y_ticks = _share_axis(several, PANEL_TOP, height - PANEL_BOTTOM)
@@ -184,21 +194,19 @@ def thinned(sizes: Sequence[int], most: int = 8) -> Sequence[int]:
     return sizes[:: -math.ceil(len(sizes) / most)][::-1]
 
 
-def _is_kin(point: Point, other: Point) -> bool:
-    return (point.method, point.temperature) == (other.method, other.temperature)
-
-
 def _curves(report: Report, points: Sequence[Point], x: Scale, y: Scale) -> tuple[tuple[Mark, ...], tuple[Line, ...]]:
     """The marks and lines of a panel, methods moved a little aside so that no interval hides another."""
     marks: list[Mark] = []
     lines: list[Line] = []
     methods = legend(report)
+    single = [(x(1), y(point.accuracy)) for point in points if point.method == "single"]
     for series, method in enumerate(methods):
         mine = sorted((point for point in points if point.method == method), key=lambda point: point.n)
-        aside = (series - (len(methods) - 1) / 2) * 3.0
+        aside = 0.0 if method == "single" else (series - (len(methods) - 1) / 2) * 3.0
         found = [Mark(round(x(point.n) + aside, 1), *_heights(y, point), series, tip(report, point)) for point in mine]
         if found:
-            lines.append(Line(series, tuple((mark.x, mark.y) for mark in found), mine[0].is_oracle))
+            start = single if mine[0].n > 1 else []  # of one draw, every method makes the same
+            lines.append(Line(series, (*start, *((mark.x, mark.y) for mark in found)), mine[0].is_oracle))
         marks.extend(found)
     return tuple(marks), tuple(lines)
 
@@ -217,6 +225,21 @@ def _share_axis(
 
 def _heights(y: Scale, estimate: Estimate) -> tuple[float, float, float]:
     return y(estimate.accuracy), y(estimate.low), y(estimate.high)
+
+
+def _apart(marks: Sequence[Mark], gap: float) -> list[Mark]:
+    """The marks, those that would lie on each other moved aside by `gap` pixels each, their middle where it was."""
+    clusters: list[list[Mark]] = []
+    for mark in sorted(marks, key=lambda mark: mark.x):
+        if clusters and mark.x - clusters[-1][-1].x < gap:
+            clusters[-1].append(mark)
+        else:
+            clusters.append([mark])
+    spread: list[Mark] = []
+    for cluster in clusters:
+        start = sum(mark.x for mark in cluster) / len(cluster) - gap * (len(cluster) - 1) / 2
+        spread.extend(replace(mark, x=round(start + gap * place, 1)) for place, mark in enumerate(cluster))
+    return spread
 
 
 def _labelled(marks: Sequence[Mark]) -> tuple[Mark, ...]:

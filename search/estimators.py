@@ -30,6 +30,7 @@ class Method:
     Args:
         name: its key in `METHODS`.
         title: its name for people.
+        label: its name at an N, with ``{n}`` for it.
         estimate: the expected label of its answer at N, from a pool.
         judges: whether it asks the verifier about its draws (of a single draw it never does).
         is_oracle: whether it needs the labels, and so cannot be run on a query whose answer is unknown.
@@ -37,6 +38,7 @@ class Method:
 
     name: str
     title: str
+    label: str
     estimate: Callable[[Pool, int], float]
     judges: bool = False
     is_oracle: bool = False
@@ -114,12 +116,12 @@ METHODS: Mapping[str, Method] = MappingProxyType(
     {
         method.name: method
         for method in (
-            Method("single", "Single draw", mean),
-            Method("best_of_n", "Best of N by score", best_of_n, judges=True),
-            Method("vote", "Majority vote", vote),
-            Method("weighted_vote", "Vote weighted by score", weighted_vote, judges=True),
-            Method("pass_at_k", "Coverage (pass@N)", coverage, is_oracle=True),
-            Method("worst_of_n", "Worst of N", worst_of_n, is_oracle=True),
+            Method("single", "Single draw", "single draw", mean),
+            Method("best_of_n", "Best of N by score", "best of {n}", best_of_n, judges=True),
+            Method("vote", "Majority vote", "vote of {n}", vote),
+            Method("weighted_vote", "Vote weighted by score", "weighted vote of {n}", weighted_vote, judges=True),
+            Method("pass_at_k", "Coverage (pass@N)", "pass@{n}", coverage, is_oracle=True),
+            Method("worst_of_n", "Worst of N", "worst of {n}", worst_of_n, is_oracle=True),
         )
     }
 )

@@ -81,8 +81,8 @@ def paired(measured: Sequence[Measured]) -> dict[str, Floats]:
 
 
 def _named(method: str, n: int, temperature: float | None) -> str:
-    count = "" if method == "single" else f" n={n}"
-    return f"{method.replace('_', ' ')}{count}" + ("" if temperature is None else f" T={temperature:g}")
+    label = method_named(method).label.format(n=n)
+    return label if temperature is None else f"{label}, T {temperature:g}"
 
 
 def _estimate(values: Floats, confidence: float) -> Estimate:

@@ -79,7 +79,7 @@ def _empty(title: str) -> Table:
 
 
 def _figure(estimate: Estimate | None) -> str:
-    return "–" if estimate is None else f"{percent(estimate.accuracy)} ({span(estimate)})"
+    return "–" if estimate is None else f"{percent(estimate.accuracy)} [{span(estimate)}]"
 
 
 def _text(text: str, style: str = "") -> Text:
