@@ -287,9 +287,8 @@ def _open(path: Path, *, is_new_allowed: bool = True) -> sqlite3.Connection:
         try:
             if is_new_allowed and _is_empty(connection):
                 connection.execute("PRAGMA journal_mode = WAL")
-                connection.executescript(
-                    f"BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
-                )
+                mark = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
+                connection.executescript(f"BEGIN; {SCHEMA} {mark} COMMIT;")
             _check(connection, path)
         except BaseException:
             connection.close()
