@@ -22,7 +22,7 @@ from ..errors import EngineRefused, EngineUnavailable
 from . import vllm_process
 from .chat_tokens import ChatTokens
 from .vllm_model import ModelFiles, is_cpu_build
-from .vllm_output import completion, sampling_params
+from .vllm_output import completion, pooling_params, sampling_params
 from .vllm_process import Core, Launch
 
 GIB = 1 << 30
@@ -76,6 +76,12 @@ class VLLMSpec(EngineSpec):
     def open(self) -> Engine:
         """The engine, not started yet."""
         return VLLMEngine(self)
+
+    def resources(self) -> dict[str, float]:
+        """Its processor threads on CPU, its GPUs otherwise."""
+        if is_cpu_build():
+            return {"num_cpus": self.threads * self.tensor_parallel}
+        return {"num_cpus": 1, "num_gpus": self.tensor_parallel}
 
 
 class VLLMEngine:
@@ -155,8 +161,7 @@ class VLLMEngine:
         chat = await self._chat()
         ids = self._ids(request.prompt, chat)
         check_fits(self.capabilities, len(ids), request.sampling.max_tokens, self.identity)
-        params = sampling_params(request)
-        output = await self._final(lambda llm, prompt, name: llm.generate(prompt, params, name), ids)
+        output = await self._final(ids, lambda llm, prompt, name: llm.generate(prompt, sampling_params(request), name))
         return completion(output, request, self.meter, chat)
 
     async def read(self, prompt: Prompt) -> Reading:
@@ -166,14 +171,11 @@ class VLLMEngine:
             EngineUnavailable: the process died, stalled or is too busy.
             EngineRefused: it is too long, or this engine does not read.
         """
-        from vllm import PoolingParams
-
         self._check(self.capabilities.read, "read as a reward model", "pooling")
         chat = await self._chat()
         ids = self._ids(prompt, chat)
         check_fits(self.capabilities, len(ids), 0, self.identity)
-        params = PoolingParams(task="classify" if self._step_mark is None else "token_classify")
-        output = await self._final(lambda llm, prompt, name: llm.encode(prompt, params, name), ids)
+        output = await self._final(ids, lambda llm, prompt, name: llm.encode(prompt, pooling_params(self._task), name))
         usage = self.meter.reading(len(output.prompt_token_ids), output.num_cached_tokens or 0)
         rows = output.outputs.data.reshape(-1, output.outputs.data.shape[-1])
         skipped = chat.conversation(prompt.messages).count(self._step_mark) if self._step_mark is not None else 0
@@ -186,6 +188,10 @@ class VLLMEngine:
             return None
         mark = self.spec.step_mark if self.spec.step_mark is not None else self._files.config.get("step_mark")
         return None if mark is None else int(mark)
+
+    @property
+    def _task(self) -> Literal["classify", "token_classify"]:
+        return "classify" if self._step_mark is None else "token_classify"
 
     async def _chat(self) -> ChatTokens:
         if "_loaded_chat" not in self.__dict__:
@@ -218,11 +224,11 @@ class VLLMEngine:
         if not can:
             raise EngineRefused(f"{self.identity} must have runner {runner!r} to {what}, got {self.spec.runner!r}")
 
-    async def _final(self, send: Callable[[Any, Any, str], AsyncGenerator[Any, None]], ids: list[int]) -> Any:
+    async def _final(self, ids: list[int], send: Callable[[Any, Any, str], AsyncGenerator[Any, None]]) -> Any:
         """The last output of one request; cancelling the call aborts it."""
+        core = await self._running()
         from vllm.inputs import tokens_input
 
-        core = await self._running()
         final = None
         try:
             async with contextlib.aclosing(send(core.llm, tokens_input(ids), next(self._names))) as outputs:
@@ -258,9 +264,31 @@ class VLLMEngine:
             if self._core is not None and self._core.is_dead:
                 self._retire(self._core)
             if self._core is None:
-                self._core = await vllm_process.start(self._launch())
+                self._core = await self._begun()
                 self._watching = self._watching or asyncio.create_task(self._watch())
             return self._core
+
+    async def _begun(self) -> Core:
+        """A new core that has computed its first token: what it cannot do shows at the start, not in the first draw."""
+        core = await vllm_process.start(self._launch())
+        from vllm import SamplingParams
+        from vllm.inputs import tokens_input
+
+        try:
+            async with asyncio.timeout(self.spec.start_timeout_s):
+                if self.capabilities.generate:
+                    outputs = core.llm.generate(tokens_input([0]), SamplingParams(max_tokens=1), "first")
+                else:
+                    outputs = core.llm.encode(tokens_input([0]), pooling_params(self._task), "first")
+                async for _ in outputs:
+                    pass
+        except BaseException as error:
+            why = core.last_words() or str(error)
+            await core.close()
+            if isinstance(error, Exception):
+                raise EngineRefused(f"vLLM cannot compute a first token of {self.spec.model!r}: {why}") from error
+            raise
+        return core
 
     def _retire(self, core: Core) -> None:
         """Close a core in the background; once."""
@@ -301,8 +329,8 @@ class VLLMEngine:
             "use_tqdm_on_load": False,
         }
         if spec.runner == "pooling":
-            mark = {"task": "token_classify", "tok_pooling_type": "STEP", "step_tag_id": self._step_mark}
-            arguments["pooler_config"] = {"task": "classify"} if self._step_mark is None else mark
+            steps = {"tok_pooling_type": "STEP", "step_tag_id": self._step_mark}
+            arguments["pooler_config"] = {"task": self._task, **({} if self._step_mark is None else steps)}
         if spec.block_size is not None:
             arguments["block_size"] = spec.block_size
         if spec.gpu_memory_utilization is not None:

@@ -1,0 +1,157 @@
+"""Strategies on Ray give the bytes they give in this process, and outlive the actors they run on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ponder.orchestrator.budget import Budget
+from ponder.orchestrator.cluster import Cluster
+from ponder.orchestrator.data.sources import SimulatedData
+from ponder.orchestrator.engines.simulated import SimulatedSpec
+from ponder.orchestrator.errors import EngineRefused, EngineUnavailable
+from ponder.orchestrator.runtime import Runtime, Task
+from ponder.search.findings import report
+from ponder.search.grid import Grid
+from ponder.search.report import html
+from ponder.search.sweep import Progress, Sweep, run_sweep
+from ponder.strategies import BestOfN, Sample
+from ponder.verifiers import ExactMatch, ProcessReward
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_cluster() -> Iterator[None]:
+    """One Ray for the module: starting it takes seconds."""
+    import ray
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    ray.init(include_dashboard=False, num_cpus=2, object_store_memory=200_000_000, logging_level="ERROR", log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def sweep_of(where: str, *, latency_s: float = 0.0, replicas: int = 1, runners: int = 1) -> Sweep:
+    reward = {"kind": "process_reward"}
+    return Sweep(
+        name="small",
+        data=SimulatedData(size=12),
+        engines={
+            "generator": SimulatedSpec(latency_s=latency_s, jitter_s=latency_s, max_in_flight=32),
+            "reward": SimulatedSpec(reward_noise=1.0, max_in_flight=32),
+        },
+        checker=ExactMatch(),
+        grids=(
+            Grid(strategy={"kind": "sample", "max_tokens": 64}),
+            Grid(strategy={"kind": "best_of_n", "verifier": reward, "max_tokens": 64}, over={"n": [2, 4, 8]}),
+            Grid(strategy={"kind": "self_consistency", "temperature": 0.7, "max_tokens": 64}, over={"n": [4, 8]}),
+        ),
+        budget=Budget(total_tokens=1_000_000),
+        where=where,
+        replicas={"generator": replicas},
+        runners=runners,
+    )
+
+
+async def page(sweep: Sweep, journal: Path, observe=lambda progress: None) -> tuple[str, Progress]:
+    evidence, progress = await run_sweep(sweep, journal, observe)
+    return html(report(evidence)), progress
+
+
+def processes(name: str) -> list[int]:
+    """The processes of the actors called `name`."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                if (folder / "cmdline").read_bytes().startswith(f"ray::{name}".encode()):
+                    found.append(int(folder.name))
+            except OSError:
+                continue
+    return found
+
+
+def paid_keys(journal: Path) -> list[bytes]:
+    with sqlite3.connect(journal) as connection:
+        return [row[0] for row in connection.execute("SELECT key FROM intents")]
+
+
+async def test_same_bytes_as_in_this_process(tmp_path: Path) -> None:
+    here, _ = await page(sweep_of("local"), tmp_path / "local.db")
+    there, _ = await page(sweep_of("ray"), tmp_path / "ray.db")
+    spread, _ = await page(sweep_of("ray", latency_s=0.01, replicas=3, runners=2), tmp_path / "spread.db")
+    assert here == there == spread
+
+
+async def test_resumes_in_this_process_what_began_on_ray(tmp_path: Path) -> None:
+    first, _ = await page(sweep_of("ray"), tmp_path / "j.db")
+    drawn = len(paid_keys(tmp_path / "j.db"))
+    with sqlite3.connect(tmp_path / "j.db") as connection:
+        connection.execute("DELETE FROM results")
+    second, progress = await page(sweep_of("local"), tmp_path / "j.db")
+    assert first == second
+    assert len(paid_keys(tmp_path / "j.db")) == drawn
+    assert progress.paid.total_tokens == 0
+
+
+@pytest.mark.parametrize("victim", ["EngineActor", "RunnerActor"])
+async def test_an_actor_killed_in_the_middle_changes_nothing(tmp_path: Path, victim: str) -> None:
+    undisturbed, _ = await page(sweep_of("local"), tmp_path / "calm.db")
+    killed: list[int] = []
+
+    def kill_once(progress: Progress) -> None:
+        if progress.done >= 4 and not killed:
+            killed.extend(processes(victim))
+            os.kill(killed[0], signal.SIGKILL)
+
+    disturbed, _ = await page(sweep_of("ray", latency_s=0.2), tmp_path / "killed.db", kill_once)
+    assert killed, "nothing was killed"
+    assert disturbed == undisturbed
+    keys = paid_keys(tmp_path / "killed.db")
+    again = len(keys) - len(set(keys))
+    assert 0 <= again <= 64, "only what was in flight is sent again"
+    assert len(set(keys)) == len(set(paid_keys(tmp_path / "calm.db")))
+
+
+async def test_a_missing_model_is_refused_with_its_remedy() -> None:
+    from ponder.orchestrator.engines.vllm import VLLMSpec
+
+    with pytest.raises((EngineRefused, EngineUnavailable), match="model must be"):
+        async with Cluster({"generator": VLLMSpec(model="no-such-model-here")}):
+            pass
+
+
+async def test_a_budget_holds_on_the_cluster() -> None:
+    query = SimulatedData(size=1).load()[0]
+    budget = Budget(total_tokens=600)
+    engines = {"generator": SimulatedSpec(), "reward": SimulatedSpec()}
+    task = Task(id="t", strategy=BestOfN(n=64, max_tokens=64, verifier=ProcessReward()), query=query, budget=budget)
+    async with Cluster(engines) as cluster, Runtime(engines) as runtime:
+        there, here = await cluster.execute(task, budget), await runtime.execute(task, budget)
+    assert there == here
+    assert there.result.stopped == "budget"
+    assert there.result.usage.total_tokens <= 600
+    assert there.result.best is not None
+
+
+async def test_an_engine_that_never_fits_the_cluster_is_named() -> None:
+    class Greedy(SimulatedSpec):
+        def resources(self) -> dict[str, float]:
+            return {"num_cpus": 1000}
+
+    with pytest.raises(EngineUnavailable, match="1000"):
+        async with Cluster({"generator": Greedy()}, start_timeout_s=3):
+            pass
+
+
+async def test_estimates_on_the_cluster() -> None:
+    engines = {"generator": SimulatedSpec()}
+    query = SimulatedData(size=1).load()[0]
+    async with Cluster(engines) as cluster, Runtime(engines) as runtime:
+        strategy = Sample(n=3, max_tokens=16)
+        assert await cluster.estimate(strategy, query) == await runtime.estimate(strategy, query)
