@@ -33,6 +33,7 @@ class Task(BaseModel):
     Args:
         id: names the task within its run.
         replicate: chooses an independent set of draws.
+        seed: chooses the draws; None takes the runtime's seed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,6 +42,7 @@ class Task(BaseModel):
     query: Query
     budget: Budget = Budget()
     replicate: int = 0
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Runtime:
         seed: chooses the draws.
         retries: how calls that fail for a time are sent again.
         in_flight: most requests in flight, for engines that are not given as specs; 256 where not named.
+        gates: what holds requests back on engines that other runtimes use too, instead of a limit of its own.
     """
 
     def __init__(
@@ -90,11 +93,12 @@ class Runtime:
         seed: int = 0,
         retries: Retries = Retries(),
         in_flight: Mapping[str, int] | None = None,
+        gates: Mapping[str, asyncio.Semaphore] | None = None,
     ) -> None:
         self._engines = {name: e.open() if isinstance(e, EngineSpec) else e for name, e in engines.items()}
         limits = {name: e.max_in_flight for name, e in engines.items() if isinstance(e, EngineSpec)}
         limits |= in_flight or {}
-        self._gates = {name: asyncio.Semaphore(limits.get(name, 256)) for name in engines}
+        self._gates = {name: asyncio.Semaphore(limits.get(name, 256)) for name in engines} | dict(gates or {})
         self._journal = Journal(store, run, retries) if store is not None else None
         self._retries = retries
         self._seed = seed
@@ -141,7 +145,7 @@ class Runtime:
             ledger=Ledger(task.budget),
             account=Ledger(lease),
             journal=self._journal or Journal(Memory(), retries=self._retries),
-            seed=self._seed,
+            seed=self._seed if task.seed is None else task.seed,
             replicate=task.replicate,
         )
         try:

@@ -1,0 +1,121 @@
+"""The application: routes, the gate before them, and the engines behind them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..budget import Budget
+from ..pipeline import Pipeline
+from .auth import OPEN_PATH, Gate, Keys
+from .chat import ChatCompletions
+from .refusal import Refusal
+from .runs import Runs
+from .served import Models
+
+if TYPE_CHECKING:
+    from starlette.types import ExceptionHandler
+
+CHAT = "/v1/chat/completions"
+MODELS = "/v1/models"
+MOST_RUNS = 1024
+
+
+def create_app(
+    pipelines: Mapping[str, Pipeline],
+    *,
+    keys: Keys = Keys(),
+    budget: Budget = Budget(),
+    seed: int | None = None,
+    keep_alive_s: float = 5.0,
+    most_runs: int = MOST_RUNS,
+) -> Starlette:
+    """The application that serves `pipelines` as models. Its lifespan starts and stops their engines.
+
+    Its state holds `models` and `runs`, for whoever runs it.
+
+    Args:
+        pipelines: by the names that clients use.
+        keys: what opens it; without any it answers only to loopback names.
+        budget: the most that one request may cost, whatever it asks for.
+        seed: for requests that send none; None draws one for each.
+        keep_alive_s: seconds between the comments that keep a silent stream open.
+        most_runs: most requests at once.
+
+    Raises:
+        UsageError: a pipeline cannot answer requests.
+    """
+    models, runs = Models(pipelines), Runs(most_runs)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await models.open()
+        try:
+            yield
+        finally:
+            runs.cancel()
+            await models.close()
+
+    app = Starlette(
+        routes=_routes(models, runs, ChatCompletions(models, runs, budget, seed, keep_alive_s)),
+        middleware=[Middleware(Gate, keys=keys)],
+        exception_handlers=_handlers(),
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    app.state.models, app.state.runs = models, runs
+    return app
+
+
+def _routes(models: Models, runs: Runs, chat: ChatCompletions) -> list[Route]:
+    since = int(time.time())
+
+    async def listing(request: Request) -> Response:
+        return _json({"object": "list", "data": [_card(name, since) for name in models.names()]})
+
+    async def card(request: Request) -> Response:
+        return _json(_card(models[request.path_params["name"]].name, since))
+
+    async def health(request: Request) -> Response:
+        is_ready = models.is_ready and not runs.is_closing
+        state = "ready" if is_ready else "closing" if runs.is_closing else "starting"
+        return _json({"status": state}, 200 if is_ready else 503)
+
+    return [
+        Route(OPEN_PATH, health),
+        Route(MODELS, listing),
+        Route(MODELS + "/{name:path}", card),
+        Route(CHAT, chat, methods=["POST"]),
+    ]
+
+
+def _card(name: str, since: int) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": since, "owned_by": "ponder"}
+
+
+def _handlers() -> Mapping[Any, ExceptionHandler]:
+    async def refuse(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refusal)
+        return Response(error.body(), error.status, error.headers, "application/json")
+
+    async def misroute(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        rule = f"{request.method} {request.url.path[:64]} is not offered; this server has POST {CHAT}, GET {MODELS}"
+        refusal = Refusal(error.status_code, f"{rule} and GET {OPEN_PATH}", code="not_offered")
+        return Response(refusal.body(), refusal.status, error.headers, "application/json")
+
+    return {Refusal: refuse, HTTPException: misroute}
+
+
+def _json(data: dict[str, Any], status: int = 200) -> Response:
+    return Response(orjson.dumps(data), status, media_type="application/json")

@@ -1,0 +1,93 @@
+"""`serve`: pipelines as models on a port, until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from ..budget import Budget
+from ..errors import UsageError
+from ..pipeline import Pipeline
+from .auth import Keys, check_binding
+from .redaction import Redaction
+from .served import by_name
+
+LOGGERS = ("ponder.server", "uvicorn.error")
+BACKLOG = 2048
+
+
+def serve(
+    pipelines: Iterable[Pipeline],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    key_file: str | Path | None = None,
+    budget: Budget = Budget(),
+    seed: int | None = None,
+    drain_s: float = 10.0,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve pipelines under their names until SIGTERM or SIGINT; a second signal ends what still runs.
+
+    Prints nothing. Warnings and errors go to the loggers ``ponder.server`` and ``uvicorn.error``, without keys.
+
+    Args:
+        pipelines: each with its own name.
+        host: where to listen; other than loopback only with keys.
+        port: 0 takes a free one.
+        key_file: one key a line; more may come from ``PONDER_API_KEYS``.
+        budget: the most that one request may cost, whatever it asks for.
+        seed: for requests that send none; None draws one for each.
+        drain_s: seconds that requests in flight may take to end after the first signal.
+        on_ready: called with the address, such as ``http://127.0.0.1:8080``, once requests are taken.
+
+    Raises:
+        UsageError: a pipeline cannot be served, the address cannot be taken, or it would stand open.
+        EngineError: an engine does not start.
+    """
+    keys = Keys.load(key_file)
+    check_binding(host, keys)
+    named = by_name(pipelines)
+    try:
+        from .app import create_app
+        from .listener import Listener
+    except ImportError as error:
+        raise UsageError(f"serving needs {error.name}; add it with: pip install 'ponder[serve]'") from None
+    app = create_app(named, keys=keys, budget=budget, seed=seed)
+    redaction = Redaction(keys)
+    with listen(host, port) as door:
+        address = url(door)
+        listener = Listener(app, drain_s=drain_s, on_ready=(lambda: on_ready(address)) if on_ready else None)
+        for name in LOGGERS:
+            logging.getLogger(name).addFilter(redaction)
+        try:
+            asyncio.run(listener.serve([door]))
+        finally:
+            for name in LOGGERS:
+                logging.getLogger(name).removeFilter(redaction)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        UsageError: the address cannot be had.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(
+            f"a server must be able to listen at {host!r}, port {port}, but: {reason}; choose another port or host"
+        ) from None
+
+
+def url(door: socket.socket) -> str:
+    """The address that clients reach a listening socket by."""
+    host, port = door.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,154 @@
+"""The pipelines that are served, and the engines under them: equal specs share one engine and its limit in flight."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ..budget import Budget
+from ..canonical import stable_id
+from ..engine import Engine, EngineSpec, Prompt, check_fits
+from ..errors import EngineRefused, EngineUnavailable, UsageError
+from ..pipeline import Pipeline
+from ..runtime import Done, Runtime, Task
+from ..shape import Plan, Shape
+from ..types import Message, Query
+from .overrides import check_servable, drawings
+from .refusal import SHOWN, Refusal
+
+
+def by_name(pipelines: Iterable[Pipeline]) -> dict[str, Pipeline]:
+    """The pipelines by their names.
+
+    Raises:
+        UsageError: there is none, or two have one name.
+    """
+    named: dict[str, Pipeline] = {}
+    for pipeline in pipelines:
+        if pipeline.name in named:
+            raise UsageError(
+                f"each served pipeline must have its own name, but two are called {pipeline.name!r}; rename one"
+            )
+        named[pipeline.name] = pipeline
+    if not named:
+        raise UsageError("a server must have a pipeline to serve, got none; name at least one")
+    return named
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A pipeline that answers under a name.
+
+    Args:
+        name: what clients call it.
+        pipeline: as it was configured.
+        most_answers: the most candidates a run can end with.
+        engines: by their names in the pipeline.
+        runtime: runs it.
+    """
+
+    name: str
+    pipeline: Pipeline
+    most_answers: int
+    engines: Mapping[str, Engine]
+    runtime: Runtime
+
+    async def check_fits(self, pipeline: Pipeline, messages: tuple[Message, ...]) -> None:
+        """Refuse a conversation that leaves no room for an answer.
+
+        Raises:
+            Refusal: the prompt and an answer exceed the context of an engine, or its template does not take it.
+        """
+        for drawing in drawings(pipeline):
+            engine = self.engines[drawing.engine]
+            try:
+                tokens = await engine.count(Prompt(messages))
+                check_fits(engine.capabilities, tokens, drawing.max_tokens, drawing.engine)
+            except EngineUnavailable:
+                continue
+            except EngineRefused as error:
+                message = f"messages: {error}"
+                raise Refusal(400, message, param="messages", code="context_length_exceeded") from None
+
+    async def run(self, pipeline: Pipeline, messages: tuple[Message, ...], budget: Budget, seed: int) -> Done:
+        """Run the pipeline, drawing as this request asks, over one conversation."""
+        await self.check_fits(pipeline, messages)
+        query = Query(id=stable_id(messages), messages=messages)
+        task = Task(id=query.id, strategy=pipeline, query=query, budget=budget, seed=seed)
+        return await self.runtime.execute(task, budget)
+
+
+class Models:
+    """The served models. Engines start with `open` and stop with `close`; a second call of either does nothing.
+
+    Args:
+        pipelines: by the names that clients use.
+
+    Raises:
+        UsageError: a pipeline cannot answer requests.
+    """
+
+    def __init__(self, pipelines: Mapping[str, Pipeline]) -> None:
+        for name, pipeline in pipelines.items():
+            check_servable(pipeline, name)
+        self._pipelines = dict(pipelines)
+        self._engines: list[tuple[EngineSpec, Engine, asyncio.Semaphore]] = []
+        self._models: dict[str, Model] = {}
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the engines stand."""
+        return bool(self._models)
+
+    def names(self) -> list[str]:
+        """What clients may ask for."""
+        return list(self._pipelines)
+
+    def __getitem__(self, name: str) -> Model:
+        """The model of that name.
+
+        Raises:
+            Refusal: there is none.
+        """
+        if name in self._models:
+            return self._models[name]
+        known = ", ".join(self._models)
+        message = f"model: it must be one of {known}, got {name[:SHOWN]!r}; see /v1/models"
+        raise Refusal(404, message, param="model", code="model_not_found")
+
+    async def open(self) -> None:
+        """Start the engines.
+
+        Raises:
+            EngineError: one does not start; the others are closed again.
+        """
+        if self._models:
+            return
+        for pipeline in self._pipelines.values():
+            for spec in pipeline.engines.values():
+                if all(spec != known for known, _, _ in self._engines):
+                    self._engines.append((spec, spec.open(), asyncio.Semaphore(spec.max_in_flight)))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _, engine, _ in self._engines:
+                    group.create_task(engine.start())
+        except BaseExceptionGroup as errors:
+            await self.close()
+            raise errors.exceptions[0] from None
+        self._models = {name: self._model(name, pipeline) for name, pipeline in self._pipelines.items()}
+
+    async def close(self) -> None:
+        """Stop the engines."""
+        engines, self._engines, self._models = self._engines, [], {}
+        await asyncio.gather(*(engine.close() for _, engine, _ in engines), return_exceptions=True)
+
+    def _model(self, name: str, pipeline: Pipeline) -> Model:
+        opened = {key: self._opened(spec) for key, spec in pipeline.engines.items()}
+        engines = {key: engine for key, (engine, _) in opened.items()}
+        gates = {key: gate for key, (_, gate) in opened.items()}
+        most = pipeline.infer(Shape(), Plan()).most
+        return Model(name, pipeline, most, engines, Runtime(engines, gates=gates))
+
+    def _opened(self, spec: EngineSpec) -> tuple[Engine, asyncio.Semaphore]:
+        return next((engine, gate) for known, engine, gate in self._engines if known == spec)
