@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from .figures import short, unit
 from .frontier import Estimate, Point
 from .report import Report, remarks, shown
 
+T = TypeVar("T")
 Place = tuple[float, float]
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 20.0, 16.0, 46.0
 PANEL_LEFT, PANEL_RIGHT, PANEL_TOP, PANEL_BOTTOM = 40.0, 12.0, 10.0, 30.0
-MOST_MARKS = 400
+MOST_MARKS = 250
+MOST_BEST = 60
+MOST_PANELS = 12
 COLOURS = 6  # colours and shapes the page knows; more methods share them
 
 
@@ -111,7 +115,7 @@ def cost_chart(report: Report, width: float = 960.0, height: float = 500.0) -> C
     x = Scale(low / 1.25, high * 1.25, LEFT, width - RIGHT, is_log=True)
     y, y_ticks = _share_axis([*points, *(p.confirmed for p in points if p.confirmed)], TOP, height - BOTTOM)
     series = {method: place for place, method in enumerate(legend(report))}
-    number = {point.name: str(place) for place, point in enumerate(report.best, start=1)}
+    number = {point.name: str(place) for place, point in enumerate(thinned(report.best, MOST_BEST), start=1)}
 
     def mark(point: Point, estimate: Estimate, shift: float = 0.0) -> Mark:
         at = round(x(point.cost_in(report.by)) + shift, 1)
@@ -140,7 +144,7 @@ def curves(report: Report, width: float = 310.0, height: float = 240.0) -> tuple
     curved = {temperature for (_, temperature), sizes in sizes_of.items() if len(sizes) > 1}
     several = [
         p for p in report.points if p.temperature in curved and (p.n == 1 or len(sizes_of[p.method, p.temperature]) > 1)
-    ]
+    ][:MOST_MARKS]
     if not several:
         return ()
     y, y_ticks = _share_axis(several, PANEL_TOP, height - PANEL_BOTTOM)
@@ -160,15 +164,18 @@ def curves(report: Report, width: float = 310.0, height: float = 240.0) -> tuple
             lines=lines,
         )
 
-    return tuple(panel(temperature) for temperature in temperatures)
+    return tuple(panel(temperature) for temperature in temperatures[:MOST_PANELS])
 
 
 def drawn(report: Report) -> list[Point]:
-    """The points of the cost chart."""
-    named = {*report.frontier, *report.baselines}
+    """The points of the cost chart, cheapest first: all but oracles, or, of very many, the first to be named above."""
     points = sorted((p for p in report.points if not p.is_oracle), key=lambda p: (p.cost_in(report.by), p.name))
-    others = [point.name for point in points if point.name not in named][: max(0, MOST_MARKS - len(named))]
-    return [point for point in points if point.name in named or point.name in set(others)]
+    if len(points) <= MOST_MARKS:
+        return points
+    named = {*(point.name for point in thinned(report.best, MOST_BEST)), *report.baselines[:MOST_BEST]}
+    others = [point.name for point in points if point.name not in named and point.name not in report.frontier]
+    kept = named.union(others[: MOST_MARKS - len(named)])
+    return [point for point in points if point.name in kept]
 
 
 def tip(report: Report, point: Point) -> str:
@@ -189,9 +196,13 @@ def log_ticks(low: float, high: float) -> list[float]:
     return [value for power in decades for step in steps if low <= (value := float(f"{step}e{power}")) <= high]
 
 
-def thinned(sizes: Sequence[int], most: int = 8) -> Sequence[int]:
-    """At most `most` of `sizes`, evenly, the last among them."""
-    return sizes[:: -math.ceil(len(sizes) / most)][::-1]
+def thinned(values: Sequence[T], most: int = 8) -> Sequence[T]:
+    """At most `most` of `values`, evenly, the last among them.
+
+    >>> thinned([1, 2, 4, 8, 16, 32], 3)
+    [2, 8, 32]
+    """
+    return values[:: -math.ceil(len(values) / most)][::-1] if values else values
 
 
 def _curves(report: Report, points: Sequence[Point], x: Scale, y: Scale) -> tuple[tuple[Mark, ...], tuple[Line, ...]]:

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, PositiveInt, model_validator
 
 from ..orchestrator.errors import UsageError
-from .intervals import Floats, Interval, compare
+from .intervals import Interval, compare
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -117,29 +117,30 @@ def frontier(points: Sequence[Point], by: str = "total_tokens") -> tuple[Point, 
 
 
 def tied_with(
-    point: Point, others: Sequence[Point], outcomes: Mapping[str, Sequence[float] | Floats] | None = None
+    point: Point, others: Sequence[Point], outcomes: Mapping[str, Mapping[str, float]] | None = None
 ) -> tuple[str, ...]:
     """The names of `others` that the data cannot tell from `point`, in their order.
 
     Args:
         point: the point compared.
         others: the points compared with it; itself is passed over.
-        outcomes: the label of each query by the point's name, all in one order of queries. Where both points have
-            theirs the comparison is paired, query by query; else two points are tied where their intervals overlap.
+        outcomes: by the point's name, the label of each query by its id. Where two points share queries the
+            comparison is paired on those; else they are tied where their intervals overlap.
     """
-    mine = (outcomes or {}).get(point.name)
+    mine = (outcomes or {}).get(point.name, {})
 
     def is_tied(other: Point) -> bool:
-        theirs = (outcomes or {}).get(other.name)
-        if mine is None or theirs is None or len(mine) != len(theirs):
+        theirs = (outcomes or {}).get(other.name, {})
+        shared = sorted(mine.keys() & theirs.keys())
+        if not shared:
             return point.interval.overlaps(other.interval)
-        return compare(mine, theirs).is_tied
+        return compare([mine[query] for query in shared], [theirs[query] for query in shared]).is_tied
 
     return tuple(other.name for other in others if other.name != point.name and is_tied(other))
 
 
 def with_ties(
-    points: Sequence[Point], outcomes: Mapping[str, Sequence[float] | Floats] | None = None, by: str = "total_tokens"
+    points: Sequence[Point], outcomes: Mapping[str, Mapping[str, float]] | None = None, by: str = "total_tokens"
 ) -> tuple[Point, ...]:
     """The same points, those of the frontier told which others of the frontier they are tied with."""
     best = frontier(points, by)

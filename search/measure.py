@@ -73,11 +73,9 @@ def measure(
     return Measured(point, {pool.query_id: float(value) for pool, value in zip(usable, values, strict=True)})
 
 
-def paired(measured: Sequence[Measured]) -> dict[str, Floats]:
-    """The outcomes of each point, by name, on the queries that all were measured on: what `with_ties` pairs."""
-    shared = set.intersection(*(set(one.outcomes) for one in measured)) if measured else set()
-    order = sorted(shared)
-    return {one.point.name: np.array([one.outcomes[query] for query in order]) for one in measured}
+def paired(measured: Sequence[Measured]) -> dict[str, Mapping[str, float]]:
+    """The outcomes of each point by its name: what `with_ties` needs to compare points query by query."""
+    return {one.point.name: one.outcomes for one in measured}
 
 
 def _named(method: str, n: int, temperature: float | None) -> str:

@@ -56,8 +56,9 @@ class Report(BaseModel):
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
         best = {point.name for point in frontier(self.points, self.by)}
+        known = {point.name for point in self.points}
         for name in (*self.frontier, *self.baselines):
-            if name not in {point.name for point in self.points}:
+            if name not in known:
                 raise UsageError(f"a frontier and its baselines must be points of the report, got {name!r}; add it")
         if dominated := [name for name in self.frontier if name not in best]:
             raise UsageError(
@@ -69,7 +70,8 @@ class Report(BaseModel):
     @property
     def best(self) -> tuple[Point, ...]:
         """The points of the frontier, cheapest first."""
-        chosen = [point for point in self.points if point.name in self.frontier]
+        names = set(self.frontier)
+        chosen = [point for point in self.points if point.name in names]
         return tuple(sorted(chosen, key=lambda point: point.cost_in(self.by)))
 
     @property

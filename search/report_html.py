@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from .chart import COLOURS, MOST_MARKS, cost_chart, curves, drawn, legend
+from .chart import COLOURS, MOST_BEST, MOST_MARKS, cost_chart, curves, legend, thinned
 from .figures import full, percent, printable, short, span, unit
 from .frontier import Point
 from .report import ORACLE, Report, method_title, remarks, verdict
 
 TEMPLATE = "report.html.j2"
-MOST_ROWS = 500
-MOST_LINES = 100
+MOST_ROWS = 300
+MOST_LINES = 50
 
 
 def page(report: Report) -> str:
@@ -32,12 +32,14 @@ def page(report: Report) -> str:
         report=report,
         rows=listed(report),
         most_lines=MOST_LINES,
+        best=thinned(report.best, MOST_BEST),
+        held_against=report.held_against[:MOST_BEST],
         levels=report.difficulties[:12],
         chart=cost_chart(report),
         panels=curves(report),
         methods=[(method, place % COLOURS, _is_oracle(report, method)) for place, method in enumerate(legend(report))],
         colours=COLOURS,
-        is_thinned=len(drawn(report)) == MOST_MARKS,
+        is_thinned=len(report.points) > MOST_MARKS,
         verdict=verdict(report),
         remarks=remarks,
         oracle=ORACLE,

@@ -87,8 +87,8 @@ class _Ballot:
         return cls(
             len(voters),
             np.array(starts, dtype=np.intp),
-            np.array([draw.correct for draw in voters]),
-            np.array([(score or 0.0) if is_weighted else 1.0 for score in scores]),
+            np.array([draw.correct for draw in voters], dtype=np.float64),
+            np.array([(score or 0.0) if is_weighted else 1.0 for score in scores], dtype=np.float64),
             np.array([0 if score is None else place[score] for score in scores], dtype=np.int64),
         )
 
