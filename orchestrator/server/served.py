@@ -10,12 +10,16 @@ from ..budget import Budget
 from ..canonical import stable_id
 from ..engine import Engine, EngineSpec, Prompt, check_fits
 from ..errors import EngineRefused, EngineUnavailable, UsageError
+from ..journal import Retries
 from ..pipeline import Pipeline
 from ..runtime import Done, Runtime, Task
 from ..shape import Plan, Shape
 from ..types import Message, Query
 from .overrides import check_servable, drawings
 from .refusal import SHOWN, Refusal
+
+RETRIES = Retries(most=2)
+"""Few and short: a client that waits is told soon, and comes back by itself."""
 
 
 def by_name(pipelines: Iterable[Pipeline]) -> dict[str, Pipeline]:
@@ -148,7 +152,7 @@ class Models:
         engines = {key: engine for key, (engine, _) in opened.items()}
         gates = {key: gate for key, (_, gate) in opened.items()}
         most = pipeline.infer(Shape(), Plan()).most
-        return Model(name, pipeline, most, engines, Runtime(engines, gates=gates))
+        return Model(name, pipeline, most, engines, Runtime(engines, retries=RETRIES, gates=gates))
 
     def _opened(self, spec: EngineSpec) -> tuple[Engine, asyncio.Semaphore]:
         return next((engine, gate) for known, engine, gate in self._engines if known == spec)

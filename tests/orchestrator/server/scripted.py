@@ -1,0 +1,87 @@
+"""An engine that does as it is told and can be watched: how long it takes, how it fails, what is in flight."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar, Literal
+
+from ponder.orchestrator.engine import Capabilities, Completion, EngineSpec, Meter, Prompt, Reading, Request
+from ponder.orchestrator.errors import EngineRefused, EngineUnavailable
+from ponder.orchestrator.types import Finish
+
+SECRET = "upstream-secret-0123456789"
+
+
+class ScriptedSpec(EngineSpec):
+    kind: Literal["scripted"] = "scripted"
+    name: str = "scripted"
+    latency_s: float = 0.0
+    fault: Literal["", "unavailable", "refused", "crash", "dead"] = ""
+    text: str = "the answer"
+    finish: Finish = Finish.EOS
+    context_length: int = 4096
+
+    def open(self) -> ScriptedEngine:
+        ScriptedEngine.opened[self.name] = ScriptedEngine(self)
+        return ScriptedEngine.opened[self.name]
+
+
+class ScriptedEngine:
+    opened: ClassVar[dict[str, ScriptedEngine]] = {}
+
+    def __init__(self, spec: ScriptedSpec) -> None:
+        self.spec = spec
+        self.starts = self.closes = self.in_flight = self.most_in_flight = self.done = self.cancelled = 0
+        self.requests: list[Request] = []
+
+    @property
+    def identity(self) -> str:
+        return f"scripted:{self.spec.name}"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(context_length=self.spec.context_length)
+
+    @property
+    def meter(self) -> Meter:
+        return self.spec.metered(None)
+
+    async def start(self) -> None:
+        self.starts += 1
+        if self.spec.fault == "dead":
+            raise EngineUnavailable(f"no answer from http://10.0.0.9/?key={SECRET}")
+
+    async def close(self) -> None:
+        self.closes += 1
+
+    async def count(self, prompt: Prompt) -> int:
+        return sum(len(message.content) for message in prompt.messages) + 1
+
+    async def complete(self, request: Request) -> Completion:
+        self.requests.append(request)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await asyncio.sleep(self.spec.latency_s)
+            self._fail()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.in_flight -= 1
+        self.done += 1
+        tokens = min(len(self.spec.text), request.sampling.max_tokens)
+        usage = self.meter.generation(await self.count(request.prompt), tokens)
+        return Completion((), self.spec.text[:tokens], self.spec.finish, usage)
+
+    async def read(self, prompt: Prompt) -> Reading:
+        raise EngineRefused("a scripted engine does not read")
+
+    def _fail(self) -> None:
+        match self.spec.fault:
+            case "unavailable":
+                raise EngineUnavailable(f"http://10.0.0.9/?key={SECRET} is away", is_free=True)
+            case "refused":
+                raise EngineRefused(f"http://10.0.0.9/?key={SECRET} says no")
+            case "crash":
+                raise RuntimeError(f"crashed with {SECRET} and Bearer {SECRET}")
