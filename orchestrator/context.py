@@ -11,78 +11,26 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import nullcontext
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import orjson
 from pydantic import TypeAdapter
 
-from .budget import Budget, Ledger, Reservation
+from .budget import Budget, Ledger, Reservation, amounts
 from .canonical import DIGEST_BYTES, canonical_json, digest
 from .engine import Completion, Engine, Prompt, Reading, Request, Sampling, check_draws, check_fits
-from .errors import BudgetExceeded, EngineError, EngineRefused, EngineUnavailable, UsageError, VerifierError
-from .journal import Journal
+from .errors import BudgetExceeded, EngineError, EngineRefused, UsageError, VerifierError
+from .run_state import Run as Run
 from .shape import Plan
-from .types import Candidate, Query, Score, Stopped, Usage
+from .types import Candidate, Query, Score, Usage
 from .verifier import Verifier
 
 T = TypeVar("T")
 COMPLETION = TypeAdapter(Completion)
 READING = TypeAdapter(Reading)
 SCORE = TypeAdapter(Score)
-
-
-@dataclass(slots=True)
-class Run:
-    """What the contexts of one run share: one strategy over one query.
-
-    `is_starved` tells that the account, not the ledger, ended the run: with more in it, the run would go on.
-    `is_cut` tells that work was lost for a reason that may pass: run again, it may go better.
-
-    Args:
-        task: names the run among those of its journal.
-        engines: by their name in the pipeline.
-        gates: limits what is in flight on each engine.
-        ledger: charged for every effect, found or new: what the answer costs to make afresh.
-        account: pays for the effects that the journal does not hold yet, retries included.
-        journal: finds or makes effects.
-        seed: chooses the draws; `replicate` chooses an independent set of them.
-    """
-
-    task: str
-    engines: Mapping[str, Engine]
-    gates: Mapping[str, AbstractAsyncContextManager[object]]
-    ledger: Ledger
-    account: Ledger
-    journal: Journal
-    seed: int = 0
-    replicate: int = 0
-    stopped: Stopped = "done"
-    reason: str = ""
-    failures: int = 0
-    is_starved: bool = False
-    is_cut: bool = False
-    kept: dict[tuple[str, int], Reservation] = field(default_factory=dict)
-
-    def stop(self, error: BudgetExceeded) -> None:
-        """Note that the budget or the deadline ends this run."""
-        if self.stopped == "done":
-            self.stopped = "deadline" if error.dimension == "seconds" else "budget"
-            self.reason = str(error)
-
-    def fail(self, error: Exception) -> None:
-        """Note that one part of the work was lost."""
-        self.is_cut = self.is_cut or isinstance(error, EngineUnavailable)
-        self.failures += 1
-        self.reason = self.reason or str(error)
-
-    def release_kept(self) -> None:
-        """Give back what was kept for judgements that never came."""
-        for reservation in self.kept.values():
-            reservation.release()
-        self.kept.clear()
 
 
 class AnswerReader(Protocol):
@@ -180,7 +128,9 @@ class Context:
 
         A verifier that fails, and one the budget cannot pay, leaves ``Score(None)``.
         """
-        unique = {(c.text, c.path_tokens, c.finish): c for c in reversed(candidates)}
+        unique: dict[tuple[object, ...], Candidate] = {}
+        for candidate in candidates:
+            unique.setdefault((candidate.text, candidate.path_tokens, candidate.finish), candidate)
         scores = dict(zip(unique, await self._scores(query, list(unique.values()), verifier), strict=True))
         for candidate in candidates:
             if (held := self._run.kept.pop((candidate.origin, candidate.index), None)) is not None:
@@ -195,6 +145,9 @@ class Context:
                 prompt = _prompt(query, candidate)
                 held = self._run.kept.pop((candidate.origin, candidate.index), None)
                 bound = self._engine(engine).meter.reading(await self._engine(engine).count(prompt))
+                if held is not None and not _covers(held.bound, bound):
+                    held.release()  # set aside by another tokenizer's count
+                    held = None
                 held = held or await self._run.ledger.reserve(bound)
                 started.append(asyncio.create_task(self._guarded(self._read(prompt, engine, bound, held))))
         except BudgetExceeded as error:
@@ -217,7 +170,7 @@ class Context:
             return canonical_json(await key.keys(texts)), Usage()
 
         where = digest("answer", key, texts)
-        value = await self._run.journal.draw(where, Usage(), call, nullcontext(), self._run.account)
+        value = await self._run.journal.draw(where, Usage(), call, nullcontext(), Ledger(Budget()))
         return [c.with_answer(a) for c, a in zip(candidates, orjson.loads(value), strict=True)]
 
     async def _bounds(
@@ -304,7 +257,8 @@ class Context:
             drawn = await self._run.journal.draw(key, Usage(), call, nullcontext(), self._run.account)
             return SCORE.validate_json(drawn)
 
-        return list(await asyncio.gather(*map(one, candidates)))
+        found = await self._collect([asyncio.create_task(self._guarded(one(c))) for c in candidates])
+        return [score or Score(None, detail=self._run.reason) for score in found]
 
     async def _guarded(self, work: Coroutine[Any, Any, T]) -> T | None:
         """Run one part; its failure loses that part alone."""
@@ -312,7 +266,7 @@ class Context:
             return await work
         except BudgetExceeded as error:
             self._run.stop(error)
-        except EngineError as error:
+        except (EngineError, VerifierError) as error:
             self._run.fail(error)
         return None
 
@@ -321,12 +275,12 @@ class Context:
         if not tasks:
             return []
         try:
-            _, late = await asyncio.wait(tasks, timeout=self._run.ledger.seconds_left())
+            _, late = await asyncio.wait(tasks, timeout=self._run.seconds_left())
         except asyncio.CancelledError:
             await _cancel(tasks)
             raise
         if late:
-            self._run.stop(BudgetExceeded("seconds", self._run.ledger.budget.seconds or 0.0, 0.0))
+            self._run.end_in_time()
             await _cancel(list(late))
         return [None if task.cancelled() else task.result() for task in tasks]
 
@@ -376,6 +330,10 @@ def _within(usage: Usage, bound: Usage, engine: str) -> Usage:
             f"tokens, but reports {usage.prompt_tokens} and {usage.completion_tokens}; its counts cannot be trusted"
         )
     return usage
+
+
+def _covers(held: Usage, bound: Usage) -> bool:
+    return all(amount <= limit for amount, limit in zip(amounts(bound), amounts(held), strict=True))
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 import networkx as nx
@@ -125,20 +125,21 @@ class Pipeline(Strategy):
 
         for level in nx.topological_generations(self.graph()):
             nodes = [node for node in _ordered(self.nodes) if node.name in level]
-            if len(nodes) > 1 and await self._covers(query, nodes, ctx):
+            if len(nodes) > 1 and await self._covers(query, nodes, candidates, ctx):
                 await _together([one(node) for node in nodes])
             else:
                 for node in nodes:
                     await one(node)
         return done[_last(self.nodes)]
 
-    async def _covers(self, query: Query, nodes: Iterable[Node], ctx: Context) -> bool:
-        """Whether the budget's room covers the most that all of `nodes` may cost."""
-        plan = await ctx.plan(query)
+    async def _covers(self, query: Query, nodes: Sequence[Node], candidates: Sequence[Candidate], ctx: Context) -> bool:
+        """Whether the budget's room covers the most that `nodes` may cost together."""
+        plan, unused = await ctx.plan(query), await ctx.plan(query)
         shapes: dict[str, Shape] = {}
         for node in _ordered(self.nodes):
-            plan.node = node.name
-            shapes[node.name] = node.strategy.infer(_input_shape(node, Shape(), shapes), plan)
+            counted = plan if node in nodes else unused
+            counted.node = node.name
+            shapes[node.name] = node.strategy.infer(_input_shape(node, _shape(candidates), shapes), counted)
         return ctx.room().fits(plan.estimate.most)
 
 
@@ -165,6 +166,12 @@ def _ordered(nodes: Sequence[Node]) -> list[Node]:
 def _last(nodes: Sequence[Node]) -> str:
     followed = {before for node in nodes for before in node.after}
     return next(node.name for node in nodes if node.name not in followed)
+
+
+def _shape(candidates: Sequence[Candidate]) -> Shape:
+    scored = [frozenset(candidate.scores) for candidate in candidates]
+    longest = max((candidate.generated_tokens for candidate in candidates), default=0)
+    return Shape(len(scored), len(scored), frozenset.intersection(*scored) if scored else frozenset(), longest)
 
 
 def _input_shape(node: Node, shape: Shape, shapes: Mapping[str, Shape]) -> Shape:

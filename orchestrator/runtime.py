@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict
 
 from .budget import Budget, Ledger, Reservation
-from .context import Context, Run, plan_for
+from .context import Context, plan_for
 from .engine import Engine, EngineSpec
 from .errors import BudgetExceeded, EngineError
 from .journal import Journal, Memory, Retries, Store
 from .pipeline import AnyStrategy
+from .run_state import Run
 from .shape import Estimate, Shape
 from .strategy import Strategy
 from .types import Query, Result, Usage
 
-RESULT = TypeAdapter(Result)
+MOST_IDLE_LEASES = 6
 
 
 class Task(BaseModel):
@@ -219,7 +220,11 @@ async def run_tasks(
 
 
 async def _finish(executor: Executor, task: Task, bound: Usage, account: Ledger, lease: Reservation) -> Done:
-    """Run a task to its end, leasing again while lost calls have eaten its lease and the budget allows."""
+    """Run a task to its end, leasing again while lost calls have eaten its lease and the budget allows.
+
+    A task that gets nowhere on lease after lease is cut: an engine that stays away must not eat the budget.
+    """
+    idle, reached = 0, Usage()
     while True:
         try:
             done = await executor.execute(task, budget_of(bound).at_most(Budget(seconds=account.seconds_left())))
@@ -229,6 +234,9 @@ async def _finish(executor: Executor, task: Task, bound: Usage, account: Ledger,
         lease.settle(done.paid)
         if not done.is_starved:
             return done
+        idle, reached = (idle + 1 if done.result.usage == reached else 0), done.result.usage
+        if idle == MOST_IDLE_LEASES:
+            return replace(done, is_cut=True)
         try:
             lease = await account.reserve(bound)
         except BudgetExceeded:

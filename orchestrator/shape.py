@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What is known of the candidates on an edge: how few and how many, and by whom they are scored."""
+    """What is known of the candidates on an edge: how few and how many, by whom they are scored, and how long.
+
+    Args:
+        longest: most tokens generated for one of them.
+    """
 
     fewest: int = 0
     most: int = 0
     scored_by: frozenset[str] = frozenset()
+    longest: int = 0
 
     @property
     def is_empty(self) -> bool:
@@ -34,7 +39,8 @@ class Shape:
         """The shape of two branches' candidates laid side by side."""
         if self.is_empty or other.is_empty:
             return other if self.is_empty else self
-        return Shape(self.fewest + other.fewest, self.most + other.most, self.scored_by & other.scored_by)
+        longest = max(self.longest, other.longest)
+        return Shape(self.fewest + other.fewest, self.most + other.most, self.scored_by & other.scored_by, longest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +81,24 @@ class Plan:
 
     def sample(self, n: int, sampling: Sampling, engine: str = "generator", then: Verifier | None = None) -> Shape:
         """Count `n` draws, each to be judged by `then`; the shape that they have."""
-        shape = Shape(fewest=min(n, 1), most=n)
+        shape = Shape(fewest=min(n, 1), most=n, longest=sampling.max_tokens)
         if self.engines is not None:
             meter, prompt = self._engine(engine).meter, self.prompt_tokens.get(engine, 1)
-            one = Estimate(meter.generation(prompt, 1), meter.generation(prompt, sampling.max_tokens))
-            self.attempt = self.attempt if self.attempt.most.calls else one
-            self._add(one, n)
-        return self.score(shape, then, engine, sampling.max_tokens) if then else shape
+            one = Estimate(meter.generation(prompt, 1, cached=prompt), meter.generation(prompt, sampling.max_tokens))
+            judged = then.bound(self.engines, prompt, sampling.max_tokens) if then else Usage()
+            self.attempt = self.attempt if self.attempt.most.calls else one + Estimate(most=judged)
+            self._add(one, n, n)
+        return self.score(shape, then, engine) if then else shape
 
-    def score(self, shape: Shape, verifier: Verifier, engine: str = "generator", completion: int = 512) -> Shape:
-        """Count the judging of every candidate; the shape that they have afterwards."""
+    def score(self, shape: Shape, verifier: Verifier, engine: str = "generator") -> Shape:
+        """Count the judging of every candidate; the shape that they have afterwards.
+
+        The least is one judgement: equal candidates are judged once, and a prefix cache may save its arithmetic.
+        """
         if self.engines is not None:
             prompt = self.prompt_tokens.get(engine, 1)
-            least, most = (verifier.bound(self.engines, prompt, tokens) for tokens in (1, completion))
-            self._add(Estimate(least, most), shape.most)
+            least, most = (verifier.bound(self.engines, prompt, tokens) for tokens in (1, shape.longest))
+            self._add(Estimate(replace(least, flops=0, nano_usd=0), most), min(shape.fewest, 1), shape.most)
         return replace(shape, scored_by=shape.scored_by | {verifier.name})
 
     def _engine(self, name: str) -> Engine:
@@ -98,8 +108,8 @@ class Plan:
             raise self.refuse(f"engine {name!r} must be one of the pipeline's engines ({known})", "add it or rename it")
         return self.engines[name]
 
-    def _add(self, one: Estimate, times: int) -> None:
-        self.estimate += Estimate(_scaled(one.least, times), _scaled(one.most, times))
+    def _add(self, one: Estimate, fewest: int, most: int) -> None:
+        self.estimate += Estimate(_scaled(one.least, fewest), _scaled(one.most, most))
 
 
 def _scaled(usage: Usage, times: int) -> Usage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,7 +33,11 @@ class Grid(BaseModel):
         Raises:
             UsageError: a combination that is no sound strategy.
         """
-        names = list(self.over)
+        names, count = list(self.over), math.prod(map(len, self.over.values()))
+        if count > MOST_COMPOSITIONS:
+            raise UsageError(
+                f"a grid must have at most {MOST_COMPOSITIONS} combinations, got {count}; take fewer values"
+            )
         return [
             build_strategy({**self.strategy, **dict(zip(names, values, strict=True))})
             for values in itertools.product(*self.over.values())

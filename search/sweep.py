@@ -11,13 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..orchestrator.budget import Budget, Ledger
 from ..orchestrator.canonical import canonical_json
-from ..orchestrator.context import Context, Run
+from ..orchestrator.context import Context
 from ..orchestrator.data.sources import AnyData, check_references
 from ..orchestrator.engines import AnyEngine
 from ..orchestrator.errors import BudgetExceeded, EngineUnavailable, ShapeError, UsageError
 from ..orchestrator.journal import Journal, Memory, Store
 from ..orchestrator.journal_file import JournalFile, ReadOnlyJournal, Spent
 from ..orchestrator.pipeline_file import read_toml
+from ..orchestrator.run_state import Run
 from ..orchestrator.runtime import Done, Executor, Runtime, Task, run_tasks
 from ..orchestrator.shape import Estimate, Plan, Shape
 from ..orchestrator.strategy import Strategy

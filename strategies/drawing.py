@@ -49,7 +49,5 @@ class Drawing(Strategy):
         """
         if not shape.is_empty:
             rule = f"{self.kind} draws from the query and must come first, but it is given candidates"
-            raise plan.refuse(
-                rule, "move it to the start of its branch, or choose among candidates with rank or vote"
-            )
+            raise plan.refuse(rule, "move it to the start of its branch, or choose among candidates with rank or vote")
         return plan.sample(self.n, self.sampling, self.engine, then)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ..orchestrator.errors import UsageError
@@ -26,7 +27,7 @@ def vote(candidates: Sequence[Candidate], verifier: str = "", *, weighted: bool 
 
     def standing(answer: str) -> tuple[float, int, tuple[bool, float], int]:
         members = classes[answer]
-        weight = sum(_weight(member, verifier) for member in members) if weighted else float(len(members))
+        weight = math.fsum(_weight(member, verifier) for member in members) if weighted else float(len(members))
         best = min(rank_key(member, verifier)[:2] for member in members)
         return (-weight, -len(members), best, min(member.index for member in members))
 

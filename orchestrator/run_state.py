@@ -1,0 +1,76 @@
+"""What the contexts of one run share: its engines, its ledgers, its journal, and how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+from .budget import Ledger, Reservation
+from .engine import Engine
+from .errors import BudgetExceeded, EngineUnavailable
+from .journal import Journal
+from .types import Stopped
+
+
+@dataclass(slots=True)
+class Run:
+    """What the contexts of one run share: one strategy over one query.
+
+    `is_starved` tells that the account, not the ledger, ended the run: with more in it, the run would go on.
+    `is_cut` tells that work was lost for a reason that may pass: run again, it may go better.
+
+    Args:
+        task: names the run among those of its journal.
+        engines: by their name in the pipeline.
+        gates: limits what is in flight on each engine.
+        ledger: charged for every effect, found or new: what the answer costs to make afresh.
+        account: pays for the effects that the journal does not hold yet, retries included.
+        journal: finds or makes effects.
+        seed: chooses the draws; `replicate` chooses an independent set of them.
+    """
+
+    task: str
+    engines: Mapping[str, Engine]
+    gates: Mapping[str, AbstractAsyncContextManager[object]]
+    ledger: Ledger
+    account: Ledger
+    journal: Journal
+    seed: int = 0
+    replicate: int = 0
+    stopped: Stopped = "done"
+    reason: str = ""
+    failures: int = 0
+    is_starved: bool = False
+    is_cut: bool = False
+    kept: dict[tuple[str, int], Reservation] = field(default_factory=dict)
+
+    def stop(self, error: BudgetExceeded) -> None:
+        """Note that the budget or the deadline ends this run."""
+        if self.stopped == "done":
+            self.stopped = "deadline" if error.dimension == "seconds" else "budget"
+            self.reason = str(error)
+
+    def seconds_left(self) -> float | None:
+        """Seconds to the earlier of the deadlines of ledger and account; None without one."""
+        left = [seconds for each in (self.ledger, self.account) if (seconds := each.seconds_left()) is not None]
+        return min(left, default=None)
+
+    def end_in_time(self) -> None:
+        """Note that a deadline ends this run, and whose it is."""
+        mine, account = self.ledger.seconds_left(), self.account.seconds_left()
+        self.is_starved = self.is_starved or (account is not None and (mine is None or account < mine))
+        limits = [seconds for each in (self.ledger, self.account) if (seconds := each.budget.seconds) is not None]
+        self.stop(BudgetExceeded("seconds", min(limits), 0.0))
+
+    def fail(self, error: Exception) -> None:
+        """Note that one part of the work was lost."""
+        self.is_cut = self.is_cut or isinstance(error, EngineUnavailable)
+        self.failures += 1
+        self.reason = self.reason or str(error)
+
+    def release_kept(self) -> None:
+        """Give back what was kept for judgements that never came."""
+        for reservation in self.kept.values():
+            reservation.release()
+        self.kept.clear()
