@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Protocol, runtime_checkable
 
@@ -70,10 +71,18 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a reward model read: one value in [0, 1] a step mark, and the engine's own counts."""
+    """What a reward model read: one value in [0, 1] a step mark, and the engine's own counts.
+
+    Raises:
+        EngineRefused: a value is NaN or infinite.
+    """
 
     values: tuple[float, ...]
     usage: Usage
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, self.values)):
+            raise EngineRefused(f"a reward model must give finite values, got {self.values!r}; load it in float32")
 
 
 class Capabilities(BaseModel):

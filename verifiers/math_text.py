@@ -16,7 +16,8 @@ _NOT_PROSE = re.compile(
     r"|\b(?:a?r?c?(?:sin|cos|tan)h?|sec|csc|cot|log|ln|exp|sqrt|pi|min|max)\b"
 )
 _LITERAL = re.compile(r"(?:(?<![\w)\]}.])[-+−])?\$?[0-9.,]+(?:[eE][-+]?[0-9]+)?(?:/[0-9]+)?")
-_SPACING = re.compile(r"\\[!,;:> ]|~|\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])|\s+")
+_SPACING = re.compile(r"(\\\\)|\\[!,;:> ]|~|\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])|\s+")
+_IDLE_SPACE = re.compile(r"(\\\\|\\[A-Za-z]+ (?=[A-Za-z])|\\[A-Za-z]+)| ")
 _WHOLE_TEXT = re.compile(r"\\(?:text|textbf|mathrm|mathbf|textit)\s*\{([^{}]*)\}")
 _UNIT = re.compile(r"(?<=[\w)}\]])\s*\\(?:text|mathrm)\s*\{[^{}]*\}(?:\^\{?[0-9]\}?)?$")
 _MARKS = re.compile(r"\\?[%$]|\^\s*\{?\s*\\circ\s*\}?|\\degree(?![A-Za-z])|°")
@@ -58,13 +59,16 @@ def plain(expression: str) -> str:
     >>> plain(r"\$1\,000"), plain(r"50\%"), plain(r"\dfrac12\text{ cm}"), plain(r"\text{ Not  enough}")
     ('1000', '50', '\\frac12', 'Not enough')
     """
-    short = re.sub(r"\\[dtc]frac(?![A-Za-z])", r"\\frac", _MARKS.sub("", expression)).replace("−", "-")
+    short = (
+        re.sub(r"\\[dtc]frac(?![A-Za-z])", r"\\frac", _MARKS.sub("", expression)).replace("−", "-").replace("{,}", ",")
+    )
     whole = _WHOLE_TEXT.fullmatch(short.strip())
     if whole:
         short = whole[1]
     if words_of(short) is not None:
         return " ".join(short.split()).strip(".")
-    short = _SPACING.sub("", _UNIT.sub("", short.strip().rstrip(".,;"))).rstrip(".,;")
+    short = _SPACING.sub(lambda found: found[1] or " ", _UNIT.sub("", short.strip().rstrip(".,;")))
+    short = _IDLE_SPACE.sub(lambda found: found[1] or "", short).rstrip(".,;")
     choice = re.fullmatch(r"\(([A-Za-z])\)", short)
     return choice[1] if choice else short
 
