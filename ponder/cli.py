@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -37,13 +37,20 @@ BudgetOption = Annotated[
 ]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an error of ours is one paragraph on stderr and exit code 1."""
     try:
-        app()
+        app(arguments)
     except PonderError as error:
-        err.print(f"error: {error}", style="red", markup=False, highlight=False)
-        sys.exit(1)
+        _refuse(error)
+    except ValidationError as error:
+        _refuse(UsageError.from_validation(error.title, error))
+
+
+def _refuse(error: PonderError) -> NoReturn:
+    paragraph = " ".join(f"error: {_printable(str(error))}".split())
+    err.print(paragraph, style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(1)
 
 
 @app.command()
@@ -64,7 +71,7 @@ def run(
     from .orchestrator.run import run as run_pipeline
 
     loaded = load(pipeline)
-    asked = sys.stdin.read() if question == "-" else question
+    asked = sys.stdin.buffer.read().decode(errors="replace") if question == "-" else question
     if dry_run:
         _show_estimate(loaded, asked)
         return
@@ -106,10 +113,10 @@ def sweep(
         evidence, progress = asyncio.run(run_sweep(loaded, place, observe))
     if progress.before.calls_at_risk:
         err.print(
-            f"{progress.before.calls_at_risk} calls were in flight when an earlier run stopped; they were sent again and "
-            f"charged twice at most ({progress.before.at_risk.total_tokens} tokens)"
+            f"{progress.before.calls_at_risk} calls were in flight when an earlier run stopped; they were sent again "
+            f"and may have been paid twice ({progress.before.at_risk.total_tokens} tokens at most)"
         )
-    _show_report(evidence, html or place.with_suffix(".html"), place.with_suffix(""))
+    _show_report(evidence, html or place.with_suffix(".html"), _folder(place))
 
 
 @app.command()
@@ -125,7 +132,7 @@ def report(
     file = ReadOnlyJournal(journal)
     evidence = Evidence.read(file, name)
     file.close()
-    _show_report(evidence, html or journal.with_suffix(".html"), journal.with_suffix(""))
+    _show_report(evidence, html or journal.with_suffix(".html"), _folder(journal))
 
 
 @app.command()
@@ -137,6 +144,7 @@ def serve(
     budget: BudgetOption = None,
 ) -> None:
     """Serve pipelines as models over the OpenAI API."""
+    from .orchestrator.budget import Budget
     from .orchestrator.pipeline_file import load_all
     from .orchestrator.server.serve import serve as serve_pipelines
 
@@ -144,7 +152,8 @@ def serve(
         out.print(f"serving {', '.join(loaded)} at {url}/v1 (stop with Ctrl-C)", highlight=False)
 
     loaded = load_all(pipelines)
-    serve_pipelines(loaded, host=host, port=port, key_file=key_file, budget=parse_budget(budget), on_ready=announce)
+    limits = parse_budget(budget) or Budget()
+    serve_pipelines(loaded.values(), host=host, port=port, key_file=key_file, budget=limits, on_ready=announce)
 
 
 @app.command("list")
@@ -243,18 +252,29 @@ def _shown(usage: Usage) -> Mapping[str, float]:
 def _show_report(evidence: Evidence, html: Path, folder: Path) -> None:
     from .search.findings import report as report_of
     from .search.findings import save_frontier
+    from .search.report import html as html_of
     from .search.report import terminal
-    from .search.report_html import html as html_of
 
     made: Report = report_of(evidence)
     terminal(made, out)
-    html.parent.mkdir(parents=True, exist_ok=True)
-    html.write_text(html_of(made), encoding="utf-8")
-    saved = save_frontier(evidence, made, folder)
+    try:
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_text(html_of(made), encoding="utf-8")
+        saved = save_frontier(evidence, made, folder)
+    except OSError as error:
+        raise UsageError(
+            f"the report must be written to {error.filename or html}, but: {error.strerror}; everything measured stands "
+            "in the journal; name another place with --html, or free some room"
+        ) from None
     out.print(f"report: {html}", highlight=False)
     if saved:
         out.print(f"frontier: {folder}/ ({', '.join(path.name for path in saved)})", highlight=False)
         out.print(f"next: ponder serve {saved[-1]}", highlight=False)
+
+
+def _folder(journal: Path) -> Path:
+    """Where the frontier of a journal goes: beside it, under its name."""
+    return journal.with_suffix("") if journal.suffix else journal.with_name(f"{journal.name}-frontier")
 
 
 def _printable(text: str) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from ..orchestrator.budget import COUNTED, amounts
-from ..orchestrator.pipeline import Pipeline
+from ..orchestrator.pipeline import Pipeline, build_strategy
 from ..orchestrator.pipeline_file import save
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Usage
@@ -27,13 +30,14 @@ def report(evidence: Evidence) -> Report:
     sweep = evidence.sweep
     return Report(
         title=sweep.name,
-        data=f"{len(evidence.queries)} queries: {_words(sweep.data.model_dump(mode='json'))}",
+        data=f"{len(evidence.queries)} queries: {_words(sweep.data)}",
+        split="held out: no embedded model was trained on these problems" if sweep.data.kind == "abacus" else "",
         items=len(evidence.queries),
         seed=sweep.seed,
         spent=_spent(evidence),
         points=points,
         frontier=tuple(point.name for point in frontier(points)),
-        baselines=tuple(point.name for point in points if point.method == "single" and point.n == 1),
+        baselines=tuple(point.name for point in points if point.method == "single"),
         incomplete=unreached,
         notes=_notes(evidence),
     )
@@ -41,16 +45,15 @@ def report(evidence: Evidence) -> Report:
 
 def save_frontier(evidence: Evidence, made: Report, folder: Path) -> list[Path]:
     """Write each composition of the frontier as a pipeline that can be served; the most accurate comes last."""
-    named = {_name(composition): composition for arm in evidence.arms for composition in arm.compositions}
-    chosen = [point.name for point in made.best]
-    if not chosen:
+    if not made.best:
         return []
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.toml"):
-        old.unlink()
+    for old in folder.glob(f"{evidence.sweep.name}-*.toml"):
+        if old.stem.removeprefix(f"{evidence.sweep.name}-").isdecimal():
+            old.unlink()
     saved = []
-    for rank, name in enumerate(chosen, 1):
-        strategy = named[name]
+    for rank, point in enumerate(made.best, 1):
+        strategy = build_strategy(point.composition)
         used = {engine: evidence.sweep.engines[engine] for engine in strategy.engine_names()}
         model = f"{evidence.sweep.name}-{rank}"
         save(Pipeline.series(strategy, name=model, engines=used), path := folder / f"{model}.toml")
@@ -59,33 +62,65 @@ def save_frontier(evidence: Evidence, made: Report, folder: Path) -> list[Path]:
 
 
 def _measured(evidence: Evidence) -> tuple[list[Measured], tuple[str, ...]]:
+    """Every composition as measured, each arm's coverage beside it, and what the budget did not reach."""
     found: list[Measured] = []
-    unreached: Counter[str] = Counter()
+    unreached: list[str] = []
     for arm in evidence.arms:
-        pools = [
-            evidence.pools[arm.strategy.id, query.id]
-            for query in evidence.queries
-            if (arm.strategy.id, query.id) in evidence.pools
-        ]
-        for composition in arm.compositions:
-            if missing := len(evidence.queries) - len(pools):
-                unreached[_name(composition)] = missing
-            if pools:
-                found.append(_measure(arm, composition, pools))
-    return found, tuple(f"{name} on {count} queries" for name, count in unreached.items())
+        keys = [(arm.strategy.id, query.id) for query in evidence.queries]
+        pools = [evidence.pools[key] for key in keys if key in evidence.pools]
+        if missing := len(keys) - len(pools):
+            count = len(arm.compositions)
+            unreached.append(f"{count} compositions of {_words(arm.strategy)} on {missing} queries")
+        if pools:
+            found += [_measure(composition, pools) for composition in arm.compositions]
+            found += [_coverage(arm.strategy, pools, n) for n in _sizes(arm)]
+    return _told_apart(found), tuple(unreached)
 
 
-def _measure(arm: Arm, composition: Strategy, pools: Sequence[Pool]) -> Measured:
+def _measure(composition: Strategy, pools: Sequence[Pool]) -> Measured:
     method, n = _method(composition)
-    return measure(
+    lost = sum(draw.generation == Usage() for pool in pools for draw in pool.draws)
+    measured = measure(
         pools,
         method,
         n,
-        name=_name(composition),
         composition=composition.model_dump(mode="json"),
         temperature=getattr(composition, "temperature", None),
-        failed=sum(draw.generation == Usage() for pool in pools for draw in pool.draws),
+        failed=lost,
     )
+    if _is_pooled(composition):
+        return measured
+    named = measured.point.model_copy(update={"method": composition.kind, "name": _words(composition)})
+    return replace(measured, point=named)
+
+
+def _coverage(strategy: Strategy, pools: Sequence[Pool], n: int) -> Measured:
+    """How often one of `n` draws is right: the bound that no way of choosing among them can pass."""
+    return measure(pools, "pass_at_k", n, temperature=getattr(strategy, "temperature", None))
+
+
+def _sizes(arm: Arm) -> list[int]:
+    """Every N above 1 at which an arm's pool is used."""
+    if arm.draws is None:
+        return []
+    return sorted({n for composition in arm.compositions for n in [_method(composition)[1]] if n > 1})
+
+
+def _told_apart(measured: Sequence[Measured]) -> list[Measured]:
+    """The same points, those that share a name called by all their knobs instead."""
+    shared = {name for name, count in Counter(one.point.name for one in measured).items() if count > 1}
+
+    def told(one: Measured) -> Measured:
+        if one.point.name not in shared:
+            return one
+        words = f"{one.point.name}: {_words(build_strategy(one.point.composition))}"
+        return replace(one, point=one.point.model_copy(update={"name": words}))
+
+    return [told(one) if one.point.composition else one for one in measured]
+
+
+def _is_pooled(composition: Strategy) -> bool:
+    return isinstance(composition, Sample | SelfConsistency | BestOfN)
 
 
 def _method(composition: Strategy) -> tuple[str, int]:
@@ -102,19 +137,16 @@ def _method(composition: Strategy) -> tuple[str, int]:
     return "single", 1
 
 
-def _name(composition: Strategy) -> str:
-    """The composition in a few words: its kind and the knobs that are not at their defaults."""
-    knobs = composition.model_dump(mode="json", exclude_defaults=True, exclude={"kind", "nodes", "engines", "name"})
-    return " ".join([composition.kind, _words(knobs)]).strip()
+def _words(model: BaseModel) -> str:
+    """A model in a few words: its kind and the knobs that are not at their defaults."""
+    knobs = model.model_dump(mode="json", exclude_defaults=True, exclude={"kind", "nodes", "engines", "name"})
 
-
-def _words(knobs: Mapping[str, object]) -> str:
     def word(value: object) -> str:
         if isinstance(value, Mapping):
             return str(value.get("kind", "..."))
         return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
-    return " ".join(f"{key}={word(value)}" for key, value in knobs.items())
+    return " ".join([getattr(model, "kind", ""), *(f"{key}={word(value)}" for key, value in knobs.items())])
 
 
 def _spent(evidence: Evidence) -> dict[str, float]:
