@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .budget import Budget
+from .canonical import stable_id
 from .engine import EngineSpec
 from .errors import UsageError
 from .journal_file import JournalFile
@@ -52,7 +53,8 @@ async def arun(
         )
     file = JournalFile(journal) if journal is not None else None
     try:
-        run = file.open_run(f"{strategy.kind}-{strategy.id}-{seed}", {"strategy": strategy.id}) if file else 0
+        name = f"{strategy.kind}-{strategy.id}-{seed}-{stable_id(asked)}"
+        run = file.open_run(name, {"strategy": strategy.id}) if file else 0
         async with Runtime(engines or {}, store=file, run=run, seed=seed) as runtime:
             return await runtime.run(strategy, asked, budget)
     finally:

@@ -263,8 +263,8 @@ def _show_report(evidence: Evidence, html: Path, folder: Path) -> None:
         saved = save_frontier(evidence, made, folder)
     except OSError as error:
         raise UsageError(
-            f"the report must be written to {error.filename or html}, but: {error.strerror}; everything measured stands "
-            "in the journal; name another place with --html, or free some room"
+            f"the report must be written to {error.filename or html}, but: {error.strerror}; everything measured "
+            "stands in the journal; name another place with --html, or free some room"
         ) from None
     out.print(f"report: {html}", highlight=False)
     if saved:

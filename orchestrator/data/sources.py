@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import UsageError
 from ..types import Query
@@ -125,7 +126,7 @@ def queries(rows: Iterable[Mapping[str, Any]], prompt: str, reference: str, diff
     """Queries from rows: `prompt` holds text or messages; ids are the rows' own, or their numbers.
 
     Raises:
-        UsageError: a row without its prompt.
+        UsageError: a row without its prompt, or whose prompt is neither text nor messages.
     """
     found = []
     for number, row in enumerate(rows):
@@ -138,7 +139,10 @@ def queries(rows: Iterable[Mapping[str, Any]], prompt: str, reference: str, diff
         answer = row.get(reference)
         facts = {"difficulty": str(row[difficulty])} if row.get(difficulty) is not None else {}
         data = {"id": str(row.get("id", number)), "messages": messages, "metadata": facts}
-        found.append(Query.model_validate({**data, "reference": None if answer is None else str(answer)}))
+        try:
+            found.append(Query.model_validate({**data, "reference": None if answer is None else str(answer)}))
+        except ValidationError as error:
+            raise UsageError.from_validation(f"row {number + 1}", error) from None
     return found
 
 
@@ -146,11 +150,14 @@ def check_references(data: Iterable[Query]) -> list[Query]:
     """The queries, all with a reference.
 
     Raises:
-        UsageError: one has none, or there are none.
+        UsageError: one has none, two have one id, or there are none.
     """
     checked = list(data)
     if not checked:
         raise UsageError("a data set must hold at least one query, got none; check its path and size")
+    twice = [name for name, count in Counter(query.id for query in checked).items() if count > 1]
+    if twice:
+        raise UsageError(f"every query must have an id of its own, but {twice[0]!r} stands twice; rename one of them")
     without = [query.id for query in checked if query.reference is None]
     if without:
         raise UsageError(
