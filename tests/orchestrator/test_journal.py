@@ -402,7 +402,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(tmp_path: Path) -> None:
 
     def on_a_small_disk() -> None:
         file = JournalFile(tmp_path / "file")
-        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (250_000, resource.RLIM_INFINITY))
         with pytest.raises(JournalError, match=r"must be writable, but: .*; everything recorded before stands; free"):
             asyncio.run(sweep(file))
         with pytest.raises(JournalError, match="everything recorded before stands"):
