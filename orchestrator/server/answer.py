@@ -127,9 +127,8 @@ def finish_reason(candidate: Candidate) -> str:
 
 
 def text_of(candidate: Candidate, stop: Sequence[str]) -> str:
-    """The text of a candidate without the client's stop string, and without what no JSON can hold."""
+    """The text of a candidate without the client's stop string that ended it."""
     text = candidate.text
-    if candidate.finish is Finish.STOP:
-        ends = [end for end in stop if text.endswith(end)]
-        text = text[: len(text) - max(map(len, ends), default=0)]
-    return text.encode("utf-8", "replace").decode("utf-8")
+    if candidate.finish is not Finish.STOP:
+        return text
+    return text[: len(text) - max((len(end) for end in stop if text.endswith(end)), default=0)]

@@ -29,10 +29,12 @@ class Keys:
 
     Args:
         digests: of the keys, 32 bytes each.
+        lengths: of the keys, where known: what it takes to find one in a text.
     """
 
-    def __init__(self, digests: Iterable[bytes] = ()) -> None:
-        self._digests = tuple(dict.fromkeys(digests))
+    def __init__(self, digests: Iterable[bytes] = (), lengths: Iterable[int] = ()) -> None:
+        self.digests = frozenset(digests)
+        self.lengths = frozenset(lengths)
 
     @classmethod
     def load(cls, path: str | Path | None = None, environment: Mapping[str, str] = os.environ) -> Self:
@@ -44,18 +46,18 @@ class Keys:
         Raises:
             UsageError: the file cannot be read, holds no key, or something is no key.
         """
-        digests = [_digest(word, VARIABLE) for word in re.split(r"[\s,]+", environment.get(VARIABLE, "")) if word]
-        if path is not None:
-            digests += _from_file(Path(path))
-        return cls(digests)
+        words = [(word, VARIABLE) for word in re.split(r"[\s,]+", environment.get(VARIABLE, "")) if word]
+        words += _in_file(Path(path)) if path is not None else []
+        digests = [_digest(word, where) for word, where in words]
+        return cls(digests, (len(word) for word, _ in words if not HASHED.fullmatch(word)))
 
     def __bool__(self) -> bool:
-        return bool(self._digests)
+        return bool(self.digests)
 
     def hold(self, key: str) -> bool:
         """Whether `key` is one of them, found in a time that does not depend on it."""
         digest = hashlib.sha256(key.encode("utf-8", "replace")).digest()
-        return any([hmac.compare_digest(digest, known) for known in self._digests])
+        return any([hmac.compare_digest(digest, known) for known in self.digests])
 
     def admit(self, authorization: list[bytes]) -> bool:
         """Whether a request with these ``Authorization`` headers may pass: just one, ``Bearer`` and a key."""
@@ -124,17 +126,18 @@ def check_binding(host: str, keys: Keys) -> None:
         )
 
 
-def _from_file(path: Path) -> list[bytes]:
+def _in_file(path: Path) -> list[tuple[str, str]]:
+    """The words of a key file, each with where it stands."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise UsageError(f"a key file must be readable at {path}, but: {reason}; check the path") from None
-    words = [line.strip() for line in lines]
-    digests = [_digest(word, f"{path}, line {i}") for i, word in enumerate(words, 1) if word and word[0] != "#"]
-    if not digests:
+    numbered = enumerate((line.strip() for line in lines), 1)
+    words = [(word, f"{path}, line {i}") for i, word in numbered if word and not word.startswith("#")]
+    if not words:
         raise UsageError(f"a key file must hold at least one key, but {path} holds none; add one on a line of its own")
-    return digests
+    return words
 
 
 def _digest(word: str, where: str) -> bytes:

@@ -1,7 +1,8 @@
-"""Keys stay out of logs: whatever a record says, a word that opens the server is blotted out."""
+"""Keys stay out of logs: whatever a record says, what opens the server is blotted out."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 
@@ -9,11 +10,15 @@ from .auth import Keys
 
 BLOT = "[redacted]"
 BEARER = re.compile(r"(?i)(bearer\s+)[^\s'\",]+")
-WORD = re.compile(r"[^\s'\"(){}\[\],;:=<>]{8,256}")
+RUN = re.compile(r"[!-~]{8,}")
 
 
 class Redaction(logging.Filter):
-    """Rewrites records so that they hold no key of `keys`, found by its digest, and no bearer token at all."""
+    """Rewrites records so that they hold no key of `keys` and no bearer token at all.
+
+    Keys are found by their digests, for only those are kept; one that was configured as a digest is of unknown length
+    and found only as a bearer token.
+    """
 
     def __init__(self, keys: Keys) -> None:
         super().__init__()
@@ -30,7 +35,12 @@ class Redaction(logging.Filter):
 
     def blot(self, text: str) -> str:
         """`text` without keys."""
-        return WORD.sub(self._blot_word, BEARER.sub(rf"\1{BLOT}", text))
+        return RUN.sub(self._blot_run, BEARER.sub(rf"\1{BLOT}", text))
 
-    def _blot_word(self, word: re.Match[str]) -> str:
-        return BLOT if self._keys.hold(word[0]) else word[0]
+    def _blot_run(self, found: re.Match[str]) -> str:
+        run = found[0]
+        for length in sorted(self._keys.lengths, reverse=True):
+            windows = {run[i : i + length] for i in range(len(run) - length + 1)}
+            for key in (w for w in windows if hashlib.sha256(w.encode()).digest() in self._keys.digests):
+                run = run.replace(key, BLOT)
+        return run

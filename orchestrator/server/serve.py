@@ -76,11 +76,13 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         UsageError: the address cannot be had.
     """
+    if not 0 <= port <= 65535:
+        raise UsageError(f"a port must be between 0 and 65535, got {port}; choose another port, 0 for any that is free")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
+    except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(
             f"a server must be able to listen at {host!r}, port {port}, but: {reason}; choose another port or host"

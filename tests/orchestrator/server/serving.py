@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from starlette.applications import Starlette
+
 from ponder.orchestrator.engine import EngineSpec
 from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.pipeline import Pipeline
@@ -18,7 +20,6 @@ from ponder.orchestrator.server.listener import Listener
 from ponder.orchestrator.server.serve import listen, url
 from ponder.orchestrator.server.served import by_name
 from ponder.strategies import Sample, SelfConsistency, Strategy
-from starlette.applications import Starlette
 
 QUESTION = [{"role": "user", "content": "Problem 3: which number do the steps lead to?"}]
 JSON = (("content-type", "application/json"), ("host", "127.0.0.1"))

@@ -9,15 +9,17 @@ import httpx
 import openai
 import orjson
 import pytest
+from scripted import ScriptedEngine, ScriptedSpec
+from serving import QUESTION, Serving, ask, pipeline, serving, single, vote
+
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.canonical import stable_id
 from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.pipeline import Node, Pipeline
 from ponder.orchestrator.runtime import Runtime, Task
+from ponder.orchestrator.server.app import create_app
 from ponder.orchestrator.types import Message, Query, Result
 from ponder.strategies import Sample
-from scripted import ScriptedEngine, ScriptedSpec
-from serving import QUESTION, Serving, ask, pipeline, serving, single, vote
 
 NESTED = Pipeline(
     name="nested",
@@ -197,13 +199,14 @@ def test_a_budget_too_small_for_one_answer_is_not_tried_again(server: Serving) -
 
 
 async def test_the_operator_caps_every_request() -> None:
-    with serving([vote()], budget=Budget(total_tokens=700)) as server:
+    app = create_app({"vote": vote()}, budget=Budget(total_tokens=700))
+    async with app.router.lifespan_context(app):
         wide = {"model": "vote", "messages": QUESTION, "ponder": {"budget": {"total_tokens": 10**9}}}
-        response = await ask(server.app, wide)
+        response = await ask(app, wide)
         assert response.headers["x-ponder-stopped"] == "budget"
         assert response.json["usage"]["total_tokens"] <= 700
         tight = {**wide, "ponder": {"budget": {"total_tokens": 3}}}
-        assert (await ask(server.app, tight)).status == 402
+        assert (await ask(app, tight)).status == 402
 
 
 @pytest.mark.parametrize("model", ["scripted", "nested"])
