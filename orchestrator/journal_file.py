@@ -51,11 +51,23 @@ Row = tuple[str, tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a run has cost so far: settled, and at risk (in flight when it was interrupted, charged in full)."""
+    """What a run has cost so far.
 
-    settled: Usage
-    at_risk: Usage
-    calls_at_risk: int
+    Args:
+        effects: what it paid for, each draw once.
+        lost: calls that failed or were cancelled.
+        at_risk: calls in flight when it was interrupted, charged in full.
+        calls_at_risk: how many these are.
+    """
+
+    effects: Usage = Usage()
+    lost: Usage = Usage()
+    at_risk: Usage = Usage()
+    calls_at_risk: int = 0
+
+    @property
+    def settled(self) -> Usage:
+        return self.effects + self.lost
 
     @property
     def total(self) -> Usage:
@@ -245,17 +257,18 @@ class ReadOnlyJournal:
 
 def spent(connection: sqlite3.Connection, run: int) -> Spent:
     """Add up a run's rows: effects and charges as they were, open intents in full."""
-    settled = "SELECT usage FROM effects WHERE run = ?1 UNION ALL SELECT usage FROM charges WHERE run = ?1"
+    effects = "SELECT usage FROM effects WHERE run = ?1"
+    lost = "SELECT usage FROM charges WHERE run = ?1"
     at_risk = (
         "SELECT bound FROM intents WHERE run = ?1 AND token NOT IN (SELECT token FROM effects)"
         " AND token NOT IN (SELECT token FROM charges)"
     )
-    open_bounds = [Usage(**orjson.loads(row[0])) for row in connection.execute(at_risk, (run,))]
-    return Spent(
-        Usage.total(Usage(**orjson.loads(row[0])) for row in connection.execute(settled, (run,))),
-        Usage.total(open_bounds),
-        len(open_bounds),
-    )
+
+    def usages(query: str) -> list[Usage]:
+        return [Usage(**orjson.loads(row[0])) for row in connection.execute(query, (run,))]
+
+    open_bounds = usages(at_risk)
+    return Spent(Usage.total(usages(effects)), Usage.total(usages(lost)), Usage.total(open_bounds), len(open_bounds))
 
 
 def _notify(

@@ -84,15 +84,18 @@ def _knobs(node: Node) -> str:
     return " ".join([node.strategy.kind, *words])
 
 
-def load_all(paths: Iterable[str | Path]) -> dict[str, Pipeline]:
-    """The pipelines in files and in folders of TOML files, by name.
+def load_all(paths: Iterable[str | Path]) -> list[Pipeline]:
+    """The pipelines in files and in folders of TOML files.
 
     Raises:
-        UsageError: none, two of one name, or one that cannot work.
+        UsageError: a folder without any, or a pipeline that cannot work.
     """
-    files = [file for path in map(Path, paths) for file in (sorted(path.glob("*.toml")) if path.is_dir() else [path])]
-    loaded = [load(file) for file in files]
-    names = [pipeline.name for pipeline in loaded]
-    if not names or len(set(names)) < len(names):
-        raise UsageError(f"pipelines must have names of their own, got {names}; name each with name = ... in its file")
-    return dict(zip(names, loaded, strict=True))
+    files = [file for path in map(Path, paths) for file in (_toml_files(path) if path.is_dir() else [path])]
+    return [load(file) for file in files]
+
+
+def _toml_files(folder: Path) -> list[Path]:
+    found = sorted(folder.glob("*.toml"))
+    if not found:
+        raise UsageError(f"{folder} must hold pipelines as TOML files, but holds none; name another folder")
+    return found

@@ -126,12 +126,9 @@ def report(
     html: Annotated[Path | None, typer.Option(help="The report; beside the journal if not given.")] = None,
 ) -> None:
     """Show what a sweep has found so far, even while it runs."""
-    from .orchestrator.journal_file import ReadOnlyJournal
     from .search.sweep import Evidence
 
-    file = ReadOnlyJournal(journal)
-    evidence = Evidence.read(file, name)
-    file.close()
+    evidence = Evidence.read(journal, name)
     _show_report(evidence, html or journal.with_suffix(".html"), _folder(journal))
 
 
@@ -149,11 +146,12 @@ def serve(
     from .orchestrator.server.serve import serve as serve_pipelines
 
     def announce(url: str) -> None:
-        out.print(f"serving {', '.join(loaded)} at {url}/v1 (stop with Ctrl-C)", highlight=False)
+        names = ", ".join(pipeline.name for pipeline in loaded)
+        out.print(f"serving {names} at {url}/v1 (stop with Ctrl-C)", highlight=False, soft_wrap=True)
 
     loaded = load_all(pipelines)
     limits = parse_budget(budget) or Budget()
-    serve_pipelines(loaded.values(), host=host, port=port, key_file=key_file, budget=limits, on_ready=announce)
+    serve_pipelines(loaded, host=host, port=port, key_file=key_file, budget=limits, on_ready=announce)
 
 
 @app.command("list")
@@ -266,10 +264,10 @@ def _show_report(evidence: Evidence, html: Path, folder: Path) -> None:
             f"the report must be written to {error.filename or html}, but: {error.strerror}; everything measured "
             "stands in the journal; name another place with --html, or free some room"
         ) from None
-    out.print(f"report: {html}", highlight=False)
+    out.print(f"report: {html}", highlight=False, soft_wrap=True)
     if saved:
-        out.print(f"frontier: {folder}/ ({', '.join(path.name for path in saved)})", highlight=False)
-        out.print(f"next: ponder serve {saved[-1]}", highlight=False)
+        out.print(f"frontier: {folder} ({len(saved)} pipelines, cheapest first)", highlight=False, soft_wrap=True)
+        out.print(f"next: ponder serve {saved[-1]}", highlight=False, soft_wrap=True)
 
 
 def _folder(journal: Path) -> Path:

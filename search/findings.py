@@ -150,9 +150,7 @@ def _words(model: BaseModel) -> str:
 
 
 def _spent(evidence: Evidence) -> dict[str, float]:
-    """What the draws in the report cost, each counted once."""
-    total = Usage.total(draw.generation + draw.judgement for pool in evidence.pools.values() for draw in pool.draws)
-    named = dict(zip(COUNTED, amounts(total), strict=True))
+    named = dict(zip(COUNTED, amounts(evidence.paid), strict=True))
     return {name: value / 1e9 if name == "cost_usd" else float(value) for name, value in named.items() if value}
 
 

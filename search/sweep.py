@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -105,7 +106,7 @@ class Progress:
     cut: int = 0
     paid: Usage = Usage()
     budget: Budget = Budget()
-    before: Spent = Spent(Usage(), Usage(), 0)
+    before: Spent = Spent()
 
     @property
     def spent(self) -> Usage:
@@ -115,44 +116,34 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a sweep found: the pools of each arm, by query, and the tasks the budget did not reach."""
+    """What a sweep has found: the pools of each arm, by arm and query, and what all their draws cost, each once."""
 
     sweep: Sweep
     queries: Sequence[Query]
     arms: Sequence[Arm]
-    pools: Mapping[tuple[str, str], Pool] = field(default_factory=dict)
+    pools: Mapping[tuple[str, str], Pool]
+    paid: Usage
 
     @classmethod
-    def of(cls, sweep: Sweep, results: Mapping[str, bytes]) -> Evidence:
-        """The evidence in the recorded results of a sweep."""
-        found = [(arm, query) for arm in arms(sweep.compositions()) for query in sweep.data.load()]
-        pools = {
-            (arm.strategy.id, query.id): POOL.validate_json(results[task_id(arm, query)])
-            for arm, query in found
-            if task_id(arm, query) in results
-        }
-        return cls(sweep, sweep.data.load(), arms(sweep.compositions()), pools)
-
-    @classmethod
-    def read(cls, journal: ReadOnlyJournal, name: str | None = None) -> Evidence:
-        """The evidence in a journal.
+    def read(cls, path: str | Path, name: str | None = None) -> Evidence:
+        """The evidence in a journal, even while a sweep writes it.
 
         Raises:
             UsageError: it holds no sweep, or several and `name` is none of them.
         """
-        headers = {run: header for run, header in journal.runs().items() if "grids" in header}
-        if name is None and len(headers) == 1:
-            name = next(iter(headers))
-        if name not in headers:
-            known = ", ".join(headers) or "none"
-            raise UsageError(f"the journal {journal.path} must hold the sweep asked for, got {name}; it holds: {known}")
-        sweep = Sweep.model_validate({**headers[name], "budget": {}})
-        return cls.of(sweep, journal.results(name))
-
-    @property
-    def missing(self) -> int:
-        """Tasks without a result."""
-        return len(self.arms) * len(self.queries) - len(self.pools)
+        with closing(ReadOnlyJournal(path)) as journal:
+            headers = {run: header for run, header in journal.runs().items() if "grids" in header}
+            if name is None and len(headers) == 1:
+                name = next(iter(headers))
+            if name not in headers:
+                known = ", ".join(headers) or "none"
+                raise UsageError(f"the journal {path} must hold the sweep asked for, got {name}; it holds: {known}")
+            sweep = Sweep.model_validate({**headers[name], "budget": {}})
+            results, paid = journal.results(name), journal.spent(name).effects
+        found, queries = arms(sweep.compositions()), sweep.data.load()
+        names = {task_id(arm, query): (arm.strategy.id, query.id) for arm in found for query in queries}
+        pools = {names[task]: POOL.validate_json(value) for task, value in results.items() if task in names}
+        return cls(sweep, queries, found, pools, paid)
 
 
 def task_id(arm: Arm, query: Query) -> str:
@@ -187,23 +178,31 @@ async def run_sweep(
     observe(progress)
     if not tasks:
         file.close()
-        return Evidence.of(sweep, results), progress
-    if sweep.where == "local":
-        try:
+    elif sweep.where == "local":
+        with closing(file):
             async with Runtime(sweep.engines, store=file, run=run, seed=sweep.seed) as runtime:
-                results |= await _run(sweep, runtime, file, run, tasks, progress, observe)
-        finally:
-            file.close()
+                await _run(sweep, runtime, file, run, tasks, progress, observe)
     else:
         file.close()
-        from ..orchestrator.cluster import Cluster
+        await _run_on_cluster(sweep, journal, run, tasks, progress, observe)
+    return Evidence.read(journal, sweep.name), progress
 
-        async with Cluster(
-            sweep.engines, journal=journal, run=run, seed=sweep.seed, replicas=sweep.replicas, runners=sweep.runners
-        ) as cluster:
-            assert cluster.store is not None
-            results |= await _run(sweep, cluster, cluster.store, run, tasks, progress, observe)
-    return Evidence.of(sweep, results), progress
+
+async def _run_on_cluster(
+    sweep: Sweep,
+    journal: str | Path,
+    run: int,
+    tasks: Mapping[str, tuple[Arm, Query]],
+    progress: Progress,
+    observe: Callable[[Progress], None],
+) -> None:
+    from ..orchestrator.cluster import Cluster
+
+    async with Cluster(
+        sweep.engines, journal=journal, run=run, seed=sweep.seed, replicas=sweep.replicas, runners=sweep.runners
+    ) as cluster:
+        assert cluster.store is not None
+        await _run(sweep, cluster, cluster.store, run, tasks, progress, observe)
 
 
 async def _run(
@@ -214,12 +213,11 @@ async def _run(
     tasks: Mapping[str, tuple[Arm, Query]],
     progress: Progress,
     observe: Callable[[Progress], None],
-) -> dict[str, bytes]:
+) -> None:
     """Run tasks, judge and record their results."""
     await _check_budget(executor, sweep.budget, tasks, progress)
     judge = Judge(sweep)
     journal = Journal(store, run)
-    results: dict[str, bytes] = {}
 
     async def record(done: Done) -> None:
         progress.paid += done.paid
@@ -227,8 +225,7 @@ async def _run(
         if not done.is_cut and done.result.stopped in ("done", "error"):
             arm, query = tasks[done.task]
             pool = await judge.pool(arm, query, done)
-            results[done.task] = canonical_json(pool)
-            await journal.finish(done.task, results[done.task])
+            await journal.finish(done.task, canonical_json(pool))
             progress.done += 1
             progress.draws += len(pool)
         observe(progress)
@@ -240,7 +237,6 @@ async def _run(
             f"{progress.cut} of {progress.tasks} tasks lost calls to an engine that stayed away; everything else is "
             "recorded; see to the engine, then run the same command again"
         )
-    return results
 
 
 async def _check_budget(

@@ -124,7 +124,7 @@ class Cluster:
             return
         if self._store_actor is not None:
             await _quietly(self._store_actor.close.remote())
-        closing = [actor.close.remote() for actors in self._engine_actors.values() for actor in actors]
+        closing = [actor.close.remote() for name in self._engines for actor in self._engine_actors[name]]
         await asyncio.gather(*map(_quietly, closing))
         for actor in (*self._runners, *(a for actors in self._engine_actors.values() for a in actors)):
             ray.kill(actor)

@@ -1,0 +1,121 @@
+"""Every command and example in the README and the guides does what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from ponder.orchestrator.pipeline_file import load, read_toml
+from ponder.search.sweep import Sweep
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#:]+)\)")
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a reader has it: the experiments at hand, and a sweep that was run."""
+    folder = tmp_path_factory.mktemp("reader")
+    (folder / "experiments").symlink_to(ROOT / "experiments")
+    ponder(folder, "sweep experiments/simulated_sweep.toml --local")
+    return folder
+
+
+def ponder(folder: Path, arguments: str) -> str:
+    command = [sys.executable, "-m", "ponder", *shlex.split(arguments)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@contextmanager
+def serving(folder: Path, arguments: str, port: int) -> Iterator[None]:
+    command = [sys.executable, "-m", "ponder", *shlex.split(arguments)]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as server:
+        try:
+            wait_for(f"http://127.0.0.1:{port}/health", server)
+            yield
+        finally:
+            server.terminate()
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(f"{url} did not answer")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def check_toml(folder: Path, code: str) -> None:
+    name = code.partition("\n")[0].removeprefix("# ").strip()
+    assert name.endswith(".toml"), "a TOML example begins with its file's name"
+    (folder / name).write_text(code)
+    if "data" in read_toml(folder / name):
+        assert Sweep.load(folder / name).compositions()
+    else:
+        assert load(folder / name).nodes
+
+
+def run_python(folder: Path, code: str) -> None:
+    environment = {**os.environ, "PYTHONWARNINGS": "error::SyntaxWarning"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=120, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def run_line(line: str, folder: Path, port: int, running: ExitStack) -> None:
+    command = line.split("#")[0].strip()
+    if command.startswith("make "):
+        subprocess.run(["make", "-n", *shlex.split(command)[1:]], cwd=ROOT, check=True, capture_output=True)
+    elif command.startswith("ponder serve "):
+        running.enter_context(serving(folder, command.removeprefix("ponder "), port))
+    else:
+        assert command.startswith("ponder "), f"no test runs {command!r}"
+        ponder(folder, command.removeprefix("ponder "))
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_examples(document: Path, workdir: Path) -> None:
+    port = free_port()
+    with ExitStack() as running:
+        for language, code in BLOCK.findall(document.read_text()):
+            code = code.replace("8000", str(port))
+            if language == "toml":
+                check_toml(workdir, code)
+            elif language == "python":
+                run_python(workdir, code)
+            else:
+                assert language == "bash", f"no test reads {language}"
+                for line in filter(None, map(str.strip, code.splitlines())):
+                    run_line(line, workdir, port, running)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    targets = LINK.findall(document.read_text())
+    missing = [target for target in targets if not (document.parent / target).exists()]
+    assert not missing
