@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from ..errors import EngineUnavailable
 from .openai_errors import Address, unreachable
+from .time_limit import TimeLimit
 
 if TYPE_CHECKING:
     import aiohttp
@@ -42,15 +43,16 @@ class Server:
         from yarl import URL
 
         self.address = address
-        self._timeout_s = timeout_s
+        self._limit = TimeLimit(timeout_s)
         self._connect_timeout_s = connect_timeout_s
+        self._payload = aiohttp.BytesPayload
         self._base = URL(address.base_url)
         headers = {"Accept-Encoding": "identity", "Content-Type": "application/json", "User-Agent": "ponder"}
         if address.key:
             headers["Authorization"] = f"Bearer {address.key}"
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEP_ALIVE_S),
-            timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=connect_timeout_s),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=headers,
             auto_decompress=False,
@@ -74,28 +76,23 @@ class Server:
             EngineRefused: the server's certificate is not valid.
         """
         try:
-            async with self._session.post(url, data=body, allow_redirects=False) as answer:
-                return await self._whole(answer)
+            with self._limit:
+                return await _whole(await self._session.post(url, data=self._payload(body), allow_redirects=False))
         except (OSError, TimeoutError, self._broken) as error:
-            raise unreachable(error, self.address, self._timeout_s, self._connect_timeout_s) from None
+            raise unreachable(error, self.address, self._limit.seconds, self._connect_timeout_s) from None
 
     async def get(self, url: URL) -> bytes:
         """The same with no body sent."""
         try:
-            async with self._session.get(url, allow_redirects=False) as answer:
-                return await self._whole(answer)
+            with self._limit:
+                return await _whole(await self._session.get(url, allow_redirects=False))
         except (OSError, TimeoutError, self._broken) as error:
-            raise unreachable(error, self.address, self._timeout_s, self._connect_timeout_s) from None
+            raise unreachable(error, self.address, self._limit.seconds, self._connect_timeout_s) from None
 
     async def close(self) -> None:
         """Close every connection."""
+        self._limit.close()
         await self._session.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.close()
 
     @property
     def _broken(self) -> type[Exception]:
@@ -103,23 +100,30 @@ class Server:
 
         return aiohttp.ClientError
 
-    async def _whole(self, answer: aiohttp.ClientResponse) -> bytes:
-        content = answer.content
+
+async def _whole(answer: aiohttp.ClientResponse) -> bytes:
+    """The body of an answer; its connection goes back to the pool when the last byte is read, or is closed."""
+    content = answer.content
+    try:
         raw = await content.read(BODY_LIMIT)
         if not content.at_eof():
-            raw = await self._rest(content, raw)
-        if answer.status != 200:
-            raise NotOK(answer.status, answer.headers, raw)
-        return raw
+            raw = await _rest(content, raw)
+    except BaseException:
+        answer.close()
+        raise
+    if answer.status != 200:
+        raise NotOK(answer.status, answer.headers, raw)
+    return raw
 
-    async def _rest(self, content: aiohttp.StreamReader, first: bytes) -> bytes:
-        parts, size = [first], len(first)
-        while part := await content.read(BODY_LIMIT):
-            parts.append(part)
-            size += len(part)
-            if size > BODY_LIMIT:
-                raise EngineUnavailable(
-                    f"{self.address.base_url} must answer in at most {BODY_LIMIT >> 20} MiB, but went on; "
-                    "lower max_tokens or check what stands there"
-                )
-        return b"".join(parts)
+
+async def _rest(content: aiohttp.StreamReader, first: bytes) -> bytes:
+    parts, size = [first], len(first)
+    while part := await content.read(BODY_LIMIT):
+        parts.append(part)
+        size += len(part)
+        if size > BODY_LIMIT:
+            raise EngineUnavailable(
+                f"the server must answer in at most {BODY_LIMIT >> 20} MiB, but went on; "
+                "lower max_tokens or check what stands at base_url"
+            )
+    return b"".join(parts)
