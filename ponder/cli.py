@@ -66,13 +66,14 @@ def run(
     all_candidates: Annotated[bool, typer.Option("--all", help="Show every candidate, best first.")] = False,
 ) -> None:
     """Answer one question with a pipeline."""
-    from .orchestrator.pipeline_file import load
+    from .orchestrator.pipeline_file import load, to_text
     from .orchestrator.run import DEFAULT_BUDGET
     from .orchestrator.run import run as run_pipeline
 
     loaded = load(pipeline)
     asked = sys.stdin.buffer.read().decode(errors="replace") if question == "-" else question
     if dry_run:
+        out.print(to_text(loaded), markup=False, highlight=False)
         _show_estimate(loaded, asked)
         return
     limits = parse_budget(budget) or DEFAULT_BUDGET

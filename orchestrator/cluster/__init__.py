@@ -13,7 +13,7 @@ from typing import Any, Self
 from ..budget import Budget
 from ..canonical import digest
 from ..context import plan_for
-from ..engine import EngineSpec
+from ..engine import Engine, EngineSpec
 from ..errors import EngineUnavailable, PonderError, UsageError
 from ..journal import Retries, Store
 from ..runtime import Done, Task
@@ -88,9 +88,9 @@ class Cluster:
         return RemoteStore(self._store_actor) if self._store_actor is not None else None
 
     @property
-    def engine_actors(self) -> Mapping[str, list[Any]]:
-        """The handles of the replicas of each engine."""
-        return self._engine_actors
+    def engines(self) -> Mapping[str, Engine]:
+        """The engines over their replicas, by name."""
+        return self._engines
 
     async def estimate(self, strategy: Strategy, query: Query) -> Estimate:
         """The least and the most that `strategy` may cost on `query`."""
