@@ -3,6 +3,7 @@
 Shows that a pipeline is measured, chosen and served for real: Ray and vLLM on CPU, 48 compositions on 120 held-out
 problems under a token budget, the frontier with intervals, an HTML report, and one question through the openai client.
 Takes under six minutes on two cores. Run again to resume or to see the report at once; ``rm -r runs`` starts afresh.
+Another sweep's file as the argument does the same for that sweep.
 """
 
 from __future__ import annotations
@@ -12,27 +13,27 @@ import sys
 import time
 from pathlib import Path
 
-HERE = Path(__file__).parent
-JOURNAL = Path("runs/abacus_sweep.db")
+SWEEP = Path(__file__).parent / "abacus_sweep.toml"
 QUESTION = "37+52*4-19="
 READY_S = 180.0
 
 
-def main() -> int:
+def main(sweep: Path = SWEEP) -> int:
     """Run the demo; the exit status tells whether every part worked."""
     started = time.monotonic()
-    step("1/3  Sweeping 48 compositions on 120 problems, on Ray over vLLM (a few minutes)")
-    run("sweep", str(HERE / "abacus_sweep.toml"), "--journal", str(JOURNAL))
-    winner = max(JOURNAL.with_suffix("").glob("*.toml"), key=lambda path: int(path.stem.rpartition("-")[2]))
+    journal = Path("runs") / f"{sweep.stem}.db"
+    step(f"1/3  Sweeping {sweep.name}, on Ray over vLLM (a few minutes)")
+    run("sweep", str(sweep), "--journal", str(journal))
+    winner = max(journal.with_suffix("").glob("*.toml"), key=lambda path: int(path.stem.rpartition("-")[2]))
     step(f"2/3  Serving the most accurate of the frontier, {winner}")
     answer = ask_served(winner)
     step("3/3  Its answer, through the openai client")
     print(f"Q: {QUESTION}\nA: {answer}")
     step(f"Done in {time.monotonic() - started:.0f} s. Next:")
-    print(f"  open {JOURNAL.with_suffix('.html')}          the report, with the frontier and every interval")
-    print(f"  ponder report {JOURNAL}       the same in the terminal")
-    print(f"  ponder serve {winner}   your own endpoint for any OpenAI client")
-    print("  ponder sweep YOUR_SWEEP.toml       your models and your data: see docs/sweeps.md")
+    print(f"  open {journal.with_suffix('.html')}: the report, with the frontier and every interval")
+    print(f"  ponder report {journal}: the same in the terminal")
+    print(f"  ponder serve {winner}: your own endpoint for any OpenAI client")
+    print("  ponder sweep YOUR_SWEEP.toml: your models and your data, see docs/sweeps.md")
     return 0
 
 
@@ -80,4 +81,4 @@ def step(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*map(Path, sys.argv[1:])))

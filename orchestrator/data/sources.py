@@ -34,7 +34,7 @@ class AbacusData(BaseModel):
 
 
 class SimulatedData(BaseModel):
-    """Queries to the simulated engine, whose truth is known."""
+    """Queries to the simulated engine, whose truth is known; their difficulty in fifths, 1 the easiest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: Literal["simulated"] = "simulated"
@@ -44,7 +44,7 @@ class SimulatedData(BaseModel):
         """The queries."""
         from ..engines.simulated_world import simulated_dataset
 
-        return simulated_dataset(self.size)
+        return [_graded(query) for query in simulated_dataset(self.size)]
 
 
 class FileData(BaseModel):
@@ -165,6 +165,11 @@ def check_references(data: Iterable[Query]) -> list[Query]:
             f"(first: {without[0]!r}); name the field that holds it with reference = ..."
         )
     return checked
+
+
+def _graded(query: Query) -> Query:
+    fifth = min(5, int(float(query.metadata["difficulty"]) * 5) + 1)
+    return query.model_copy(update={"metadata": {**query.metadata, "difficulty": fifth}})
 
 
 def _row(path: str, number: int, line: bytes) -> dict[str, Any]:
