@@ -12,6 +12,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -108,8 +109,9 @@ class Context:
         started: list[asyncio.Task[Candidate | None]] = []
         try:
             bound, rest = await self._bounds(prompt, sampling, engine, then)
+            whole = bound + rest if rest else bound
             for i in range(n):
-                held = await self._run.ledger.reserve(bound + rest)
+                held = await self._run.ledger.reserve(whole)
                 key = _draw_key(content, first + i)
                 request = Request(prompt, sampling, _seed(key))
                 candidate = self._draw(key, request, engine, bound, rest, held, after, created + i)
@@ -135,7 +137,7 @@ class Context:
         for candidate in candidates:
             if (held := self._run.kept.pop((candidate.origin, candidate.index), None)) is not None:
                 held.release()
-        return [c.with_score(verifier.name, scores[c.text, c.path_tokens, c.finish]) for c in candidates]
+        return [_judged(c, verifier.name, scores[c.text, c.path_tokens, c.finish]) for c in candidates]
 
     async def read(self, query: Query, candidates: Sequence[Candidate], engine: str) -> list[Reading | None]:
         """What a reward model reads on each candidate; None where the budget or the engine failed."""
@@ -144,12 +146,13 @@ class Context:
             for candidate in candidates:
                 prompt = _prompt(query, candidate)
                 held = self._run.kept.pop((candidate.origin, candidate.index), None)
+                key = digest("read", self._engine(engine).identity, prompt.messages, prompt.tokens, prompt.text)
                 bound = self._engine(engine).meter.reading(await self._engine(engine).count(prompt))
                 if held is not None and not _covers(held.bound, bound):
                     held.release()  # set aside by another tokenizer's count
                     held = None
-                held = held or await self._run.ledger.reserve(bound)
-                started.append(asyncio.create_task(self._guarded(self._read(prompt, engine, bound, held))))
+                held = held or await self._run.ledger.reserve(Usage() if key in self._run.read else bound)
+                started.append(asyncio.create_task(self._guarded(self._read(key, prompt, engine, bound, held))))
         except BudgetExceeded as error:
             self._run.stop(error)
         except EngineError as error:
@@ -175,12 +178,12 @@ class Context:
 
     async def _bounds(
         self, prompt: Prompt, sampling: Sampling, engine: str, then: Verifier | None
-    ) -> tuple[Usage, Usage]:
+    ) -> tuple[Usage, Usage | None]:
         source = self._engine(engine)
         tokens = await source.count(prompt)
         check_fits(source.capabilities, tokens, sampling.max_tokens, engine)
         bound = source.meter.generation(tokens, sampling.max_tokens)
-        return bound, then.bound(self._run.engines, tokens, sampling.max_tokens) if then else Usage()
+        return bound, then.bound(self._run.engines, tokens, sampling.max_tokens) if then else None
 
     async def _draw(
         self,
@@ -188,18 +191,15 @@ class Context:
         request: Request,
         engine: str,
         bound: Usage,
-        rest: Usage,
+        rest: Usage | None,
         held: Reservation,
         after: Candidate | None,
         index: int,
     ) -> Candidate:
-        async def call() -> tuple[bytes, Usage]:
-            completion = await self._engine(engine).complete(request)
-            return canonical_json(completion), _within(completion.usage, bound, engine)
-
+        call = partial(_completed, self._engine(engine), request, bound, engine)
         value = await self._pay(key, bound, call, engine, held)
         done = COMPLETION.validate_json(value)
-        if rest != Usage():
+        if rest:
             held.settle_keeping(done.usage, rest)
             self._run.kept[self.path, index] = held
         else:
@@ -208,15 +208,15 @@ class Context:
             done.tokens, done.text, done.finish, after, index, done.logprobs, origin=self.path, usage=done.usage
         )
 
-    async def _read(self, prompt: Prompt, engine: str, bound: Usage, held: Reservation) -> Reading:
+    async def _read(self, key: bytes, prompt: Prompt, engine: str, bound: Usage, held: Reservation) -> Reading:
         async def call() -> tuple[bytes, Usage]:
             reading = await self._engine(engine).read(prompt)
             return canonical_json(reading), _within(reading.usage, bound, engine)
 
-        key = digest("read", self._engine(engine).identity, prompt.messages, prompt.tokens, prompt.text)
         value = await self._pay(key, bound, call, engine, held)
         reading = READING.validate_json(value)
-        held.settle(reading.usage)
+        held.settle(Usage() if key in self._run.read else reading.usage)
+        self._run.read.add(key)
         return reading
 
     async def _pay(self, key: bytes, bound: Usage, call: Any, engine: str, held: Reservation) -> bytes:
@@ -314,12 +314,24 @@ def _prompt(query: Query, after: Candidate | None) -> Prompt:
     return Prompt(query.messages) if after is None else Prompt(query.messages, after.path_tokens, after.text)
 
 
+def _judged(candidate: Candidate, verifier: str, score: Score) -> Candidate:
+    """The candidate with its score; one that could not be told anew keeps what it had."""
+    known = candidate.scores.get(verifier)
+    is_worse = score.value is None and known is not None and known.value is not None
+    return candidate if is_worse else candidate.with_score(verifier, score)
+
+
 def _draw_key(content: bytes, index: int) -> bytes:
     return hashlib.blake2b(content + index.to_bytes(8, "big"), digest_size=DIGEST_BYTES).digest()
 
 
 def _seed(key: bytes) -> int:
     return int.from_bytes(key[:8], "big") >> 11
+
+
+async def _completed(source: Engine, request: Request, bound: Usage, name: str) -> tuple[bytes, Usage]:
+    completion = await source.complete(request)
+    return canonical_json(completion), _within(completion.usage, bound, name)
 
 
 def _within(usage: Usage, bound: Usage, engine: str) -> Usage:

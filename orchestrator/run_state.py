@@ -18,7 +18,8 @@ class Run:
     """What the contexts of one run share: one strategy over one query.
 
     `is_starved` tells that the account, not the ledger, ended the run: with more in it, the run would go on.
-    `is_cut` tells that work was lost for a reason that may pass: run again, it may go better.
+    `is_cut` tells that work was lost for a reason that may pass: run again, it may go better. `reason` holds no figure
+    that depends on when it was noted. `kept` is room set aside for judgements, `read` the readings paid for already.
 
     Args:
         task: names the run among those of its journal.
@@ -44,12 +45,20 @@ class Run:
     is_starved: bool = False
     is_cut: bool = False
     kept: dict[tuple[str, int], Reservation] = field(default_factory=dict)
+    read: set[bytes] = field(default_factory=set)
 
     def stop(self, error: BudgetExceeded) -> None:
         """Note that the budget or the deadline ends this run."""
-        if self.stopped == "done":
-            self.stopped = "deadline" if error.dimension == "seconds" else "budget"
-            self.reason = str(error)
+        if self.stopped != "done":
+            return
+        name, figure = error.dimension, f"{error.wanted:.15g}"
+        self.stopped = "deadline" if name == "seconds" else "budget"
+        ended = (
+            f"the deadline of {figure} came"
+            if name == "seconds"
+            else f"the next call may need {figure}, more than is left"
+        )
+        self.reason = f"{name}: {ended}; raise the budget's {name}"
 
     def seconds_left(self) -> float | None:
         """Seconds to the earlier of the deadlines of ledger and account; None without one."""
@@ -67,7 +76,8 @@ class Run:
         """Note that one part of the work was lost."""
         self.is_cut = self.is_cut or isinstance(error, EngineUnavailable)
         self.failures += 1
-        self.reason = self.reason or str(error)
+        if self.stopped == "done":
+            self.reason = min(self.reason or str(error), str(error))
 
     def release_kept(self) -> None:
         """Give back what was kept for judgements that never came."""

@@ -1,0 +1,41 @@
+"""Every registered strategy keeps what `strategy.CHECKS` asks, alone and in a graph."""
+
+import pytest
+from strategy import CHECKS
+
+from ponder.orchestrator.pipeline import Node, Pipeline
+from ponder.strategies import STRATEGIES, BestOfN, Rank, Sample, SelfConsistency, Strategy, Vote
+from ponder.verifiers import ExactMatch, ProcessReward
+
+KNOBS = {"max_tokens": 40}
+FOUR = Sample(n=4, **KNOBS)
+REWARD = ProcessReward()
+BRANCHES = Pipeline(
+    nodes=(
+        Node(name="plain", strategy=Sample(n=2, **KNOBS)),
+        Node(name="hot", strategy=BestOfN(n=2, temperature=1.5, verifier=REWARD, **KNOBS)),
+        Node(name="judge", strategy=Rank(verifier=REWARD), after=("plain", "hot")),
+        Node(name="vote", strategy=Vote(weights="process_reward"), after=("judge",)),
+    )
+)
+CASES: dict[str, Strategy] = {
+    "sample": FOUR,
+    "best_of_n": BestOfN(n=4, verifier=REWARD, **KNOBS),
+    "best_of_n-weighted": BestOfN(n=4, verifier=REWARD, weighted=True, **KNOBS),
+    "best_of_n-exact": BestOfN(n=4, verifier=ExactMatch(), **KNOBS),
+    "self_consistency": SelfConsistency(n=4, **KNOBS),
+    "rank": Pipeline.series(FOUR, Rank(verifier=REWARD, keep=2)),
+    "vote": Pipeline.series(FOUR, Rank(verifier=REWARD), Vote(weights="process_reward")),
+    "branches": BRANCHES,
+    "nested": Pipeline.series(Pipeline.series(FOUR, name="inner"), Pipeline.series(Rank(verifier=REWARD))),
+}
+
+
+def test_every_registered_strategy_has_a_case() -> None:
+    assert {name.partition("-")[0] for name in CASES} >= set(STRATEGIES.names())
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+async def test_strategy(check, case: str) -> None:
+    await check(CASES[case])
