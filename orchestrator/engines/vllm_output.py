@@ -36,6 +36,13 @@ def sampling_params(request: Request) -> Any:
     )
 
 
+def pooling_params(task: str) -> Any:
+    """vLLM's `PoolingParams` for one reading, as probabilities."""
+    from vllm import PoolingParams
+
+    return PoolingParams(task=task, use_activation=True)
+
+
 def completion(output: Any, request: Request, meter: Meter, chat: ChatTokens) -> Completion:
     """The completion in vLLM's final output of one request.
 

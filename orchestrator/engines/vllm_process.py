@@ -144,11 +144,9 @@ async def start(launch: Launch) -> Core:
         EngineUnavailable: the core failed to start, or not in time.
     """
     folder = Path(tempfile.mkdtemp(prefix="ponder-vllm-"))
-    processes: list[BaseProcess] = []
     try:
         async with asyncio.timeout(launch.timeout_s):
-            llm = await _build(launch, folder, processes)
-        return Core(llm, processes, folder)
+            return await _build(launch, folder)
     except BaseException as error:
         raised = _explained(error, launch, folder)
         shutil.rmtree(folder, ignore_errors=True)
@@ -176,7 +174,7 @@ def _explained(error: BaseException, launch: Launch, folder: Path) -> BaseExcept
     return error
 
 
-async def _build(launch: Launch, folder: Path, processes: list[BaseProcess]) -> Any:
+async def _build(launch: Launch, folder: Path) -> Core:
     while not SPAWNING.acquire(blocking=False):
         await asyncio.sleep(POLL_S)
     before = set(multiprocessing.active_children())
@@ -185,22 +183,32 @@ async def _build(launch: Launch, folder: Path, processes: list[BaseProcess]) -> 
     except BaseException:
         SPAWNING.release()
         raise
-    building = asyncio.get_running_loop().run_in_executor(None, _construct, launch.arguments, window)
-    try:
+    made: list[Any] = []
+    processes: list[BaseProcess] = []
+    building = asyncio.get_running_loop().run_in_executor(None, _construct, launch.arguments, window, made)
+
+    async def spawned() -> None:
         while not building.done() and not processes:
             await asyncio.sleep(POLL_S)
-            processes += [p for p in set(multiprocessing.active_children()) - before if p.name.startswith(CORE_NAME)]
+            processes.extend(p for p in set(multiprocessing.active_children()) - before if p.name.startswith(CORE_NAME))
         window.close()
-        return await asyncio.shield(building)
+
+    try:
+        await spawned()
+        await asyncio.shield(building)
+        return Core(made.pop(), processes, folder)
     except BaseException:
+        await spawned()
         for process in processes:
             process.kill()
-        building.add_done_callback(_discard)
+        await asyncio.wait([building])
+        for llm in made:
+            llm.shutdown(timeout=0)
         raise
 
 
-def _construct(arguments: Mapping[str, Any], window: _Window) -> Any:
-    """Build the client, which starts the core and waits for it. Blocking."""
+def _construct(arguments: Mapping[str, Any], window: _Window, made: list[Any]) -> None:
+    """Put into `made` the client, which starts the core and waits for it. Blocking."""
     if "TORCH_LOGS" not in os.environ:
         logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
     try:
@@ -210,15 +218,9 @@ def _construct(arguments: Mapping[str, Any], window: _Window) -> Any:
 
         pooler = arguments.get("pooler_config")
         known = {**arguments, "pooler_config": PoolerConfig(**pooler)} if pooler else arguments
-        return AsyncLLM.from_engine_args(AsyncEngineArgs(**known))
+        made.append(AsyncLLM.from_engine_args(AsyncEngineArgs(**known)))
     finally:
         window.close()
-
-
-def _discard(building: asyncio.Future[Any]) -> None:
-    """Shut down what nobody waits for any more."""
-    if not building.cancelled() and building.exception() is None:
-        building.result().shutdown(timeout=0)
 
 
 def _launcher(folder: Path, environment: Mapping[str, str], python: str) -> Path:

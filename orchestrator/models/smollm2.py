@@ -50,6 +50,8 @@ def smollm2(folder: str | os.PathLike[str] | None = None) -> Path:
     target = Path(folder) if folder is not None else _cache() / FOLDER
     if (target / "config.json").is_file():
         return target
+    if target.exists() and not _is_empty(target):
+        raise _taken(target)
     source = _gguf_file()
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -65,9 +67,9 @@ def _cache() -> Path:
     return Path(os.environ.get("PONDER_CACHE") or Path.home() / ".cache" / "ponder")
 
 
-def _gguf_file() -> Path:
+def _gguf_file(package: str = PACKAGE) -> Path:
     """The weights in the installed package, which is found but never imported: its imports need a compiler."""
-    spec = importlib.util.find_spec(PACKAGE)
+    spec = importlib.util.find_spec(package)
     for folder in (spec and spec.submodule_search_locations) or []:
         for file in sorted(Path(folder).glob("*.gguf")):
             return file
@@ -80,15 +82,21 @@ def _gguf_file() -> Path:
 def _move(scratch: Path, target: Path) -> None:
     """Put the finished folder in place; when another process was first, keep that one."""
     try:
-        if target.is_dir() and not any(target.iterdir()):
+        if _is_empty(target):
             target.rmdir()
         scratch.chmod(0o755)
         scratch.rename(target)
     except OSError:
         if not (target / "config.json").is_file():
-            raise UsageError(
-                f"folder must be new, empty or an unpacked smollm2, got {str(target)!r}; name another"
-            ) from None
+            raise _taken(target) from None
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
+
+
+def _taken(folder: Path) -> UsageError:
+    return UsageError(f"folder must be new, empty or an unpacked smollm2, got {str(folder)!r}; name another")
 
 
 def _unpack(source: Path, folder: Path) -> None:

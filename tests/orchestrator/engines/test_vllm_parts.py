@@ -1,0 +1,178 @@
+"""The parts of the vLLM engine that need no vLLM: names of models, tokens of conversations, cuts at stop strings."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import tiny_llama
+from real_vllm import asked, quiet_imports
+
+from ponder.orchestrator.engine import Prompt
+from ponder.orchestrator.engines import ENGINES
+from ponder.orchestrator.engines.chat_tokens import ChatTokens
+from ponder.orchestrator.engines.vllm import VLLMEngine, VLLMSpec
+from ponder.orchestrator.engines.vllm_model import ModelFiles
+from ponder.orchestrator.engines.vllm_output import cut_at_stop, finish_of
+from ponder.orchestrator.errors import EngineRefused, UsageError
+from ponder.orchestrator.types import Finish, Message
+
+CONFIG = {
+    "hidden_size": 64,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 2,
+    "intermediate_size": 128,
+    "vocab_size": 51,
+    "max_position_embeddings": 512,
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A model without weights."""
+    tiny_llama.write_tokenizer(tmp_path / "model", chat=True)
+    (tmp_path / "model" / "config.json").write_text(json.dumps(CONFIG))
+    return tmp_path / "model"
+
+
+def chat(folder: Path) -> ChatTokens:
+    with quiet_imports():
+        from transformers import AutoTokenizer
+
+        return ChatTokens(AutoTokenizer.from_pretrained(folder))
+
+
+def test_a_model_that_is_nowhere_is_refused_with_what_it_could_be(tmp_path: Path) -> None:
+    for name in ("/no/such/folder", str(tmp_path), "a/b/c", "no spaces allowed"):
+        with pytest.raises(
+            EngineRefused, match=r"must be a folder, a hub name or one of the embedded models \("
+        ):
+            _ = VLLMSpec(model=name).open().identity
+
+
+async def test_starting_it_says_the_same() -> None:
+    with pytest.raises(EngineRefused, match="got '/no/such/folder'"):
+        await VLLMSpec(model="/no/such/folder").open().start()
+
+
+def test_what_is_known_before_the_start(folder: Path) -> None:
+    engine = VLLMSpec(model=str(folder), completion_price=2.0).open()
+    assert engine.capabilities.context_length == 512
+    assert engine.capabilities.token_ids and not engine.capabilities.read
+    usage = engine.meter.generation(10, 5)
+    assert usage.nano_usd == 10_000 and usage.flops > 0
+    reader = VLLMSpec(model=str(folder), runner="pooling").open()
+    assert reader.capabilities.read and not reader.capabilities.generate
+
+
+def test_identity_names_the_weights_not_the_place(folder: Path, tmp_path: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"one")
+    copy = tmp_path / "elsewhere" / folder.name
+    shutil.copytree(folder, copy)
+    first = VLLMSpec(model=str(folder)).open().identity
+    assert VLLMSpec(model=str(copy), threads=2, max_num_seqs=8).open().identity == first
+    assert VLLMSpec(model=str(copy), dtype="bfloat16").open().identity != first
+    (copy / "model.safetensors").write_bytes(b"two")
+    assert VLLMSpec(model=str(copy)).open().identity != first
+
+
+def test_a_large_weight_file_is_sampled_at_both_ends(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    names = []
+    for ends in (b"ab", b"cb", b"ac"):
+        with weights.open("wb") as stream:
+            stream.write(ends[:1])
+            stream.seek(65 << 20)
+            stream.write(ends[1:])
+        names.append(ModelFiles(str(folder)).fingerprint)
+    assert len(set(names)) == 3
+
+
+def test_the_hub_names_a_model_by_its_revision() -> None:
+    assert ModelFiles("org/some-model.v2", "abc").fingerprint == "org/some-model.v2@abc"
+
+
+def test_the_registry_builds_it() -> None:
+    spec = ENGINES.build({"kind": "vllm", "model": "smollm2", "core": 1})
+    assert isinstance(spec, VLLMSpec) and isinstance(spec.open(), VLLMEngine)
+    with pytest.raises(UsageError, match="threads"):
+        ENGINES.build({"kind": "vllm", "model": "smollm2", "threads": 0})
+
+
+async def test_counting_is_exact_and_starts_nothing(folder: Path) -> None:
+    engine = VLLMSpec(model=str(folder)).open()
+    with quiet_imports():
+        assert await engine.count(asked("hello")) == len("?user:hello\nassistant:")
+    assert await engine.count(asked("hello", (5, 6), "xy")) == len("?user:hello\nassistant:xy")
+    assert engine._core is None
+
+
+def test_conversations_are_rendered_once_and_continued_by_tokens(folder: Path) -> None:
+    tokens = chat(folder)
+    alone = tokens.prompt(asked("hi"))
+    assert tokens.prompt(asked("hi", (7, 8), "anything")) == [*alone, 7, 8]
+    assert tokens.prompt(asked("hi", (), "ab")) == [*alone, *tokens.encode("ab")]
+    assert tokens.conversation(asked("hi").messages) is tokens.conversation(asked("hi").messages)
+    developer = Prompt((Message(role="developer", content="x"),))
+    assert "system:x" in tokens.decode(tokens.prompt(developer))
+
+
+def test_a_model_without_a_template_gets_the_contents(tmp_path: Path) -> None:
+    tiny_llama.write_tokenizer(tmp_path, chat=False)
+    tokens = chat(tmp_path)
+    messages = (Message(role="system", content="be brief. "), Message(role="user", content="hi"))
+    assert tokens.decode(list(tokens.conversation(messages))) == "be brief. hi"
+
+
+def test_a_template_that_refuses_is_an_engine_that_refuses(folder: Path) -> None:
+    tokens = chat(folder)
+    tokens.tokenizer.chat_template = "{{ raise_exception('only one turn') }}"
+    with pytest.raises(EngineRefused, match="only one turn"):
+        tokens.prompt(asked("hi"))
+
+
+@pytest.mark.parametrize(("generated", "stop"), [("xab", "a"), ("x12", "1"), ("x\n\n", "\n"), ("abab", "aba")])
+def test_a_stop_inside_a_token_cuts_the_token(folder: Path, generated: str, stop: str) -> None:
+    tokens = chat(folder)
+    ids = tuple(tokens.encode(generated))
+    text = generated[: generated.index(stop) + len(stop)]
+    logprobs = tuple(-1.0 - i for i in range(len(ids)))
+    cut, kept = cut_at_stop(ids, text, logprobs, tokens)
+    assert tokens.decode(list(cut)) == text
+    assert cut != ids
+    assert kept is not None and len(kept) == len(cut)
+    assert sum(kept) == pytest.approx(sum(logprobs))
+    assert cut_at_stop(ids, text, None, tokens) == (cut, None)
+
+
+def test_a_stop_at_the_end_of_a_token_cuts_nothing(folder: Path) -> None:
+    tokens = chat(folder)
+    ids = tuple(tokens.encode("xab"))
+    assert cut_at_stop(ids, "xab", None, tokens) == (ids, None)
+
+
+def test_finishes_are_told_apart() -> None:
+    assert finish_of("length", None) is Finish.TOTAL_LENGTH
+    assert finish_of("abort", None) is Finish.ABORTED
+    assert finish_of("repetition", None) is Finish.REPETITION
+    assert finish_of("error", None) is finish_of(None, None) is Finish.ERROR
+
+
+def test_cores_of_each_process_follow_one_another(folder: Path) -> None:
+    spec = VLLMSpec(model=str(folder), core=4, threads=2, tensor_parallel=2, kv_cache_gib=0.5, extra={"seed": 1})
+    launch = VLLMEngine(spec)._launch()
+    assert launch.parent["VLLM_CPU_OMP_THREADS_BIND"] == "4,5|6,7"
+    assert launch.child["GOMP_CPU_AFFINITY"] == "4 5"
+    assert launch.arguments["kv_cache_memory_bytes"] == 1 << 29
+    assert launch.arguments["distributed_executor_backend"] == "mp"
+    assert launch.arguments["seed"] == 1
+
+
+def test_a_separator_puts_the_mark_after_each_step(folder: Path) -> None:
+    spec = VLLMSpec(model=str(folder), runner="pooling", step_mark=2, step_separator="\n\n")
+    engine, tokens = VLLMEngine(spec), chat(folder)
+    ids = engine._ids(asked("q", (1, 1), "1+1=2\n\n\n\n2+2=4<eos>\n\n"), tokens)
+    question = len(tokens.conversation(asked("q").messages))
+    assert ids[question:] == [*tokens.encode("1+1=2"), 2, *tokens.encode("2+2=4"), 2]
