@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
+from operator import add, sub
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -144,11 +145,11 @@ class Ledger:
 
     def __init__(self, budget: Budget, *, spent: Usage = Usage(), clock: Callable[[], float] = time.monotonic) -> None:
         self.budget = budget
-        self.spent = spent
         self._clock = clock
         self._opened = clock()
         self._limits = [(i, limit) for i, limit in enumerate(budget.limits()) if limit is not None]
         self._spent = list(amounts(spent))
+        self._cached_tokens = spent.cached_tokens
         self._held = [0] * len(COUNTED)
         self._kept = [0] * len(COUNTED)
         self._outstanding = 0
@@ -182,13 +183,19 @@ class Ledger:
         return Budget.model_validate({**left, "seconds": self.seconds_left()})
 
     @property
+    def spent(self) -> Usage:
+        """What has been settled and charged so far."""
+        prompt, completion, _, *rest = self._spent
+        return Usage(prompt, self._cached_tokens, completion, *rest)
+
+    @property
     def outstanding(self) -> int:
         """Reservations not settled yet."""
         return self._outstanding
 
     def charge(self, usage: Usage) -> None:
         """Record spending that held no reservation, e.g. calls in flight when an earlier run was killed."""
-        self.spent = self.spent + usage
+        self._cached_tokens += usage.cached_tokens
         _move(self._spent, amounts(usage))
         self._admit_waiting()
 
@@ -237,9 +244,9 @@ class Ledger:
 
     def _let_go(self, reservation: Reservation) -> None:
         held = amounts(reservation.bound)
-        _move(self._held, held, -1)
+        _move(self._held, held, sub)
         if reservation.is_kept:
-            _move(self._kept, held, -1)
+            _move(self._kept, held, sub)
 
     def _admit_waiting(self) -> None:
         while self._waiting:
@@ -256,9 +263,8 @@ class Ledger:
             self._waiting.popleft()
 
 
-def _move(totals: list[int], by: tuple[int, ...], sign: int = 1) -> None:
-    for i, amount in enumerate(by):
-        totals[i] += sign * amount
+def _move(totals: list[int], by: tuple[int, ...], how: Callable[[int, int], int] = add) -> None:
+    totals[:] = map(how, totals, by)
 
 
 def _exceeded(dimension: int, wanted: int, left: int) -> BudgetExceeded:

@@ -182,8 +182,8 @@ class Context:
         source = self._engine(engine)
         tokens = await source.count(prompt)
         check_fits(source.capabilities, tokens, sampling.max_tokens, engine)
-        bound = source.meter.generation(tokens, sampling.max_tokens)
-        return bound, then.bound(self._run.engines, tokens, sampling.max_tokens) if then else None
+        rest = then.bound(self._run.engines, tokens, sampling.max_tokens) if then else Usage()
+        return source.meter.generation(tokens, sampling.max_tokens), rest if rest != Usage() else None
 
     async def _draw(
         self,

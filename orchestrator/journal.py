@@ -47,7 +47,8 @@ class Memory:
     async def append(self, rows: list[Row]) -> None:
         for table, values in rows:
             if table == "effects":
-                self._effects[values[0]] = values[3]
+                # a copy is as long as it must be: orjson leaves up to four kilobytes of slack behind a value
+                self._effects[values[0]] = memoryview(values[3]).tobytes()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -109,7 +110,11 @@ class Usage:
 
     def as_dict(self) -> dict[str, int]:
         """The counts that are not zero."""
-        return {f.name: value for f in fields(self) if (value := getattr(self, f.name))}
+        return {name: value for name, value in zip(COUNTS, _counts(self), strict=True) if value}
+
+
+COUNTS = tuple(f.name for f in fields(Usage))
+_counts = attrgetter(*COUNTS)
 
 
 @dataclass(frozen=True, slots=True)
