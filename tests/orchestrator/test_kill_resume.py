@@ -1,0 +1,198 @@
+"""Killed at any commit of its journal, a run resumes to the same bytes, and pays for nothing that was recorded."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ponder.orchestrator.budget import Budget, Ledger
+from ponder.orchestrator.canonical import canonical_json, digest
+from ponder.orchestrator.context import Context, Run
+from ponder.orchestrator.engine import Completion, Prompt, Reading, Request, Sampling
+from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
+from ponder.orchestrator.engines.simulated_world import World, simulated_dataset
+from ponder.orchestrator.journal import Journal
+from ponder.orchestrator.journal_file import JournalFile, ReadOnlyJournal, Spent
+from ponder.orchestrator.types import Candidate, Finish, Query
+
+KILLS = 300
+CHAINS = 2
+QUERIES_PER_CHAIN = 13
+LINE = Sampling(stop=("\n",), max_tokens=12, temperature=0.9)
+SPEC = SimulatedSpec(world=World(seed=9, steps=4, branching=3), reward_noise=0.5, jitter_s=0.0002)
+
+
+def served_id(key: bytes) -> int:
+    """What a journal's key is called in the engine's log: the seed of its draw."""
+    return int.from_bytes(key[:8], "big") >> 11
+
+
+class LoggingEngine(SimulatedEngine):
+    """A simulated engine that writes down what it serves, beyond the reach of a kill."""
+
+    def __init__(self, log: Path) -> None:
+        super().__init__(SPEC)
+        self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    async def complete(self, request: Request) -> Completion:
+        os.write(self._log, b"%d\n" % request.seed)
+        return await super().complete(request)
+
+    async def read(self, prompt: Prompt) -> Reading:
+        key = digest("read", self.identity, prompt.messages, prompt.tokens, prompt.text)
+        os.write(self._log, b"%d\n" % served_id(key))
+        return await super().read(prompt)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where one run leaves its traces."""
+
+    folder: Path
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "served"
+
+    @property
+    def result(self) -> Path:
+        return self.folder / "result"
+
+    def served(self) -> Counter[int]:
+        return Counter(map(int, self.log.read_text().split())) if self.log.exists() else Counter()
+
+    def effects(self) -> dict[bytes, bytes]:
+        return dict(self._rows("SELECT key, value FROM effects"))
+
+    def in_flight(self) -> set[int]:
+        """The calls with an intent and no effect."""
+        query = "SELECT key, key FROM intents WHERE token NOT IN (SELECT token FROM effects)"
+        return {served_id(key) for key, _ in self._rows(query)}
+
+    def spent(self) -> Spent:
+        journal = ReadOnlyJournal(self.journal)
+        try:
+            return journal.spent("run")
+        finally:
+            journal.close()
+
+    def _rows(self, query: str) -> list[tuple[bytes, bytes]]:
+        connection = sqlite3.connect(self.journal)
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
+
+
+async def search(query: Query, ctx: Context) -> list[object]:
+    """Line by line, the better of two by the reward model: draws and readings that hang on one another."""
+    best: Candidate | None = None
+    path = []
+    while best is None or best.finish is not Finish.EOS:
+        drawn = await ctx.sample(query, 2, LINE, after=best)
+        readings = await ctx.read(query, drawn, "generator")
+        values = [reading.values[-1] if reading and reading.values else 0.0 for reading in readings]
+        best = drawn[values.index(max(values))]
+        path.append((best.piece, values, [candidate.usage for candidate in drawn]))
+    return path
+
+
+async def run_all(file: JournalFile, engine: SimulatedEngine) -> bytes:
+    """The reference run: chains of queries side by side; its result as bytes."""
+    journal = Journal(file, file.open_run("run", {"seed": 5}))
+    gate, account = asyncio.Semaphore(8), Ledger(Budget())
+
+    async def chain(queries: list[Query]) -> list[object]:
+        found: list[object] = []
+        for query in queries:
+            ledger = Ledger(Budget(total_tokens=5_000))
+            run = Run(query.id, {"generator": engine}, {"generator": gate}, ledger, account, journal, seed=5)
+            path = await search(query, Context(run, "search"))
+            found.append((query.id, path, ledger.spent, run.stopped))
+            await journal.finish(query.id, canonical_json(found[-1]))
+        return found
+
+    queries = simulated_dataset(CHAINS * QUERIES_PER_CHAIN, SPEC.world)
+    return canonical_json(await asyncio.gather(*(chain(queries[i::CHAINS]) for i in range(CHAINS))))
+
+
+def run_once(files: Files, on_commit: Callable[[int, str], None] | None = None) -> None:
+    file = JournalFile(files.journal, on_commit=on_commit)
+    files.result.write_bytes(asyncio.run(run_all(file, LoggingEngine(files.log))))
+    file.close()
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Run `work` in a forked process; its exit status, negative for the signal that ended it."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def kill_at(number: int, when: str) -> Callable[[int, str], None]:
+    def on_commit(commit: int, moment: str) -> None:
+        if (commit, moment) == (number, when):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return on_commit
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    files = Files(tmp_path_factory.mktemp("undisturbed"))
+    commits: list[int] = []
+    run_once(files, lambda number, when: commits.append(number))
+    assert max(commits) >= KILLS, "the reference run must have a commit for every kill"
+    assert len(set(files.served().values())) == 1
+    return files
+
+
+@pytest.mark.parametrize("block", range(6))
+def test_killed_at_any_commit_it_resumes_to_the_same_bytes(block: int, undisturbed: Files, tmp_path: Path) -> None:
+    expected = undisturbed.result.read_bytes()
+    all_served, all_effects, all_spent = undisturbed.served(), undisturbed.effects(), undisturbed.spent()
+    resent_in_all = 0
+    for number in range(1 + block, KILLS + 1, 6):
+        files = Files(tmp_path / str(number))
+        files.folder.mkdir()
+        when = "before" if number // 6 % 2 else "after"
+        assert in_child(lambda f=files, n=number, w=when: run_once(f, kill_at(n, w))) == -signal.SIGKILL  # type: ignore[misc]
+
+        paid, in_flight, before, served = files.effects(), files.in_flight(), files.spent(), files.served()
+        paid_ids = {served_id(key) for key in paid}
+        assert before.calls_at_risk == len(in_flight)
+        assert served.keys() <= paid_ids | in_flight, "a call began before its intent was on disk"
+
+        assert in_child(lambda f=files: run_once(f)) == 0  # type: ignore[misc]
+        assert files.result.read_bytes() == expected
+        again = files.served() - served
+        assert not paid_ids & again.keys(), "a recorded effect was paid twice"
+        assert again.keys() & (served.keys() | in_flight) == in_flight, "what was at risk is sent again, and only that"
+        assert max(again.values(), default=1) == 1
+        assert files.served().keys() == all_served.keys()
+        assert files.effects() == all_effects
+        assert paid.items() <= all_effects.items(), "a paid sample was lost"
+        after = files.spent()
+        assert after.settled == all_spent.settled
+        assert (after.at_risk, after.calls_at_risk) == (before.at_risk, before.calls_at_risk)
+        resent_in_all += len(again.keys() & served.keys())
+    assert resent_in_all > 0, "no kill found a call in flight: the test shows nothing about re-sending"
