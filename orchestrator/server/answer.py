@@ -83,14 +83,18 @@ class Answer:
         return self.envelope.around("chat.completion", {"choices": choices, "usage": self.usage()})
 
     def chunks(self) -> Iterator[dict[str, Any]]:
-        """What follows the first chunk of a stream: the answers in pieces, how each ends, and the usage."""
+        """What follows the first chunk of a stream: the answers in pieces, how each ends, and the usage.
+
+        The end of the last answer carries as ``ponder`` what the headers of a whole response say.
+        """
         for i, candidate in enumerate(self.chosen):
             if i > 0:
                 yield self.envelope.opening(i)
             text = text_of(candidate, self.stop)
             for start in range(0, len(text), PIECE):
                 yield self.envelope.chunk(i, {"content": text[start : start + PIECE]})
-            yield self.envelope.chunk(i, {}, finish_reason(candidate))
+            end = self.envelope.chunk(i, {}, finish_reason(candidate))
+            yield {**end, "ponder": self.account()} if i == len(self.chosen) - 1 else end
         if self.envelope.includes_usage:
             yield self.envelope.around("chat.completion.chunk", {"choices": [], "usage": self.usage()})
 
@@ -111,13 +115,19 @@ class Answer:
             },
         }
 
-    def headers(self) -> dict[str, str]:
+    def account(self) -> dict[str, Any]:
         """The breakdown of the usage, why the run stopped, and the seed to ask for to get the same again."""
         counts = {"candidates": len(self.result.candidates), "failures": self.result.failures}
+        usage = {**self.result.usage.as_dict(), **counts}
+        return {"usage": usage, "stopped": self.result.stopped, "seed": self.seed}
+
+    def headers(self) -> dict[str, str]:
+        """The account as the headers of a whole response."""
+        account = self.account()
         return {
-            "x-ponder-usage": orjson.dumps({**self.result.usage.as_dict(), **counts}).decode(),
-            "x-ponder-stopped": self.result.stopped,
-            "x-ponder-seed": str(self.seed),
+            "x-ponder-usage": orjson.dumps(account["usage"]).decode(),
+            "x-ponder-stopped": account["stopped"],
+            "x-ponder-seed": str(account["seed"]),
         }
 
 

@@ -13,10 +13,11 @@ from types import FrameType
 import uvicorn
 from starlette.applications import Starlette
 
-from .runs import Runs
+from .runs import Runs, end
 from .served import Models
 
 GRACE_S = 2.0
+TICK_S = 0.1
 
 
 class Listener(uvicorn.Server):
@@ -48,8 +49,15 @@ class Listener(uvicorn.Server):
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the engines first, so that their errors reach the caller as they are."""
-        await self._models.open()
+        """Start the engines first, so that their errors reach the caller as they are and a signal need not wait."""
+        opening = asyncio.create_task(self._models.open())
+        while not opening.done() and not self.should_exit:
+            await asyncio.wait([opening], timeout=TICK_S)
+        if self.should_exit:
+            await end(opening)
+            await self._models.close()
+            return
+        opening.result()
         await super().startup(sockets)
         if self._on_ready is not None:
             self._on_ready()

@@ -80,13 +80,26 @@ def listen(host: str, port: int) -> socket.socket:
         raise UsageError(f"a port must be between 0 and 65535, got {port}; choose another port, 0 for any that is free")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        family, kind, protocol, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
+        # The protocol is named because asyncio turns Nagle's delay (40 ms an answer) off only where it is.
+        door = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UsageError(
-            f"a server must be able to listen at {host!r}, port {port}, but: {reason}; choose another port or host"
-        ) from None
+        raise _unlistenable(host, port, error) from None
+    try:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        door.bind(address)
+        door.listen(BACKLOG)
+    except OSError as error:
+        door.close()
+        raise _unlistenable(host, port, error) from None
+    return door
+
+
+def _unlistenable(host: str, port: int, error: Exception) -> UsageError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return UsageError(
+        f"a server must be able to listen at {host!r}, port {port}, but: {reason}; choose another port or host"
+    )
 
 
 def url(door: socket.socket) -> str:

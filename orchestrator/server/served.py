@@ -137,9 +137,9 @@ class Models:
             async with asyncio.TaskGroup() as group:
                 for _, engine, _ in self._engines:
                     group.create_task(engine.start())
-        except BaseExceptionGroup as errors:
+        except BaseException as error:
             await self.close()
-            raise errors.exceptions[0] from None
+            raise (error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error) from None
         self._models = {name: self._model(name, pipeline) for name, pipeline in self._pipelines.items()}
 
     async def close(self) -> None:

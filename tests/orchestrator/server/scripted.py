@@ -16,6 +16,7 @@ class ScriptedSpec(EngineSpec):
     kind: Literal["scripted"] = "scripted"
     name: str = "scripted"
     latency_s: float = 0.0
+    start_s: float = 0.0
     fault: Literal["", "unavailable", "refused", "crash", "dead"] = ""
     text: str = "the answer"
     finish: Finish = Finish.EOS
@@ -48,6 +49,7 @@ class ScriptedEngine:
 
     async def start(self) -> None:
         self.starts += 1
+        await asyncio.sleep(self.spec.start_s)
         if self.spec.fault == "dead":
             raise EngineUnavailable(f"no answer from http://10.0.0.9/?key={SECRET}")
 

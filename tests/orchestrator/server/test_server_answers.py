@@ -132,6 +132,8 @@ def test_a_stream_says_what_an_answer_says(client: openai.OpenAI) -> None:
     assert chunks[0].choices[0].delta.role == "assistant"
     assert [chunk.choices[0].finish_reason for chunk in chunks[:-1]].count("stop") == 2
     assert chunks[-1].choices == []
+    account = chunks[-2].model_extra["ponder"]
+    assert (account["stopped"], account["seed"], account["usage"]["calls"]) == ("done", 7, 8)
     assert chunks[-1].usage == whole.usage
     assert len({chunk.id for chunk in chunks}) == 1
 

@@ -277,3 +277,17 @@ def test_a_signal_drains_and_a_second_ends(latency: float, signals: int) -> None
             child.kill()
     assert (child.returncode, out, err) == (0, "ended\n", "")
     assert responses[0].status_code == (200 if signals == 1 else 503)
+
+
+async def test_a_signal_need_not_wait_for_engines_that_start() -> None:
+    ready: list[bool] = []
+    app = create_app({"x": single("x", ScriptedSpec(name="starts", start_s=60))})
+    listener = Listener(app, on_ready=lambda: ready.append(True))
+    serving = asyncio.create_task(listener.serve([]))
+    while "starts" not in ScriptedEngine.opened or not ScriptedEngine.opened["starts"].starts:
+        await asyncio.sleep(0.01)
+    signal.raise_signal(signal.SIGTERM)
+    async with asyncio.timeout(2):
+        await serving
+    assert ready == []
+    assert ScriptedEngine.opened["starts"].closes >= 1
