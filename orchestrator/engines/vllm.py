@@ -37,7 +37,7 @@ class VLLMSpec(EngineSpec):
         revision: of a model on the hub.
         runner: ``generate`` draws text; ``pooling`` reads it as a reward model.
         step_mark: the token id after which a process reward model is read; by default the ``step_mark`` of the
-            model's config.json. A reward model without one is read once, at the end.
+            model's config.json, or what is known of an embedded model. A reward model without one is read once.
         step_separator: what parts two steps in the text to be read, where the reward model wants its mark after each
             step instead (Qwen2.5-Math-PRM: two newlines); None where the text holds the mark itself.
         dtype: of weights and arithmetic; ``auto`` is float32 on CPU, the model's own on GPU.
@@ -186,8 +186,7 @@ class VLLMEngine:
         """The token id after which steps are read; None where the runner generates or reads once."""
         if self.spec.runner == "generate":
             return None
-        mark = self.spec.step_mark if self.spec.step_mark is not None else self._files.config.get("step_mark")
-        return None if mark is None else int(mark)
+        return self._files.step_mark if self.spec.step_mark is None else self.spec.step_mark
 
     @property
     def _task(self) -> Literal["classify", "token_classify"]:
@@ -294,6 +293,7 @@ class VLLMEngine:
         """Close a core in the background; once."""
         if self._core is core:
             self._core = None
+            core.fail_pending()
             task = asyncio.create_task(core.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import EngineRefused
 from ..flops import ModelShape
-from ..models import EMBEDDED, path
+from ..models import EMBEDDED, STEP_MARKS, path
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 WHOLE_BYTES = 64 << 20
@@ -82,6 +82,12 @@ class ModelFiles:
         """The longest context it was made for, in tokens."""
         config = self.config.get("text_config") or self.config
         return int(config.get("max_position_embeddings") or config.get("n_positions") or 4096)
+
+    @property
+    def step_mark(self) -> int | None:
+        """The token id that ends a step for a process reward model: ``step_mark`` in its config.json."""
+        mark = self.config.get("step_mark", STEP_MARKS.get(Path(self.source)))
+        return None if mark is None else int(mark)
 
     @cached_property
     def fingerprint(self) -> str:

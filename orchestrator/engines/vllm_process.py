@@ -78,6 +78,12 @@ class Core:
             if process.is_alive():
                 process.kill()
 
+    def fail_pending(self) -> None:
+        """Fail the calls in flight, which would otherwise wait for a client that is about to be closed."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        self.llm.output_processor.propagate_error(EngineDeadError())
+
     def last_words(self) -> str:
         """The last error the process logged; empty where it logged none."""
         return _last_words(self._folder)

@@ -9,6 +9,9 @@ from .smollm2 import smollm2
 
 ABACUS = ("abacus-generator", "abacus-prm")
 EMBEDDED = (*ABACUS, "smollm2")
+HERE = Path(__file__).resolve().parent
+STEP_MARKS = {HERE / "abacus-prm": 10}
+"""The token id that ends a step, for each embedded process reward model: here the newline."""
 
 
 def path(name: str) -> Path:
@@ -21,7 +24,7 @@ def path(name: str) -> Path:
         return smollm2()
     if name not in ABACUS:
         raise UsageError(f"model must be one of the embedded models ({', '.join(EMBEDDED)}), got {name!r}")
-    folder = Path(__file__).resolve().parent / name
+    folder = HERE / name
     if not (folder / "config.json").is_file():
         raise UsageError(
             f"the embedded model {name!r} must lie in {folder}, which has no config.json; reinstall ponder"

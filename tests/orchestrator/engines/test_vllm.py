@@ -244,7 +244,9 @@ async def test_a_closed_engine_says_so(generator_folder: Path) -> None:
         await draw(engine, asked("x"))
 
 
-async def test_a_reward_model_without_a_mark_is_read_once(tmp_path: Path, generator: VLLMEngine) -> None:
+async def test_a_reward_model_without_a_mark_is_read_once_and_closing_fails_what_waits(
+    tmp_path: Path, generator: VLLMEngine
+) -> None:
     import tiny_llama
 
     spec = VLLMSpec(
@@ -252,4 +254,9 @@ async def test_a_reward_model_without_a_mark_is_read_once(tmp_path: Path, genera
     )
     async with running(spec) as engine:
         reading = await engine.read(asked("q", (), "1+1=2\n2+2=4\n"))
+        flood = [asyncio.create_task(engine.read(asked("x" * 400))) for _ in range(256)]
+        await asyncio.sleep(0.02)
+    with quiet_imports():
+        lost = await asyncio.wait_for(asyncio.gather(*flood, return_exceptions=True), timeout=20)
+    assert any(isinstance(outcome, EngineUnavailable) for outcome in lost)
     assert len(reading.values) == 1 and 0 < reading.values[0] < 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,15 +48,24 @@ def chat(folder: Path) -> ChatTokens:
 
 def test_a_model_that_is_nowhere_is_refused_with_what_it_could_be(tmp_path: Path) -> None:
     for name in ("/no/such/folder", str(tmp_path), "a/b/c", "no spaces allowed"):
-        with pytest.raises(
-            EngineRefused, match=r"must be a folder, a hub name or one of the embedded models \("
-        ):
+        with pytest.raises(EngineRefused, match=r"must be a folder, a hub name or one of the embedded models \("):
             _ = VLLMSpec(model=name).open().identity
 
 
 async def test_starting_it_says_the_same() -> None:
     with pytest.raises(EngineRefused, match="got '/no/such/folder'"):
         await VLLMSpec(model="/no/such/folder").open().start()
+
+
+def test_without_vllm_it_names_what_to_install(folder: Path) -> None:
+    code = (
+        "import asyncio, sys; sys.modules['vllm'] = None\n"
+        "from ponder.orchestrator.engines import VLLMSpec\n"
+        f"asyncio.run(VLLMSpec(model={str(folder)!r}).open().start())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "EngineRefused: the vllm engine needs vLLM, which is not installed; run: pip" in done.stderr
 
 
 def test_what_is_known_before_the_start(folder: Path) -> None:
