@@ -13,7 +13,7 @@ DIGEST_BYTES = 16
 
 
 def canonical_json(value: Any) -> bytes:
-    """JSON with sorted keys and no spaces; models, dataclasses and tuples included.
+    """JSON with sorted keys and no spaces; of models and tuples too, and of dataclasses in the order of their fields.
 
     >>> canonical_json({"b": (1, 2), "a": 0.5})
     b'{"a":0.5,"b":[1,2]}'

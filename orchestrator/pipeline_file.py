@@ -11,7 +11,8 @@ import tomli_w
 from pydantic import ValidationError
 
 from .errors import UsageError
-from .pipeline import Node, Pipeline
+from .pipeline import Pipeline
+from .wording import in_words
 
 
 def save(pipeline: Pipeline, path: str | Path) -> None:
@@ -62,7 +63,7 @@ def to_mermaid(pipeline: Pipeline) -> str:
     """The graph in Mermaid's flowchart language."""
     lines = ["flowchart LR", "    query([query])"]
     for node in pipeline.nodes:
-        lines.append(f'    {node.name}["{node.name}: {_knobs(node)}"]')
+        lines.append(f'    {node.name}["{node.name}: {in_words(node.strategy)}"]')
         lines += [f"    {before} --> {node.name}" for before in node.after or ("query",)]
     return "\n".join(lines)
 
@@ -71,17 +72,10 @@ def to_text(pipeline: Pipeline) -> str:
     """The graph as plain text, one node a line."""
     lines = [f"{pipeline.name} ({pipeline.id})"]
     for node in pipeline.nodes:
-        lines.append(f"  {' + '.join(node.after) or 'query'} -> {node.name}: {_knobs(node)}")
+        lines.append(f"  {' + '.join(node.after) or 'query'} -> {node.name}: {in_words(node.strategy)}")
     for name, engine in pipeline.engines.items():
         lines.append(f"  engine {name}: {engine.kind} {getattr(engine, 'model', '')}".rstrip())
     return "\n".join(lines)
-
-
-def _knobs(node: Node) -> str:
-    """The strategy's kind and the knobs that are not at their defaults."""
-    changed = node.strategy.model_dump(mode="json", exclude_defaults=True, exclude={"kind", "nodes", "engines"})
-    words = [f"{key}={value['kind'] if isinstance(value, dict) else value}" for key, value in changed.items()]
-    return " ".join([node.strategy.kind, *words])
 
 
 def load_all(paths: Iterable[str | Path]) -> list[Pipeline]:

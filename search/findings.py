@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-
-from pydantic import BaseModel
 
 from ..orchestrator.budget import COUNTED, amounts
 from ..orchestrator.pipeline import Pipeline, build_strategy
 from ..orchestrator.pipeline_file import save
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Usage
+from ..orchestrator.wording import in_words
 from ..strategies import BestOfN, Sample, SelfConsistency
 from .arms import Arm
 from .frontier import frontier, with_ties
@@ -30,7 +29,7 @@ def report(evidence: Evidence) -> Report:
     sweep = evidence.sweep
     return Report(
         title=sweep.name,
-        data=f"{len(evidence.queries)} queries: {_words(sweep.data)}",
+        data=f"{len(evidence.queries)} queries: {in_words(sweep.data)}",
         split="held out: no embedded model was trained on these problems" if sweep.data.kind == "abacus" else "",
         items=len(evidence.queries),
         seed=sweep.seed,
@@ -70,7 +69,7 @@ def _measured(evidence: Evidence) -> tuple[list[Measured], tuple[str, ...]]:
         pools = [evidence.pools[key] for key in keys if key in evidence.pools]
         if missing := len(keys) - len(pools):
             count = len(arm.compositions)
-            unreached.append(f"{count} compositions of {_words(arm.strategy)} on {missing} queries")
+            unreached.append(f"{count} compositions of {in_words(arm.strategy)} on {missing} queries")
         if pools:
             found += [_measure(composition, pools) for composition in arm.compositions]
             found += [_coverage(arm.strategy, pools, n) for n in _sizes(arm)]
@@ -90,7 +89,7 @@ def _measure(composition: Strategy, pools: Sequence[Pool]) -> Measured:
     )
     if _is_pooled(composition):
         return measured
-    named = measured.point.model_copy(update={"method": composition.kind, "name": _words(composition)})
+    named = measured.point.model_copy(update={"method": composition.kind, "name": in_words(composition)})
     return replace(measured, point=named)
 
 
@@ -113,7 +112,7 @@ def _told_apart(measured: Sequence[Measured]) -> list[Measured]:
     def told(one: Measured) -> Measured:
         if one.point.name not in shared:
             return one
-        words = f"{one.point.name}: {_words(build_strategy(one.point.composition))}"
+        words = f"{one.point.name}: {in_words(build_strategy(one.point.composition))}"
         return replace(one, point=one.point.model_copy(update={"name": words}))
 
     return [told(one) if one.point.composition else one for one in measured]
@@ -135,18 +134,6 @@ def _method(composition: Strategy) -> tuple[str, int]:
         case Sample():
             return "single", composition.n
     return "single", 1
-
-
-def _words(model: BaseModel) -> str:
-    """A model in a few words: its kind and the knobs that are not at their defaults."""
-    knobs = model.model_dump(mode="json", exclude_defaults=True, exclude={"kind", "nodes", "engines", "name"})
-
-    def word(value: object) -> str:
-        if isinstance(value, Mapping):
-            return str(value.get("kind", "..."))
-        return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-    return " ".join([getattr(model, "kind", ""), *(f"{key}={word(value)}" for key, value in knobs.items())])
 
 
 def _spent(evidence: Evidence) -> dict[str, float]:
