@@ -124,13 +124,16 @@ async def test_when_the_leader_fails_followers_see_why(bench: Bench) -> None:
 
 
 async def test_followers_with_an_account_of_their_own_do_not_share_its_poverty(bench: Bench) -> None:
-    poor, rich = Ledger(Budget(calls=0)), Ledger(Budget(calls=1))
-    done = await asyncio.gather(
-        bench.draw(account=poor), bench.draw(account=rich), bench.draw(account=poor), return_exceptions=True
-    )
+    poor, rich = Ledger(Budget(calls=1)), Ledger(Budget(calls=1))
+    held = await poor.reserve(BOUND)
+    tasks = [asyncio.create_task(bench.draw(account=account)) for account in (poor, rich, poor)]
+    await asyncio.sleep(0.01)
+    assert not any(task.done() for task in tasks), "the leader waits for room in its account, the others for the leader"
+    held.charge_in_full()
+    done = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(done[0], BudgetExceeded)
     assert done[1:] == [b"value", b"value"]
-    assert (poor.spent, rich.spent) == (Usage(), USED)
+    assert (poor.spent, rich.spent) == (BOUND, USED)
 
 
 @pytest.mark.parametrize("is_free", [True, False])
