@@ -1,0 +1,182 @@
+"""The context: keys, order, budgets and failures of single effects."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Literal
+
+import pytest
+
+from ponder.orchestrator.budget import Budget, Ledger
+from ponder.orchestrator.context import Context, Run
+from ponder.orchestrator.engine import Engine, Prompt, Sampling
+from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
+from ponder.orchestrator.engines.simulated_world import World
+from ponder.orchestrator.errors import JournalError, UsageError
+from ponder.orchestrator.journal import Journal, Memory, Retries
+from ponder.orchestrator.journal_file import JournalFile
+from ponder.orchestrator.types import Candidate, Finish, Query, Score
+from ponder.orchestrator.verifier import Verifier
+from ponder.verifiers import ProcessReward
+from ponder.verifiers.answers import AnswerKey
+
+WORLD = World(seed=1, steps=2, branching=3)
+QUERY = Query.ask("Problem 3?")
+SHORT = Sampling(max_tokens=40)
+
+
+class Wordy(SimulatedEngine):
+    """An engine whose tokenizer makes three times as many tokens of a prompt."""
+
+    async def count(self, prompt: Prompt) -> int:
+        return 3 * await super().count(prompt)
+
+
+class Recorded(AnswerKey):
+    """An answer that must be journalled."""
+
+    kind: Literal["recorded"] = "recorded"
+
+    @property
+    def is_recorded(self) -> bool:
+        return True
+
+    def key(self, text: str) -> str | None:
+        return text or None
+
+
+class Slow(Verifier):
+    """Judges for as long as it is let."""
+
+    kind: Literal["slow"] = "slow"
+
+    @property
+    def is_recorded(self) -> bool:
+        return True
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+        if candidates[0].text == "slow":
+            await asyncio.sleep(60)
+        return [Score(1.0)] * len(candidates)
+
+
+def run_of(
+    budget: Budget = Budget(), store: Memory | JournalFile | None = None, reward: Engine | None = None, **knobs: int
+) -> Run:
+    engines = {"generator": SimulatedSpec(world=WORLD).open(), "reward": reward or SimulatedSpec(world=WORLD).open()}
+    gates = {name: nullcontext() for name in engines}
+    journal = Journal(store or Memory(), retries=Retries(first_wait_s=0.0))
+    return Run("task", engines, gates, Ledger(budget), Ledger(Budget()), journal, **knobs)
+
+
+def texts(candidates: Sequence[Candidate]) -> list[str]:
+    return [each.text for each in candidates]
+
+
+async def test_draws_depend_on_seed_replicate_path_and_index_and_on_nothing_else() -> None:
+    base = texts(await Context(run_of(), "a").sample(QUERY, 8, SHORT))
+    assert texts(await Context(run_of(), "another name").sample(QUERY, 8, SHORT)) == base
+    assert texts(await Context(run_of(seed=1), "a").sample(QUERY, 8, SHORT)) != base
+    assert texts(await Context(run_of(replicate=1), "a").sample(QUERY, 8, SHORT)) != base
+    assert texts(await Context(run_of(), "a").child("b", "a").sample(QUERY, 8, SHORT)) != base
+    ctx = Context(run_of(), "a")
+    assert texts([*await ctx.sample(QUERY, 3, SHORT), *await ctx.sample(QUERY, 5, SHORT)]) == base
+
+
+async def test_indices_go_on_over_rounds() -> None:
+    ctx = Context(run_of(), "a")
+    drawn = [*await ctx.sample(QUERY, 2, SHORT), *await ctx.sample(QUERY, 2, Sampling(max_tokens=9))]
+    assert [each.index for each in drawn] == [0, 1, 2, 3]
+
+
+async def test_random_numbers_are_named() -> None:
+    ctx = Context(run_of(), "a")
+    assert ctx.rng("x").random() == Context(run_of(), "a").rng("x").random()
+    assert ctx.rng("x").random() != ctx.rng("y").random()
+    assert ctx.rng().random() != ctx.child("b", "a").rng().random()
+
+
+async def test_a_candidate_is_continued_from_its_tokens() -> None:
+    ctx = Context(run_of(), "a")
+    start = (await ctx.sample(QUERY, 1, Sampling(max_tokens=12)))[0]
+    whole = (await ctx.sample(QUERY, 1, SHORT, after=start))[0]
+    assert whole.parent == start
+    assert whole.text.startswith(start.text)
+    assert whole.finish == Finish.EOS
+    assert (
+        whole.generated_tokens
+        == len(whole.path_tokens)
+        == start.usage.completion_tokens + whole.usage.completion_tokens
+    )
+
+
+@pytest.mark.parametrize("n", [0, -1, 10**9])
+async def test_a_number_of_draws_out_of_range_is_refused(n) -> None:
+    with pytest.raises(UsageError, match="n must be between 1 and 4096"):
+        await Context(run_of(), "a").sample(QUERY, n, SHORT)
+
+
+async def test_an_unknown_engine_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"one of the pipeline's \(generator, reward\), got 'big'"):
+        await Context(run_of(), "a").sample(QUERY, 1, SHORT, engine="big")
+
+
+async def test_a_prompt_too_long_for_the_engine_is_a_failure_not_a_crash() -> None:
+    run = run_of()
+    assert await Context(run, "a").sample(QUERY, 2, Sampling(max_tokens=40_000)) == []
+    assert run.failures == 1
+    assert "lower max_tokens or shorten the prompt" in run.reason
+
+
+async def test_room_set_aside_for_a_judge_is_used_by_it_and_given_back() -> None:
+    run = run_of(Budget(total_tokens=2 * (17 + 40 + 57)))
+    ctx = Context(run, "a")
+    drawn = await ctx.sample(QUERY, 8, SHORT, then=ProcessReward())
+    assert len(drawn) >= 2
+    judged = await ctx.score(QUERY, drawn, ProcessReward())
+    assert all(each.scores["process_reward"].value is not None for each in judged)
+    assert (run.ledger.outstanding, run.kept) == (0, {})
+
+
+async def test_a_judge_that_counts_more_tokens_than_were_set_aside_does_not_overspend() -> None:
+    for limit in range(120, 900, 40):
+        run = run_of(Budget(total_tokens=limit), reward=Wordy(SimulatedSpec(world=WORLD)))
+        ctx = Context(run, "a")
+        judged = await ctx.score(QUERY, await ctx.sample(QUERY, 4, SHORT, then=ProcessReward()), ProcessReward())
+        assert run.ledger.spent.total_tokens <= limit
+        assert run.ledger.outstanding == 0
+        assert judged
+
+
+async def test_answers_are_read_even_after_the_deadline() -> None:
+    run = run_of(Budget(seconds=0.0))
+    run.account = run.ledger
+    found = await Context(run, "a").answer([Candidate((), "3", Finish.EOS)], Recorded())
+    assert [each.answer for each in found] == ["3"]
+
+
+async def test_a_judge_that_is_late_leaves_its_candidate_unjudged() -> None:
+    run = run_of(Budget(seconds=0.2))
+    candidates = [Candidate((), text, Finish.EOS, index=i) for i, text in enumerate(("quick", "slow", "brisk"))]
+    judged = await Context(run, "a").score(QUERY, candidates, Slow())
+    assert [each.scores["slow"].value for each in judged] == [1.0, None, 1.0]
+    assert run.stopped == "deadline"
+
+
+async def test_what_was_asked_at_a_place_must_be_asked_again(tmp_path) -> None:
+    file = JournalFile(tmp_path / "j.db")
+    await Context(run_of(store=file), "sample").sample(QUERY, 2, SHORT)
+    with pytest.raises(JournalError, match=r"strategy 'sample' must ask at task/0/0 what it asked .*\(by 'sample'\)"):
+        await Context(run_of(store=file), "sample").sample(QUERY, 3, SHORT)
+    file.close()
+
+
+async def test_equal_draws_in_flight_are_paid_once() -> None:
+    store = Memory()
+    runs = [run_of(store=store) for _ in range(3)]
+    journal = runs[0].journal
+    for run in runs:
+        run.journal = journal
+    await asyncio.gather(*(Context(run, "a").sample(QUERY, 4, SHORT) for run in runs))
+    assert sum(run.account.spent.calls for run in runs) == 4
+    assert [run.ledger.spent.calls for run in runs] == [4, 4, 4]

@@ -1,0 +1,174 @@
+"""The runtime: deadlines, estimates, refusals, and many tasks under one budget."""
+
+import asyncio
+import time
+
+import pytest
+
+from ponder.orchestrator.budget import Budget
+from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
+from ponder.orchestrator.engines.simulated_faults import Faults
+from ponder.orchestrator.engines.simulated_world import World
+from ponder.orchestrator.errors import BudgetExceeded, EngineUnavailable
+from ponder.orchestrator.journal import Memory, Retries
+from ponder.orchestrator.journal_file import JournalFile
+from ponder.orchestrator.runtime import Done, Runtime, Task, budget_of, run_tasks
+from ponder.orchestrator.types import Query, Usage
+from ponder.strategies import BestOfN, Sample
+from ponder.verifiers import ProcessReward
+
+WORLD = World(seed=1, steps=2, branching=3)
+FOUR = Sample(n=4, max_tokens=40)
+AT_ONCE = Retries(first_wait_s=0.0)
+BOUND = 4 * (17 + 40)
+
+
+class Unstartable(SimulatedEngine):
+    """An engine that cannot start."""
+
+    closed = False
+
+    async def start(self) -> None:
+        raise EngineUnavailable("the engine must start, but its port is taken; free it")
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def tasks(count: int, strategy: Sample = FOUR) -> list[Task]:
+    return [Task(id=f"t{i}", strategy=strategy, query=Query.ask(f"Problem {i}?")) for i in range(count)]
+
+
+def runtime(store: Memory | JournalFile | None = None, **knobs: object) -> Runtime:
+    return Runtime({"generator": SimulatedSpec(world=WORLD, **knobs)}, store=store, retries=AT_ONCE)  # type: ignore[arg-type]
+
+
+async def collect(executor, todo, budget: Budget, **knobs) -> tuple[list[Done], list[Task]]:
+    found: list[Done] = []
+
+    async def keep(done: Done) -> None:
+        found.append(done)
+
+    unreached = await run_tasks(executor, todo, budget, on_done=keep, **knobs)
+    return found, unreached
+
+
+async def test_the_deadline_ends_a_run_with_what_has_finished() -> None:
+    async with runtime(latency_s=0.01, faults=Faults(hang=0.5, seed=3)) as here:
+        began = time.monotonic()
+        result = await here.run(Sample(n=16, max_tokens=40), Query.ask("Problem 3?"), Budget(seconds=0.3))
+    assert time.monotonic() - began < 2
+    assert result.stopped == "deadline"
+    assert result.reason == "seconds: the deadline of 0.3 came; raise the budget's seconds"
+    assert 0 < len(result.candidates) < 16
+
+
+async def test_a_deadline_for_many_tasks_ends_those_that_hang() -> None:
+    async with runtime(Memory(), faults=Faults(hang=0.2, seed=3)) as here:
+        began = time.monotonic()
+        found, _ = await collect(here, tasks(8), Budget(seconds=0.5))
+    assert time.monotonic() - began < 3
+    assert {done.result.stopped for done in found} == {"done", "deadline"}
+    assert all(done.is_starved == (done.result.stopped == "deadline") for done in found)
+
+
+async def test_an_estimate_is_a_range_in_every_dimension() -> None:
+    spec = SimulatedSpec(world=WORLD, prompt_price=1.0, completion_price=2.0)
+    async with Runtime({"generator": spec, "reward": spec}) as here:
+        estimate = await here.estimate(BestOfN(n=4, max_tokens=40, verifier=ProcessReward()), Query.ask("Problem 3?"))
+    assert (estimate.least.calls, estimate.most.calls) == (4, 4)
+    assert estimate.most.total_tokens == BOUND + BOUND
+    assert estimate.most.nano_usd == (4 * 17 + BOUND) * 1000 + 4 * 40 * 2000
+    assert 0 < estimate.least.flops < estimate.most.flops
+
+
+@pytest.mark.parametrize("dimension", ["total_tokens", "calls", "completion_tokens", "flops"])
+async def test_a_budget_too_small_is_refused_before_a_call(dimension) -> None:
+    async with runtime() as here:
+        with pytest.raises(BudgetExceeded, match=f"{dimension}: .* needed at most, 0 left; raise") as caught:
+            await here.run(FOUR, Query.ask("Problem 3?"), Budget.model_validate({dimension: 0}))
+        assert caught.value.dimension == dimension
+
+
+async def test_an_engine_that_cannot_start_closes_the_others() -> None:
+    broken, other = Unstartable(SimulatedSpec()), Unstartable(SimulatedSpec())
+    with pytest.raises(EngineUnavailable, match="port is taken"):
+        async with Runtime({"a": broken, "b": other}):
+            raise AssertionError("must not open")
+    assert broken.closed
+    assert other.closed
+
+
+async def test_tasks_are_admitted_in_order_whatever_their_speed() -> None:
+    reached = set()
+    for knobs in ({}, {"max_in_flight": 1}, {"jitter_s": 0.003}):
+        async with runtime(**knobs) as here:
+            found, unreached = await collect(here, tasks(12), Budget(total_tokens=5 * BOUND))
+        reached.add((tuple(sorted(done.task for done in found)), tuple(task.id for task in unreached)))
+        assert sum(done.paid.total_tokens for done in found) <= 5 * BOUND
+    assert len(reached) == 1
+    names, left = reached.pop()
+    assert set(names) | set(left) == {f"t{i}" for i in range(12)}
+    assert {f"t{i}" for i in range(5)} <= set(names)
+
+
+async def test_at_most_so_many_run_at_once() -> None:
+    running = most = 0
+
+    class Watching:
+        async def execute(self, task: Task, lease: Budget) -> Done:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            await asyncio.sleep(0.002)
+            running -= 1
+            return await inner.execute(task, lease)
+
+        async def estimate(self, strategy, query):
+            return await inner.estimate(strategy, query)
+
+    async with runtime() as inner:
+        found, unreached = await collect(Watching(), tasks(9), Budget(), at_once=3)
+    assert (len(found), unreached, most) == (9, [], 3)
+
+
+async def test_what_was_spent_before_counts() -> None:
+    async with runtime() as here:
+        found, unreached = await collect(here, tasks(3), Budget(calls=6), spent=Usage(calls=2))
+    assert (len(found), [task.id for task in unreached]) == (1, ["t1", "t2"])
+
+
+async def test_a_task_whose_lease_was_eaten_by_lost_calls_leases_again(tmp_path) -> None:
+    file = JournalFile(tmp_path / "j.db")
+    async with runtime(file, faults=Faults(unavailable=0.5)) as here:
+        found, unreached = await collect(here, tasks(6), Budget())
+    spent = file.spent(0)
+    file.close()
+    assert (len(found), unreached) == (6, [])
+    assert all(done.result.stopped == "done" and len(done.result.candidates) == 4 for done in found)
+    assert spent.calls_at_risk == 0
+    assert spent.settled.calls > 24
+
+
+async def test_a_dead_engine_does_not_eat_the_budget() -> None:
+    async with runtime(Memory(), faults=Faults(unavailable=1.0)) as here:
+        found, _ = await collect(here, tasks(1), Budget())
+    assert found[0].is_cut
+    assert not found[0].result.candidates
+
+
+async def test_a_failure_of_the_observer_ends_the_tasks() -> None:
+    async def fail(done: Done) -> None:
+        raise OSError("no room")
+
+    async with runtime(latency_s=0.01) as here:
+        with pytest.raises(OSError, match="no room"):
+            await run_tasks(here, tasks(4), Budget(), on_done=fail)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_the_budget_of_a_bound_allows_just_that() -> None:
+    bound = Usage(10, 0, 5, 2, 1, 0, 100, 7)
+    assert budget_of(bound).fits(bound)
+    for more in (Usage(prompt_tokens=1), Usage(calls=1), Usage(flops=1), Usage(nano_usd=1), Usage(nfe=1)):
+        assert not budget_of(bound).fits(bound + more)

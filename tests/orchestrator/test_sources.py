@@ -1,0 +1,92 @@
+"""Where queries come from, and what is refused."""
+
+import json
+
+import pytest
+from pydantic import BaseModel
+
+from ponder.orchestrator.data.sources import AbacusData, AnyData, FileData, SimulatedData, check_references, queries
+from ponder.orchestrator.errors import UsageError
+from ponder.orchestrator.types import Query
+
+
+class Holder(BaseModel):
+    data: AnyData
+
+
+def write(tmp_path, *rows: object) -> str:
+    path = tmp_path / "data.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    return str(path)
+
+
+def test_a_file_of_lines(tmp_path) -> None:
+    rows = ({"id": "a", "prompt": "1+1?", "answer": 2, "difficulty": 1}, {"prompt": "2+2?", "answer": "4"})
+    found = FileData(path=write(tmp_path, *rows)).load()
+    assert [(q.id, q.messages[0].content, q.reference) for q in found] == [("a", "1+1?", "2"), ("1", "2+2?", "4")]
+    assert [dict(q.metadata) for q in found] == [{"difficulty": "1"}, {}]
+
+
+def test_fields_have_the_names_given_and_prompts_may_be_conversations(tmp_path) -> None:
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1+1?"}]
+    path = write(tmp_path, {"chat": turns, "gold": "2", "level": "easy"})
+    [query] = FileData(path=path, prompt="chat", reference="gold", difficulty="level").load()
+    assert [m.role for m in query.messages] == ["system", "user"]
+    assert (query.reference, query.metadata["difficulty"]) == ("2", "easy")
+
+
+def test_a_file_is_cut_to_its_size(tmp_path) -> None:
+    path = write(tmp_path, *({"prompt": str(i), "answer": i} for i in range(5)))
+    assert len(FileData(path=path, size=3).load()) == 3
+    assert len(FileData(path=path, size=9).load()) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"prompt": "x"}\n{broken', r"line 2 must be JSON, but: .*; mend that line"),
+        ("[1, 2]", r"line 1 must be a JSON object, got list; mend that line"),
+        ('{"question": "x"}', r"row 1 must have a field 'prompt', but has \['question'\]; name the right one"),
+        ('{"prompt": 3}', r"row 1 is not valid: messages"),
+        ('{"prompt": [{"role": "robot", "content": "x"}]}', r"row 1 is not valid: messages\.0\.role"),
+    ],
+)
+def test_a_broken_file_is_refused(tmp_path, text, problem) -> None:
+    (path := tmp_path / "data.jsonl").write_text(text)
+    with pytest.raises(UsageError, match=problem):
+        FileData(path=str(path)).load()
+
+
+def test_a_missing_file_is_refused(tmp_path) -> None:
+    with pytest.raises(UsageError, match=r"must be readable at .*none\.jsonl, but: No such file"):
+        FileData(path=str(tmp_path / "none.jsonl")).load()
+    with pytest.raises(UsageError, match="must be readable at"):
+        FileData(path=str(tmp_path)).load()
+
+
+def test_references_are_checked() -> None:
+    good = Query.ask("1+1?", reference="2", id="a")
+    assert check_references([good]) == [good]
+    with pytest.raises(UsageError, match=r"1 of 2 have none \(first: 'b'\); name the field that holds it"):
+        check_references([good, Query.ask("2+2?", id="b")])
+    with pytest.raises(UsageError, match="at least one query, got none"):
+        check_references([])
+    with pytest.raises(UsageError, match="an id of its own, but 'a' stands twice"):
+        check_references([good, good])
+
+
+def test_simulated_queries_know_their_truth() -> None:
+    found = SimulatedData(size=3).load()
+    assert len({q.id for q in found}) == 3
+    assert all(q.reference is not None and 0 < float(q.metadata["pass_at_1"]) < 1 for q in found)
+
+
+def test_abacus_problems_have_references() -> None:
+    found = check_references(AbacusData(size=12).load())
+    assert len(found) == 12
+    assert len({q.metadata["difficulty"] for q in found}) == 6
+
+
+def test_sources_are_data() -> None:
+    assert Holder.model_validate({"data": {"kind": "simulated", "size": 2}}).data == SimulatedData(size=2)
+    assert queries([], "prompt", "answer", "difficulty") == []
