@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ..orchestrator.canonical import stable_id
 from ..orchestrator.engine import Sampling
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.verifier import Verifier
@@ -29,6 +30,11 @@ class Arm:
     draws: int | None = None
     answer: AnswerKey | None = None
     verifier: Verifier | None = None
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that name what is run and how its answers are read."""
+        return self.strategy.id if self.answer is None else stable_id((self.strategy.id, self.answer))
 
 
 @dataclass(frozen=True, slots=True)

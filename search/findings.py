@@ -62,17 +62,17 @@ def save_frontier(evidence: Evidence, made: Report, folder: Path) -> list[Path]:
 
 def _measured(evidence: Evidence) -> tuple[list[Measured], tuple[str, ...]]:
     """Every composition as measured, each arm's coverage beside it, and what the budget did not reach."""
-    found: list[Measured] = []
+    found: list[tuple[Measured, Arm, Strategy]] = []
     unreached: list[str] = []
     for arm in evidence.arms:
-        keys = [(arm.strategy.id, query.id) for query in evidence.queries]
+        keys = [(arm.id, query.id) for query in evidence.queries]
         pools = [evidence.pools[key] for key in keys if key in evidence.pools]
         if missing := len(keys) - len(pools):
             count = len(arm.compositions)
             unreached.append(f"{count} compositions of {in_words(arm.strategy)} on {missing} queries")
         if pools:
-            found += [_measure(composition, pools) for composition in arm.compositions]
-            found += [_coverage(arm.strategy, pools, n) for n in _sizes(arm)]
+            found += [(_measure(composition, pools), arm, composition) for composition in arm.compositions]
+            found += [(_coverage(arm.strategy, pools, n), arm, arm.strategy) for n in _sizes(arm)]
     return _told_apart(found), tuple(unreached)
 
 
@@ -105,17 +105,18 @@ def _sizes(arm: Arm) -> list[int]:
     return sorted({n for composition in arm.compositions for n in [_method(composition)[1]] if n > 1})
 
 
-def _told_apart(measured: Sequence[Measured]) -> list[Measured]:
-    """The same points, those that share a name called by all their knobs instead."""
-    shared = {name for name, count in Counter(one.point.name for one in measured).items() if count > 1}
+def _told_apart(found: Sequence[tuple[Measured, Arm, Strategy]]) -> list[Measured]:
+    """What was measured; points that share a name are called by all their knobs, and how answers are read, instead."""
+    shared = {name for name, count in Counter(one.point.name for one, _, _ in found).items() if count > 1}
 
-    def told(one: Measured) -> Measured:
+    def told(one: Measured, arm: Arm, strategy: Strategy) -> Measured:
         if one.point.name not in shared:
             return one
-        words = f"{one.point.name}: {in_words(build_strategy(one.point.composition))}"
-        return replace(one, point=one.point.model_copy(update={"name": words}))
+        read = f" answer={in_words(arm.answer)}" if strategy is arm.strategy and arm.answer else ""
+        name = f"{one.point.name}: {in_words(strategy)}{read}"
+        return replace(one, point=one.point.model_copy(update={"name": name}))
 
-    return [told(one) if one.point.composition else one for one in measured]
+    return [told(*each) for each in found]
 
 
 def _is_pooled(composition: Strategy) -> bool:

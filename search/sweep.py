@@ -141,14 +141,14 @@ class Evidence:
             sweep = Sweep.model_validate({**headers[name], "budget": {}})
             results, paid = journal.results(name), journal.spent(name).effects
         found, queries = arms(sweep.compositions()), sweep.data.load()
-        names = {task_id(arm, query): (arm.strategy.id, query.id) for arm in found for query in queries}
+        names = {task_id(arm, query): (arm.id, query.id) for arm in found for query in queries}
         pools = {names[task]: POOL.validate_json(value) for task, value in results.items() if task in names}
         return cls(sweep, queries, found, pools, paid)
 
 
 def task_id(arm: Arm, query: Query) -> str:
     """The name of an arm's task on a query."""
-    return f"{arm.strategy.id}/{query.id}"
+    return f"{arm.id}/{query.id}"
 
 
 async def run_sweep(

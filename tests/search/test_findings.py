@@ -1,0 +1,84 @@
+"""From evidence to a report and to pipelines that can be served."""
+
+import asyncio
+
+from sweeping import TABLE, sweep_of, swept
+
+from ponder.orchestrator.pipeline_file import load
+from ponder.orchestrator.run import arun
+from ponder.search.findings import report, save_frontier
+
+
+def test_the_frontier_is_saved_as_pipelines_that_run(tmp_path) -> None:
+    evidence, _ = swept(sweep_of(), tmp_path / "s.db")
+    made = report(evidence)
+    saved = save_frontier(evidence, made, tmp_path / "s")
+    assert [path.name for path in saved] == [f"small-{i}.toml" for i in range(1, len(made.best) + 1)]
+    for path, point in zip(saved, made.best, strict=True):
+        pipeline = load(path)
+        assert pipeline.nodes[0].strategy.model_dump(mode="json") == point.composition
+        assert set(pipeline.engines) == set(pipeline.engine_names())
+        assert asyncio.run(arun(pipeline, evidence.queries[0])).text
+
+
+def test_only_what_an_earlier_frontier_wrote_is_replaced(tmp_path) -> None:
+    evidence, _ = swept(sweep_of(), tmp_path / "s.db")
+    (folder := tmp_path / "s").mkdir()
+    mine, old = folder / "mine.toml", folder / "small-99.toml"
+    mine.write_text("mine"), old.write_text("old"), (folder / "small-best.toml").write_text("kept")
+    save_frontier(evidence, report(evidence), folder)
+    assert mine.read_text() == "mine"
+    assert (folder / "small-best.toml").exists()
+    assert not old.exists()
+
+
+def test_every_point_has_a_name_of_its_own(tmp_path) -> None:
+    strategy = {"kind": "best_of_n", "n": 2, "max_tokens": 48}
+    verifiers = [{"kind": "process_reward"}, {"kind": "process_reward", "aggregate": "min"}, {"kind": "exact_match"}]
+    grids = [{"strategy": strategy, "over": {"verifier": verifiers}}]
+    made = report(swept(sweep_of(grids=grids), tmp_path / "s.db")[0])
+    names = [point.name for point in made.points]
+    assert len(set(names)) == len(names) == 6
+
+
+def test_answers_read_in_two_ways_are_two_measurements(tmp_path) -> None:
+    strategy = {"kind": "self_consistency", "n": 4, "max_tokens": 48}
+    grids = [{"strategy": strategy, "over": {"answer": [{"kind": "number"}, {"kind": "text"}]}}]
+    evidence, progress = swept(sweep_of(grids=grids), tmp_path / "s.db")
+    made = report(evidence)
+    assert progress.paid.calls == 4 * 6
+    assert len({point.name for point in made.points}) == len(made.points) == 4
+    one, other = [pool for (arm, query), pool in evidence.pools.items() if query == "problem-0"]
+    assert [draw.generation for draw in one.draws] == [draw.generation for draw in other.draws]
+    assert [draw.answer for draw in one.draws] != [draw.answer for draw in other.draws]
+
+
+def test_a_composition_that_is_no_choice_from_a_pool_is_measured_by_its_answer(tmp_path) -> None:
+    nodes = [
+        {"name": "draw", "strategy": {"kind": "sample", "n": 3, "max_tokens": 48}},
+        {"name": "vote", "strategy": {"kind": "vote"}, "after": ["draw"]},
+    ]
+    grids = [TABLE["grids"][0], {"strategy": {"kind": "pipeline", "nodes": nodes}}]
+    evidence, progress = swept(sweep_of(grids=grids), tmp_path / "s.db")
+    assert progress.done == 3 * 6
+    [point] = [point for point in report(evidence).points if point.method == "pipeline"]
+    assert point.items == 6
+    assert point.cost["calls"] == 3
+
+
+def test_a_report_of_nothing_says_so(tmp_path) -> None:
+    evidence, _ = swept(sweep_of(), tmp_path / "s.db")
+    from dataclasses import replace
+
+    made = report(replace(evidence, pools={}))
+    assert (made.points, made.frontier) == ((), ())
+    assert made.incomplete
+    assert save_frontier(evidence, made, tmp_path / "none") == []
+
+
+def test_draws_that_failed_count_as_wrong_and_are_named(tmp_path) -> None:
+    engines = {**TABLE["engines"], "generator": {"kind": "simulated", "faults": {"refused": 0.3}}}
+    evidence, progress = swept(sweep_of(engines=engines), tmp_path / "s.db")
+    assert progress.done == 12
+    assert all(len(pool) == 4 for pool in evidence.pools.values())
+    assert any(point.failed for point in report(evidence).points)
