@@ -94,13 +94,16 @@ async def test_a_hundred_identical_draws_make_one_call(bench: Bench) -> None:
 
 
 async def test_when_the_leader_is_cancelled_a_follower_takes_over(bench: Bench) -> None:
+    began = asyncio.Event()
+
     async def slow() -> tuple[bytes, Usage]:
         bench.calls += 1
-        await asyncio.sleep(0.05)
+        began.set()
+        await asyncio.sleep(0.05 if bench.calls > 1 else 100)
         return b"value", USED
 
     leader, *others = (asyncio.create_task(bench.draw(call=slow)) for _ in range(10))
-    await asyncio.sleep(0.02)
+    await began.wait()
     leader.cancel()
     others[3].cancel()
     done = await asyncio.gather(leader, *others, return_exceptions=True)
@@ -167,8 +170,15 @@ async def test_retries_end_when_the_budget_or_the_patience_does(path: Path) -> N
 
 
 async def test_a_cancelled_call_is_charged_in_full(bench: Bench) -> None:
-    task = asyncio.create_task(bench.draw(call=lambda: asyncio.sleep(100)))
-    await asyncio.sleep(0.02)
+    began = asyncio.Event()
+
+    async def endless() -> tuple[bytes, Usage]:
+        began.set()
+        await asyncio.sleep(100)
+        return b"value", USED
+
+    task = asyncio.create_task(bench.draw(call=endless))
+    await began.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -219,7 +229,8 @@ async def test_two_runs_that_race_for_a_key_return_one_value_and_both_costs_coun
     other = Journal(bench.file, other_run)
 
     async def answer() -> tuple[bytes, Usage]:
-        await asyncio.sleep(0.02)
+        while not bench.rows("effects"):
+            await asyncio.sleep(0.001)
         return b"late", USED
 
     drawn = await asyncio.gather(bench.draw(), other.draw(b"key", BOUND, answer, nullcontext(), Ledger(Budget())))
