@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
-from operator import add, sub
+from operator import add
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -150,6 +150,7 @@ class Ledger:
         self._limits = [(i, limit) for i, limit in enumerate(budget.limits()) if limit is not None]
         self._spent = list(amounts(spent))
         self._cached_tokens = spent.cached_tokens
+        self._limited = [i for i, _ in self._limits]
         self._held = [0] * len(COUNTED)
         self._kept = [0] * len(COUNTED)
         self._outstanding = 0
@@ -196,7 +197,7 @@ class Ledger:
     def charge(self, usage: Usage) -> None:
         """Record spending that held no reservation, e.g. calls in flight when an earlier run was killed."""
         self._cached_tokens += usage.cached_tokens
-        _move(self._spent, amounts(usage))
+        self._spent = list(map(add, self._spent, amounts(usage)))
         self._admit_waiting()
 
     async def _queue(self, held: tuple[int, ...], bound: Usage) -> Reservation:
@@ -226,7 +227,7 @@ class Ledger:
         return all(self._spent[i] + self._held[i] + held[i] <= limit for i, limit in self._limits)
 
     def _grant(self, held: tuple[int, ...], bound: Usage) -> Reservation:
-        _move(self._held, held)
+        self._move(self._held, held)
         self._outstanding += 1
         return Reservation(self, bound)
 
@@ -237,16 +238,21 @@ class Ledger:
 
     def _keep(self, reservation: Reservation, usage: Usage, rest: Usage) -> None:
         self._let_go(reservation)
-        _move(self._held, amounts(rest))
-        _move(self._kept, amounts(rest))
+        self._move(self._held, amounts(rest))
+        self._move(self._kept, amounts(rest))
         reservation.is_kept = True
         self.charge(usage)
 
     def _let_go(self, reservation: Reservation) -> None:
         held = amounts(reservation.bound)
-        _move(self._held, held, sub)
+        self._move(self._held, held, -1)
         if reservation.is_kept:
-            _move(self._kept, held, sub)
+            self._move(self._kept, held, -1)
+
+    def _move(self, totals: list[int], by: tuple[int, ...], sign: int = 1) -> None:
+        """Add to what is held or kept; only what is limited is ever compared."""
+        for i in self._limited:
+            totals[i] += sign * by[i]
 
     def _admit_waiting(self) -> None:
         while self._waiting:
@@ -261,10 +267,6 @@ class Ledger:
                         return
                     future.set_result(self._grant(held, bound))
             self._waiting.popleft()
-
-
-def _move(totals: list[int], by: tuple[int, ...], how: Callable[[int, int], int] = add) -> None:
-    totals[:] = map(how, totals, by)
 
 
 def _exceeded(dimension: int, wanted: int, left: int) -> BudgetExceeded:

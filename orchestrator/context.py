@@ -12,7 +12,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -114,8 +113,10 @@ class Context:
                 held = await self._run.ledger.reserve(whole)
                 key = _draw_key(content, first + i)
                 request = Request(prompt, sampling, _seed(key))
-                candidate = self._draw(key, request, engine, bound, rest, held, after, created + i)
-                started.append(asyncio.create_task(self._guarded(candidate)))
+                draw = self._draw(
+                    _Draw(self._engine(engine), request, bound, engine), key, rest, held, after, created + i
+                )
+                started.append(asyncio.create_task(draw))
         except BudgetExceeded as error:
             self._run.stop(error)
         except EngineError as error:
@@ -152,7 +153,7 @@ class Context:
                     held.release()  # set aside by another tokenizer's count
                     held = None
                 held = held or await self._run.ledger.reserve(Usage() if key in self._run.read else bound)
-                started.append(asyncio.create_task(self._guarded(self._read(key, prompt, engine, bound, held))))
+                started.append(asyncio.create_task(self._read(key, prompt, engine, bound, held)))
         except BudgetExceeded as error:
             self._run.stop(error)
         except EngineError as error:
@@ -186,50 +187,53 @@ class Context:
         return source.meter.generation(tokens, sampling.max_tokens), rest if rest != Usage() else None
 
     async def _draw(
-        self,
-        key: bytes,
-        request: Request,
-        engine: str,
-        bound: Usage,
-        rest: Usage | None,
-        held: Reservation,
-        after: Candidate | None,
-        index: int,
-    ) -> Candidate:
-        call = partial(_completed, self._engine(engine), request, bound, engine)
-        value = await self._pay(key, bound, call, engine, held)
-        done = COMPLETION.validate_json(value)
-        if rest:
+        self, draw: _Draw, key: bytes, rest: Usage | None, held: Reservation, after: Candidate | None, index: int
+    ) -> Candidate | None:
+        run = self._run
+        try:
+            value = await run.journal.draw(key, draw.bound, draw.call, run.gates[draw.name], run.account)
+            done = draw.known(value)
+        except BaseException as error:
+            return self._lost(error, held)
+        if rest is not None:
             held.settle_keeping(done.usage, rest)
-            self._run.kept[self.path, index] = held
+            run.kept[self.path, index] = held
         else:
             held.settle(done.usage)
         return Candidate(
             done.tokens, done.text, done.finish, after, index, done.logprobs, origin=self.path, usage=done.usage
         )
 
-    async def _read(self, key: bytes, prompt: Prompt, engine: str, bound: Usage, held: Reservation) -> Reading:
+    async def _read(self, key: bytes, prompt: Prompt, engine: str, bound: Usage, held: Reservation) -> Reading | None:
+        run = self._run
+
         async def call() -> tuple[bytes, Usage]:
             reading = await self._engine(engine).read(prompt)
             return canonical_json(reading), _within(reading.usage, bound, engine)
 
-        value = await self._pay(key, bound, call, engine, held)
-        reading = READING.validate_json(value)
-        held.settle(Usage() if key in self._run.read else reading.usage)
-        self._run.read.add(key)
+        try:
+            value = await run.journal.draw(key, bound, call, run.gates[engine], run.account)
+            reading = READING.validate_json(value)
+        except BaseException as error:
+            return self._lost(error, held)
+        held.settle(Usage() if key in run.read else reading.usage)
+        run.read.add(key)
         return reading
 
-    async def _pay(self, key: bytes, bound: Usage, call: Any, engine: str, held: Reservation) -> bytes:
-        """Find or buy an effect; one that fails is charged in full, one that could not be paid is not."""
-        try:
-            return await self._run.journal.draw(key, bound, call, self._run.gates[engine], self._run.account)
-        except BudgetExceeded:
+    def _lost(self, error: BaseException, held: Reservation) -> None:
+        """Settle for one part that failed, and lose that part alone; what is no failure of a part is raised again.
+
+        It is charged in full, unless the account could not pay for it.
+        """
+        if isinstance(error, BudgetExceeded):
             held.release()
             self._run.is_starved = True
-            raise
-        except BaseException:
-            held.charge_in_full()
-            raise
+            self._run.stop(error)
+            return
+        held.charge_in_full()
+        if not isinstance(error, EngineError):
+            raise error
+        self._run.fail(error)
 
     async def _scores(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Score]:
         ctx = self.child(verifier.name, verifier.kind)
@@ -272,16 +276,16 @@ class Context:
 
     async def _collect(self, tasks: Sequence[asyncio.Task[T | None]]) -> list[T | None]:
         """The results in the order started; at the deadline what is unfinished is cancelled and None."""
-        if not tasks:
-            return []
         try:
-            _, late = await asyncio.wait(tasks, timeout=self._run.seconds_left())
+            for task in tasks:  # one after the other: most have ended by the time the first has
+                if not task.done() and not (await asyncio.wait((task,), timeout=self._run.seconds_left()))[0]:
+                    break
         except asyncio.CancelledError:
             await _cancel(tasks)
             raise
-        if late:
+        if late := [task for task in tasks if not task.done()]:
             self._run.end_in_time()
-            await _cancel(list(late))
+            await _cancel(late)
         return [None if task.cancelled() else task.result() for task in tasks]
 
     async def _check(self, content: bytes, n: int) -> None:
@@ -329,9 +333,30 @@ def _seed(key: bytes) -> int:
     return int.from_bytes(key[:8], "big") >> 11
 
 
-async def _completed(source: Engine, request: Request, bound: Usage, name: str) -> tuple[bytes, Usage]:
-    completion = await source.complete(request)
-    return canonical_json(completion), _within(completion.usage, bound, name)
+class _Draw:
+    """One draw: how to make it, and what it made, so that its own value need not be read back."""
+
+    __slots__ = ("_made", "_request", "_source", "_value", "bound", "name")
+
+    def __init__(self, source: Engine, request: Request, bound: Usage, name: str) -> None:
+        self._source = source
+        self._request = request
+        self._made: Completion | None = None
+        self._value = b""
+        self.bound = bound
+        self.name = name
+
+    async def call(self) -> tuple[bytes, Usage]:
+        made = await self._source.complete(self._request)
+        usage = _within(made.usage, self.bound, self.name)
+        self._made, self._value = made, canonical_json(made)
+        return self._value, usage
+
+    def known(self, value: bytes) -> Completion:
+        """The completion whose record is `value`."""
+        if self._made is not None and value == self._value:
+            return self._made
+        return COMPLETION.validate_json(value)
 
 
 def _within(usage: Usage, bound: Usage, engine: str) -> Usage:

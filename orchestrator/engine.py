@@ -121,9 +121,10 @@ class Meter(BaseModel):
         return self._usage(prompt, 0, cached, self.model.reading(prompt, cached) if self.model else 0, True)
 
     def _usage(self, prompt: int, completion: int, cached: int, flops: int, judging: bool) -> Usage:
-        cached_price = self.prompt_price if self.cached_price is None else self.cached_price
-        dollars_a_million = (prompt - cached) * self.prompt_price + cached * cached_price
-        dollars_a_million += completion * self.completion_price
+        dollars_a_million = completion * self.completion_price
+        if self.prompt_price or self.cached_price:
+            cached_price = self.prompt_price if self.cached_price is None else self.cached_price
+            dollars_a_million += (prompt - cached) * self.prompt_price + cached * cached_price
         return Usage(
             prompt_tokens=prompt,
             cached_tokens=cached,
@@ -131,7 +132,7 @@ class Meter(BaseModel):
             calls=0 if judging else 1,
             verifier_calls=1 if judging else 0,
             flops=flops,
-            nano_usd=round(dollars_a_million * 1000),
+            nano_usd=round(dollars_a_million * 1000) if dollars_a_million else 0,
         )
 
 
