@@ -194,7 +194,8 @@ class Context:
             value = await run.journal.draw(key, draw.bound, draw.call, run.gates[draw.name], run.account)
             done = draw.known(value)
         except BaseException as error:
-            return self._lost(error, held)
+            self._lost(error, held)
+            return None
         if rest is not None:
             held.settle_keeping(done.usage, rest)
             run.kept[self.path, index] = held
@@ -215,7 +216,8 @@ class Context:
             value = await run.journal.draw(key, bound, call, run.gates[engine], run.account)
             reading = READING.validate_json(value)
         except BaseException as error:
-            return self._lost(error, held)
+            self._lost(error, held)
+            return None
         held.settle(Usage() if key in run.read else reading.usage)
         run.read.add(key)
         return reading
@@ -286,6 +288,8 @@ class Context:
         if late := [task for task in tasks if not task.done()]:
             self._run.end_in_time()
             await _cancel(late)
+        for task in tasks:
+            task.cancelled() or task.exception()  # looked at, or asyncio reports all failures after the first
         return [None if task.cancelled() else task.result() for task in tasks]
 
     async def _check(self, content: bytes, n: int) -> None:

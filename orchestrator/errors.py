@@ -38,7 +38,7 @@ class UsageError(PonderError):
             field = ".".join(str(part) for part in issue["loc"]) or "value"
             reason = issue["msg"].removeprefix("Value error, ")
             given = f" (got {_shown(issue['input'])})" if issue["type"] != "missing" else ""
-            problems.append(f"{field}: {reason}{given}")
+            problems.append(f"{field}: {reason}{given}, {_REMEDIES.get(issue['type'], 'change it')}")
         return cls(f"{what} is not valid: {'; '.join(problems)}")
 
 
@@ -112,6 +112,9 @@ class VerifierError(PonderError):
 
 class JournalError(PonderError):
     """The journal cannot be read, written or replayed."""
+
+
+_REMEDIES = {"extra_forbidden": "remove it or mend its name", "missing": "add it"}
 
 
 def _shown(value: object, limit: int = 80) -> str:

@@ -74,7 +74,8 @@ def to_text(pipeline: Pipeline) -> str:
     for node in pipeline.nodes:
         lines.append(f"  {' + '.join(node.after) or 'query'} -> {node.name}: {in_words(node.strategy)}")
     for name, engine in pipeline.engines.items():
-        lines.append(f"  engine {name}: {engine.kind} {getattr(engine, 'model', '')}".rstrip())
+        model = getattr(engine, "model", None)
+        lines.append(f"  engine {name}: {engine.kind}" + (f" {model}" if isinstance(model, str) else ""))
     return "\n".join(lines)
 
 

@@ -203,12 +203,17 @@ def parse_budget(limits: list[str] | None) -> Budget | None:
 
 
 def _limit(text: str) -> tuple[str, float | int]:
+    from .orchestrator.budget import Budget
+
     name, _, amount = text.partition("=")
     scale = UNITS.get(amount[-1:], 1)
     try:
         value = float(amount[:-1] if scale != 1 else amount) * scale
     except ValueError:
         raise UsageError(f"a budget must be NAME=AMOUNT such as total_tokens=20k, got {text!r}; write it so") from None
+    if name not in Budget.model_fields:
+        known = ", ".join(Budget.model_fields)
+        raise UsageError(f"a budget must limit one of {known}, got {name!r}; name one of them")
     return name, int(value) if value.is_integer() else value
 
 
@@ -239,9 +244,9 @@ def _range_table(least: Usage, most: Usage) -> Table:
 
 def _show_ending(result: Result) -> None:
     used = ", ".join(f"{value:,} {name}" for name, value in _shown(result.usage).items())
-    err.print(f"{result.stopped}: {used}", style="dim", highlight=False)
+    err.print(f"{result.stopped}: {used}", style="dim", highlight=False, soft_wrap=True)
     if result.reason:
-        err.print(result.reason, style="yellow", markup=False, highlight=False)
+        err.print(_printable(result.reason), style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _shown(usage: Usage) -> Mapping[str, float]:

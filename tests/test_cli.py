@@ -1,0 +1,353 @@
+"""The command line: every command; every bad input is one paragraph with a remedy, a failing exit, and nothing lost."""
+
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ponder.cli import main
+
+PIPELINE = """
+[[nodes]]
+name = "vote"
+strategy = { kind = "self_consistency", n = 4, max_tokens = 64 }
+[engines.generator]
+kind = "simulated"
+"""
+SWEEP = """
+budget = { total_tokens = 100_000 }
+where = "local"
+data = { kind = "simulated", size = 4 }
+checker = { kind = "exact_match" }
+engines = { generator = { kind = "simulated" } }
+grids = [ { strategy = { kind = "self_consistency", max_tokens = 64 }, over = { n = [2, 4] } } ]
+"""
+QUESTION = "Problem 3: which number do the steps lead to?"
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("p.toml").write_text(PIPELINE)
+    Path("s.toml").write_text(SWEEP)
+    return tmp_path
+
+
+def ponder(capsys, *arguments: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command run in this process."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def refused(capsys, *arguments: str) -> str:
+    """The one paragraph that a command which cannot work writes."""
+    code, _, err = ponder(capsys, *arguments)
+    assert code == 1
+    [paragraph] = [line for line in err.splitlines() if not re.match(r"\d+ of \d+ tasks", line)]
+    assert paragraph.startswith("error: ")
+    assert "Traceback" not in err
+    return paragraph
+
+
+def process(*arguments: str, **knobs) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ponder", *arguments], capture_output=True, text=True, timeout=60, **knobs
+    )
+
+
+# every command
+
+
+def test_run_answers_a_question(capsys) -> None:
+    code, out, err = ponder(capsys, "run", "p.toml", QUESTION)
+    assert code == 0
+    assert out.strip().splitlines()[-1].startswith("answer: ")
+    assert re.match(r"done: \d+ prompt_tokens, \d+ completion_tokens, 4 calls, ", err)
+    assert ponder(capsys, "run", "p.toml", QUESTION, "--seed", "0")[1] == out
+
+
+def test_run_shows_every_candidate(capsys) -> None:
+    assert ponder(capsys, "run", "p.toml", QUESTION, "--all")[1].count("answer: ") == 4
+
+
+def test_run_reads_the_question_from_standard_input() -> None:
+    piped = process("run", "p.toml", "-", input=QUESTION)
+    assert piped.returncode == 0
+    assert piped.stdout == process("run", "p.toml", QUESTION).stdout
+
+
+def test_run_says_what_it_may_cost_and_makes_no_call(capsys) -> None:
+    code, out, _ = ponder(capsys, "run", "p.toml", QUESTION, "--dry-run", "--journal", "j.db")
+    assert code == 0
+    assert "query -> vote: self_consistency n=4 max_tokens=64" in out
+    assert re.search(r"calls +4 +4\n", out)
+    assert not Path("j.db").exists()
+
+
+def test_run_keeps_to_its_budget_and_says_why_it_stopped(capsys) -> None:
+    code, out, err = ponder(capsys, "run", "p.toml", QUESTION, "-b", "calls=2", "-b", "total_tokens=1k", "--all")
+    assert (code, out.count("answer: ")) == (0, 2)
+    assert err.startswith("budget: ")
+    assert "calls: the next call may need 1, more than is left; raise the budget's calls" in err
+
+
+def test_run_again_with_a_journal_pays_nothing(capsys) -> None:
+    first = ponder(capsys, "run", "p.toml", QUESTION, "--journal", "j.db")
+    assert ponder(capsys, "run", "p.toml", QUESTION, "--journal", "j.db") == first
+    assert ponder(capsys, "run", "p.toml", "Problem 4?", "--journal", "j.db")[0] == 0
+
+
+def test_what_a_model_wrote_cannot_command_the_terminal(capsys) -> None:
+    Path("g.toml").write_text(PIPELINE + "faults = { garbage = 1.0 }\n")
+    code, out, _ = ponder(capsys, "run", "g.toml", QUESTION)
+    assert code == 0
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+
+
+def test_run_without_an_answer_fails_and_says_why(capsys) -> None:
+    Path("d.toml").write_text(PIPELINE + "faults = { refused = 1.0 }\n")
+    code, out, err = ponder(capsys, "run", "d.toml", QUESTION)
+    assert (code, out) == (1, "")
+    assert "lower their refused rate" in err
+
+
+def test_sweep_measures_reports_and_resumes_for_nothing(capsys) -> None:
+    code, out, err = ponder(capsys, "sweep", "s.toml")
+    assert code == 0
+    assert "Frontier" in out
+    assert "next: ponder serve runs/s/s-" in out
+    assert err.splitlines()[-1].startswith("4 of 4 tasks, ")
+    assert {path.suffix for path in Path("runs").iterdir()} >= {".db", ".html", ""}
+    page = Path("runs/s.html").read_bytes()
+    again = ponder(capsys, "sweep", "s.toml", "--local")
+    assert (again[0], again[1]) == (0, out)
+    assert Path("runs/s.html").read_bytes() == page
+    shown = ponder(capsys, "report", "runs/s.db", "--html", "other.html")
+    assert shown[0] == 0
+    assert Path("other.html").read_bytes() == page
+
+
+def test_sweep_says_what_it_may_cost(capsys) -> None:
+    code, out, _ = ponder(capsys, "sweep", "s.toml", "--dry-run", "-b", "total_tokens=5k")
+    assert code == 0
+    assert out.startswith("2 compositions on 4 queries, budget 5000 total_tokens\n")
+    assert re.search(r"calls +16 +16\n", out)
+    assert not Path("runs").exists()
+
+
+def test_a_journal_without_a_suffix_keeps_its_frontier_apart(capsys) -> None:
+    assert ponder(capsys, "sweep", "s.toml", "--journal", "mine")[0] == 0
+    assert Path("mine").is_file()
+    assert list(Path("mine-frontier").glob("s-*.toml"))
+
+
+def test_the_budget_of_a_sweep_can_be_raised(capsys) -> None:
+    code, out, _ = ponder(capsys, "sweep", "s.toml", "-b", "total_tokens=900")
+    assert code == 0
+    assert "not reached: 2 compositions of " in out
+    code, out, _ = ponder(capsys, "sweep", "s.toml")
+    assert code == 0
+    assert "not reached" not in out
+
+
+def test_list_names_every_kind(capsys) -> None:
+    code, out, _ = ponder(capsys, "list")
+    assert code == 0
+    for kind in ("best_of_n", "sample", "process_reward", "exact_match", "number", "openai", "simulated", "vllm"):
+        assert re.search(rf"^\w+ +{kind} ", out, re.MULTILINE)
+
+
+def test_doctor_names_what_is_there_and_what_adds_the_rest(capsys) -> None:
+    code, out, _ = ponder(capsys, "doctor")
+    assert code == 0
+    for part in ("python", "ray", "vllm", "journal", "CPU cores"):
+        assert re.search(rf"^{part} ", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", ["", "run", "sweep", "report", "serve", "list", "doctor"])
+def test_help(capsys, command) -> None:
+    code, out, _ = ponder(capsys, *filter(None, [command, "--help"]))
+    assert code == 0
+    assert "Usage: " in out
+
+
+def test_the_module_is_a_command() -> None:
+    done = process("--help")
+    assert done.returncode == 0
+    assert "serve" in done.stdout
+    wrong = process("runn")
+    assert wrong.returncode == 2
+    assert "Traceback" not in wrong.stderr
+
+
+# bad input
+
+
+CYCLE = """
+[[nodes]]
+name = "a"
+after = ["b"]
+strategy = { kind = "vote" }
+[[nodes]]
+name = "b"
+after = ["a"]
+strategy = { kind = "vote" }
+"""
+CLOSED = "http://127.0.0.1:9/v1"
+AWAY = f'kind = "openai", base_url = "{CLOSED}", model = "m"'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (PIPELINE.replace("self_consistency", "self_consistensy"), "did you mean 'self_consistency'?"),
+        (PIPELINE.replace("n = 4", "n = 0"), "greater than or equal to 1 (got 0), change it"),
+        (PIPELINE.replace("n = 4", f"n = {10**9}"), "less than or equal to 4096 (got 1000000000)"),
+        (PIPELINE.replace("n = 4", "temperature = nan"), "temperature: Input should be"),
+        (PIPELINE.replace("n = 4", "colour = 4"), "(got 4), remove it or mend its name"),
+        (PIPELINE.replace("[[nodes]]", "colour = 3\n[[nodes]]"), "colour: Extra inputs are not permitted"),
+        (CYCLE, "node 'a': a pipeline must have no cycle, but has a -> b; remove one of these edges"),
+        (PIPELINE.replace('"simulated"', '"simulatde"'), "did you mean 'simulated'?"),
+        (PIPELINE.replace("[engines.generator]", "[engines.other]"), "add [engines.generator], or name another"),
+        (PIPELINE.replace('"simulated"', '"vllm"\nmodel = "/no/such/model"'), "'/no/such/model', which is not there"),
+        (PIPELINE.replace('"simulated"', '"vllm"'), "model: Field required, add it"),
+        (PIPELINE.replace('kind = "simulated"', AWAY.replace(",", "\n")), f"{CLOSED} must be reachable"),
+        (PIPELINE.replace("[[nodes]]", "[[nodes]"), "must be TOML, but: "),
+        ("", "nodes: Field required, add it"),
+        ("nodes = []", "a pipeline must have a node; add one under [[nodes]]"),
+    ],
+)  # fmt: skip
+def test_a_pipeline_that_cannot_work(capsys, text, said) -> None:
+    Path("bad.toml").write_text(text)
+    assert said in refused(capsys, "run", "bad.toml", QUESTION, "--journal", "j.db")
+    assert not Path("j.db").exists() or "127.0.0.1" in said or "no/such" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "none.toml", "q"), "at none.toml, but: No such file or directory; check the path"),
+        (("run", ".", "q"), "must be readable at ., but: Is a directory"),
+        (("run", "p.toml", QUESTION, "-b", "total_tokens=10"), "total_tokens: 116 needed at most, 10 left; raise"),
+        (("run", "p.toml", QUESTION, "-b", "tokens=10"), "must limit one of prompt_tokens, completion_tokens"),
+        (("run", "p.toml", QUESTION, "-b", "calls"), "must be NAME=AMOUNT such as total_tokens=20k"),
+        (("run", "p.toml", QUESTION, "-b", "calls=many"), "got 'calls=many'"),
+        (("run", "p.toml", QUESTION, "-b", "calls=nan"), "calls: Input should be a finite number (got nan)"),
+        (("run", "p.toml", QUESTION, "-b", "calls=-1"), "calls: Input should be greater than or equal to 0 (got -1)"),
+        (("run", "p.toml", QUESTION, "--journal", "/proc/no/j.db"), "must be in a writable folder"),
+        (("report", "none.db"), "the journal must be a file, but none.db is none; run a sweep"),
+        (("report", "p.toml"), "but: file is not a database; restore a copy or name another file"),
+        (("sweep", "none.toml"), "must be readable at none.toml"),
+        (("sweep", "p.toml"), "the sweep in p.toml is not valid: data: Field required, add it"),
+        (("sweep", "s.toml", "-b", "total_tokens=10"), "one query of one arm at least, but total_tokens: "),
+        (("serve", "none.toml"), "must be readable at none.toml"),
+        (("serve", "p.toml", "--host", "0.0.0.0", "--port", "0"), "key"),
+    ],
+)  # fmt: skip
+def test_a_command_that_cannot_work(capsys, arguments, said) -> None:
+    assert said in refused(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"exact_match"', '"exact_mtach"', "did you mean 'exact_match'?"),
+        ("n = [2, 4]", "n = [2, 0]", "n: Input should be greater than or equal to 1 (got 0)"),
+        ("n = [2, 4]", f"n = [{10**9}]", "less than or equal to 4096"),
+        ("n = [2, 4]", "temperature = [nan]", "temperature: "),
+        ("n = [2, 4]", "n = []", "a sweep must have 1 to 10000 compositions, got 0; change its grids"),
+        ('"self_consistency"', '"rank", verifier = { kind = "exact_match" }', "n: Extra inputs are not permitted"),
+        ("generator = {", "other = {", "add [engines.generator]"),
+        ('"simulated", size = 4', '"file", path = "none.jsonl"', "must be readable at none.jsonl"),
+        ('"simulated", size = 4', '"file", path = "bare.jsonl"', "1 of 1 have none (first: '0'); name the field"),
+        ('"simulated", size = 4', '"file", path = "broken.jsonl"', "broken.jsonl line 1 must be JSON"),
+        ('"simulated", size = 4', '"file", path = "robot.jsonl"', "row 1 is not valid: messages.0.role"),
+        ('"simulated", size = 4', '"file", path = "empty.jsonl"', "at least one query, got none"),
+        ('"simulated", size = 4', '"fiel"', "data: "),
+        ("total_tokens = 100_000", "tokens = 5", "budget.tokens: Extra inputs are not permitted (got 5)"),
+        ('kind = "simulated" }', f"{AWAY} }}", f"{CLOSED} must be reachable"),
+    ],
+)  # fmt: skip
+def test_a_sweep_that_cannot_work(capsys, old, new, said) -> None:
+    Path("bare.jsonl").write_text('{"prompt": "1+1?"}')
+    Path("broken.jsonl").write_text("{")
+    Path("robot.jsonl").write_text('{"prompt": [{"role": "robot", "content": "hi"}], "answer": 1}')
+    Path("empty.jsonl").write_text("\n")
+    assert old in SWEEP
+    Path("bad.toml").write_text(SWEEP.replace(old, new))
+    assert said in refused(capsys, "sweep", "bad.toml")
+
+
+def test_a_changed_sweep_is_told_apart_from_the_recorded_one(capsys) -> None:
+    ponder(capsys, "sweep", "s.toml")
+    before = Path("runs/s.db").read_bytes()
+    Path("s.toml").write_text(SWEEP.replace("size = 4", "size = 5"))
+    assert "must be resumed as it was started, but data changed; give the changed run another name" in refused(
+        capsys, "sweep", "s.toml"
+    )
+    assert Path("runs/s.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("where", [0, 40, 5000])
+def test_a_corrupt_journal_is_refused_and_left_as_it_is(capsys, where) -> None:
+    ponder(capsys, "sweep", "s.toml")
+    data = bytearray(Path("runs/s.db").read_bytes())
+    data[where : where + 3000] = b"\xa5" * 3000
+    Path("runs/s.db").write_bytes(data)
+    for arguments in (("sweep", "s.toml"), ("report", "runs/s.db")):
+        assert re.search("restore a copy|name another file|use the ponder that wrote it", refused(capsys, *arguments))
+        assert Path("runs/s.db").read_bytes() == data
+
+
+def test_a_full_disk_loses_nothing_that_was_paid(capsys) -> None:
+    def small() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    Path("s.toml").write_text(SWEEP.replace("size = 4", "size = 60"))
+    full = process("sweep", "s.toml", "--journal", "f.db", preexec_fn=small)
+    assert full.returncode == 1
+    assert "Traceback" not in full.stderr
+    assert "everything recorded before stands; free some room" in full.stderr
+    assert len([line for line in full.stderr.splitlines() if line.startswith("error: ")]) == 1
+    assert ponder(capsys, "sweep", "s.toml", "--journal", "f.db")[0] == 0
+    assert ponder(capsys, "sweep", "s.toml", "--journal", "w.db")[0] == 0
+    assert Path("f.html").read_bytes() == Path("w.html").read_bytes()
+
+
+def test_a_report_that_cannot_be_written_loses_nothing(capsys) -> None:
+    assert "stands in the journal; name another place with --html" in refused(
+        capsys, "sweep", "s.toml", "--html", "/proc/x/r.html"
+    )
+    assert ponder(capsys, "report", "runs/s.db")[0] == 0
+
+
+def test_an_interrupted_sweep_goes_on(capsys) -> None:
+    slow = SWEEP.replace('{ kind = "simulated" }', '{ kind = "simulated", latency_s = 0.2, max_in_flight = 2 }')
+    Path("s.toml").write_text(slow.replace("size = 4", "size = 6"))
+    with subprocess.Popen(
+        [sys.executable, "-m", "ponder", "sweep", "s.toml"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr is not None
+        assert running.stderr.readline().startswith("0 of 6 tasks")
+        os.kill(running.pid, signal.SIGINT)
+        _, err = running.communicate(timeout=30)
+    assert running.returncode not in (0, None)
+    assert "Traceback" not in err
+    assert ponder(capsys, "sweep", "s.toml", "-b", "total_tokens=200k")[0] == 0
+
+
+def test_results_of_a_run_are_plain_data(capsys) -> None:
+    from ponder import run
+    from ponder.orchestrator.pipeline_file import load
+
+    result = run(load("p.toml"), QUESTION)
+    assert json.loads(json.dumps(result.summary()))["stopped"] == "done"
