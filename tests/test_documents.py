@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+
 from ponder.orchestrator.pipeline_file import load, read_toml
 from ponder.search.sweep import Sweep
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.cluster import Cluster
 from ponder.orchestrator.data.sources import SimulatedData
@@ -31,7 +32,7 @@ def one_cluster() -> Iterator[None]:
     import ray
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray.init(include_dashboard=False, num_cpus=2, object_store_memory=200_000_000, logging_level="ERROR", log_to_driver=False)
+    ray.init(include_dashboard=False, num_cpus=2, object_store_memory=200_000_000, log_to_driver=False)
     yield
     ray.shutdown()
 
