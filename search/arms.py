@@ -80,7 +80,14 @@ def arms(compositions: Sequence[Strategy]) -> list[Arm]:
     return [_arm(need, members) for need, members in pools] + alone
 
 
+def is_pooled(composition: Strategy) -> bool:
+    """Whether a composition only chooses from independent draws; a subclass may do more, so none counts."""
+    return type(composition) in (Sample, SelfConsistency, BestOfN)
+
+
 def _need(composition: Strategy) -> _Need | None:
+    if not is_pooled(composition):
+        return None
     match composition:
         case Sample():
             answer, verifier = None, None

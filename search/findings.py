@@ -14,7 +14,7 @@ from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Usage
 from ..orchestrator.wording import in_words
 from ..strategies import BestOfN, Sample, SelfConsistency
-from .arms import Arm
+from .arms import Arm, is_pooled
 from .frontier import frontier, with_ties
 from .measure import Measured, measure, paired
 from .pool import Pool
@@ -87,7 +87,7 @@ def _measure(composition: Strategy, pools: Sequence[Pool]) -> Measured:
         temperature=getattr(composition, "temperature", None),
         failed=lost,
     )
-    if _is_pooled(composition):
+    if is_pooled(composition):
         return measured
     named = measured.point.model_copy(update={"method": composition.kind, "name": in_words(composition)})
     return replace(measured, point=named)
@@ -119,12 +119,10 @@ def _told_apart(found: Sequence[tuple[Measured, Arm, Strategy]]) -> list[Measure
     return [told(*each) for each in found]
 
 
-def _is_pooled(composition: Strategy) -> bool:
-    return isinstance(composition, Sample | SelfConsistency | BestOfN)
-
-
 def _method(composition: Strategy) -> tuple[str, int]:
     """How a composition's answer is estimated from its arm's pool."""
+    if not is_pooled(composition):
+        return "single", 1
     match composition:
         case BestOfN(weighted=True):
             return "weighted_vote", composition.n

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..orchestrator.budget import Budget, Ledger
-from ..orchestrator.canonical import canonical_json
+from ..orchestrator.canonical import canonical_json, stable_id
 from ..orchestrator.context import Context
 from ..orchestrator.data.sources import AnyData, check_references
 from ..orchestrator.engines import AnyEngine
@@ -147,8 +147,8 @@ class Evidence:
 
 
 def task_id(arm: Arm, query: Query) -> str:
-    """The name of an arm's task on a query."""
-    return f"{arm.id}/{query.id}"
+    """The name of an arm's task on a query; it changes with the query, so that no old result stands for a new one."""
+    return f"{arm.id}/{query.id}/{stable_id(query)}"
 
 
 async def run_sweep(

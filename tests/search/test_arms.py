@@ -44,3 +44,11 @@ def test_what_is_no_choice_from_a_pool_runs_as_it_stands() -> None:
     pooled, alone = arms([pipeline, Sample()])
     assert (alone.strategy, alone.compositions, alone.draws) == (pipeline, (pipeline,), None)
     assert pooled.strategy == Sample()
+
+
+def test_a_subclass_may_do_more_than_choose_and_runs_as_it_stands() -> None:
+    class Twice(BestOfN):
+        """Another strategy."""
+
+    [arm] = arms([Twice(n=4, verifier=REWARD)])
+    assert arm.draws is None

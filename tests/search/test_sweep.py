@@ -1,6 +1,7 @@
 """The sweep: whole, resumed, refused, and equal to running its compositions one by one."""
 
 import asyncio
+import json
 import math
 import statistics
 
@@ -8,6 +9,7 @@ import pytest
 from sweeping import TABLE, page, sweep_of, swept
 
 from ponder.orchestrator.budget import Budget
+from ponder.orchestrator.engines.simulated_world import simulated_dataset
 from ponder.orchestrator.errors import EngineUnavailable, JournalError, ShapeError, UsageError
 from ponder.orchestrator.journal_file import JournalFile
 from ponder.orchestrator.runtime import Runtime, Task
@@ -200,3 +202,17 @@ def test_a_sweep_is_loaded_from_its_file(tmp_path) -> None:
     path.write_text(path.read_text() + "\n[colour]\n")
     with pytest.raises(UsageError, match=r"the sweep in .*mine\.toml is not valid: colour: Extra inputs"):
         Sweep.load(path)
+
+
+def test_a_query_that_changed_is_measured_anew(tmp_path) -> None:
+    [query] = simulated_dataset(1, first=3)
+    path = tmp_path / "data.jsonl"
+    sweep = sweep_of(data={"kind": "file", "path": str(path)}, grids=TABLE["grids"][1:2])
+    row = {"id": "a", "prompt": query.messages[0].content}
+    path.write_text(json.dumps({**row, "answer": "wrong"}))
+    spoiled, _ = swept(sweep, tmp_path / "s.db")
+    path.write_text(json.dumps({**row, "answer": query.reference}))
+    mended, progress = swept(sweep, tmp_path / "s.db")
+    assert (progress.done, progress.paid) == (2, Usage())
+    assert not any(draw.correct for pool in spoiled.pools.values() for draw in pool.draws)
+    assert any(draw.correct for pool in mended.pools.values() for draw in pool.draws)
