@@ -1,9 +1,10 @@
 """What ponder costs the client: processor time and wall time a request, and memory held, beside bare aiohttp.
 
-A server in another process answers every chat completion after a fixed 200 ms with the same bytes. Against it run,
+A server in another process answers every chat completion after a fixed 300 ms with the same bytes. Against it run,
 side by side and in turn, with 256 requests in flight: a bare aiohttp loop, the `openai` engine alone, the engine under
 a `Context` (16 draws a query, ledger and journal in memory), and, for information, one draw a query, the journal on
-disk, and the openai package's own client. Then 10,000 queries of 16 draws each are held in a fresh process.
+disk, and the openai package's own client. Python's cyclic garbage collector is set for all of them as `Runtime` sets
+it, and left as Python starts for two rows more. Then 10,000 queries of 16 draws each are held in a fresh process.
 
 Goals: engine and Context at most 1.3 times the processor time and 1.05 times the wall time of the bare loop; 10,000
 queries under 250 MB, growing linearly. The last line sums up; the exit status is 1 where a goal is missed. Takes about
@@ -26,7 +27,9 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -34,19 +37,22 @@ import aiohttp
 import orjson
 
 from ponder.orchestrator.budget import Budget, Ledger
+from ponder.orchestrator.collector import SeldomCollected
 from ponder.orchestrator.context import Context, Run
 from ponder.orchestrator.engine import Prompt, Request, Sampling
 from ponder.orchestrator.engines.openai import OpenAIEngine, OpenAISpec
 from ponder.orchestrator.journal import Journal, Memory, Store
 from ponder.orchestrator.journal_file import JournalFile
-from ponder.orchestrator.types import Candidate, Query
+from ponder.orchestrator.runtime import Runtime
+from ponder.orchestrator.types import Candidate, Query, Result
+from ponder.strategies.sample import Sample
 
 RESULTS = Path(__file__).parent / "results" / "bench_overhead.json"
 SERVER = Path(__file__).parent / "fixed_latency_server.py"
-LATENCY_S = 0.2
+LATENCY_S = 0.3
 IN_FLIGHT = 256
-REQUESTS = 4096
-SDK_REQUESTS = 1024
+REQUESTS = 2560
+FEWER, FEWEST = 1280, 512
 REPEATS = 5
 DRAWS = 16
 CPU_GOAL, WALL_GOAL = 1.3, 1.05
@@ -58,6 +64,7 @@ SAMPLING = Sampling(max_tokens=256)
 Requests = Callable[[int], Awaitable[object]]
 
 
+@lru_cache(REQUESTS)
 def query(i: int) -> Query:
     """A question of about forty tokens."""
     return Query.ask(f"Question {i}: " + "what does every carefully chosen word add up to " * 4, id=str(i))
@@ -186,28 +193,42 @@ async def sdk(base_url: str) -> AsyncIterator[Requests]:
         yield one
 
 
-# name: (how, requests, requests in one call, calls at a time)
+@dataclass(frozen=True)
+class Row:
+    """One way to send requests: `workers` at a time, `batch` requests a call."""
+
+    how: Callable[[str], AbstractAsyncContextManager[Requests]]
+    requests: int = REQUESTS
+    batch: int = 1
+    workers: int = IN_FLIGHT
+    is_seldom_collected: bool = True
+
+
+QUERIES_AT_ONCE = IN_FLIGHT // DRAWS
 ROWS = {
-    "bare aiohttp": (bare, REQUESTS, 1, IN_FLIGHT),
-    "engine": (engine_alone, REQUESTS, 1, IN_FLIGHT),
-    "engine + context": (context, REQUESTS, DRAWS, 2 * IN_FLIGHT // DRAWS),
-    "engine + context, 1 draw": (context_single, REQUESTS, 1, IN_FLIGHT),
-    "engine + context + file": (context_on_disk, REQUESTS, DRAWS, 2 * IN_FLIGHT // DRAWS),
-    "openai package": (sdk, SDK_REQUESTS, 1, IN_FLIGHT),
+    "bare aiohttp": Row(bare),
+    "engine": Row(engine_alone),
+    "engine + context": Row(context, REQUESTS, DRAWS, QUERIES_AT_ONCE),
+    "engine + context + file": Row(context_on_disk, FEWER, DRAWS, QUERIES_AT_ONCE),
+    "engine + context, 1 draw": Row(context_single, FEWER),
+    "openai package": Row(sdk, FEWEST),
+    "bare aiohttp, default gc": Row(bare, FEWER, is_seldom_collected=False),
+    "engine + context, default gc": Row(context, FEWER, DRAWS, QUERIES_AT_ONCE, is_seldom_collected=False),
 }
 GOALS = ("engine", "engine + context")
 
 
 async def measured(name: str, base_url: str) -> tuple[float, float]:
     """Processor microseconds and wall milliseconds a request, connections already open."""
-    how, requests, batch, workers = ROWS[name]
-    async with how(base_url) as one:
-        await in_parallel(2 * IN_FLIGHT // batch, workers, one)
-        gc.collect()
-        wall, cpu = time.perf_counter(), time.process_time()
-        await in_parallel(requests // batch, workers, one)
-        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    return cpu / requests * 1e6, wall / requests * 1e3
+    row = ROWS[name]
+    with SeldomCollected() if row.is_seldom_collected else nullcontext():
+        async with row.how(base_url) as one:
+            await in_parallel(2 * IN_FLIGHT // row.batch, row.workers, one)
+            gc.collect()
+            wall, cpu = time.perf_counter(), time.process_time()
+            await in_parallel(row.requests // row.batch, row.workers, one)
+            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return cpu / row.requests * 1e6, wall / row.requests * 1e3
 
 
 def compare() -> dict[str, dict[str, object]]:
@@ -218,20 +239,24 @@ def compare() -> dict[str, dict[str, object]]:
         for turn in range(REPEATS):
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
                 seen[name].append(asyncio.run(measured(name, base_url)))
-    cpu = {name: statistics.median(c for c, _ in values) for name, values in seen.items()}
-    wall = {name: statistics.median(w for _, w in values) for name, values in seen.items()}
-    first = names[0]
+    return {name: summed_up(name, values, seen[names[0]]) for name, values in seen.items()}
+
+
+def summed_up(name: str, seen: list[tuple[float, float]], first: list[tuple[float, float]]) -> dict[str, object]:
+    """Medians of a row, and of its ratios to the first row in the same turn."""
+    ratios = [
+        (cpu / base_cpu, wall / base_wall) for (cpu, wall), (base_cpu, base_wall) in zip(seen, first, strict=True)
+    ]
     return {
-        name: {
-            "cpu_us": round(cpu[name], 1),
-            "wall_ms": round(wall[name], 4),
-            "cpu_ratio": round(cpu[name] / cpu[first], 3),
-            # fewer requests leave a smaller share of time with all 256 in flight
-            "wall_ratio": round(wall[name] / wall[first], 3) if ROWS[name][1] == REQUESTS else None,
-            "cpu_us_each": [round(c, 1) for c, _ in seen[name]],
-            "wall_ms_each": [round(w, 4) for _, w in seen[name]],
-        }
-        for name in names
+        "cpu_us": round(statistics.median(cpu for cpu, _ in seen), 1),
+        "wall_ms": round(statistics.median(wall for _, wall in seen), 4),
+        "cpu_ratio": round(statistics.median(cpu for cpu, _ in ratios), 3),
+        # fewer requests leave a smaller share of time with all 256 in flight
+        "wall_ratio": round(statistics.median(wall for _, wall in ratios), 3)
+        if ROWS[name].requests == REQUESTS
+        else None,
+        "cpu_us_each": [round(cpu, 1) for cpu, _ in seen],
+        "wall_ms_each": [round(wall, 4) for _, wall in seen],
     }
 
 
@@ -242,21 +267,23 @@ def resident_mb() -> float:
 
 
 async def hold(base_url: str) -> dict[str, float]:
-    """Hold the candidates of 10,000 queries; resident memory before and at each checkpoint."""
-    held: dict[int, list[Candidate]] = {}
-    async with started(base_url) as engine:
-        sample = sampler(engine, Memory(), DRAWS)
+    """Hold the results of 10,000 queries that a `Runtime` ran; resident memory before and at each checkpoint."""
+    os.environ["PONDER_BENCH_KEY"] = "key"
+    spec = OpenAISpec(base_url=base_url, model="m", api_key_env="PONDER_BENCH_KEY", max_in_flight=IN_FLIGHT)
+    strategy, budget = Sample(n=DRAWS, max_tokens=SAMPLING.max_tokens), Budget(total_tokens=10**6)
+    held: dict[int, Result] = {}
+    async with Runtime({"generator": spec}) as runtime:
 
         async def one(i: int) -> None:
-            held[done + i] = await sample(done + i)
+            held[done + i] = await runtime.run(strategy, query.__wrapped__(done + i), budget)
 
         done = 0
         sizes = {"0": resident_mb()}
         for checkpoint in CHECKPOINTS:
-            await in_parallel(checkpoint - done, 2 * IN_FLIGHT // DRAWS, one)
+            await in_parallel(checkpoint - done, QUERIES_AT_ONCE, one)
             done = checkpoint
             sizes[str(checkpoint)] = resident_mb()
-    assert sum(map(len, held.values())) == CHECKPOINTS[-1] * DRAWS
+    assert sum(len(result.candidates) for result in held.values()) == CHECKPOINTS[-1] * DRAWS
     return sizes
 
 
@@ -269,11 +296,12 @@ def memory() -> dict[str, float]:
 
 
 def main() -> int:
+    """Measure, print, write the results; the exit status."""
     rows = compare()
-    print(f"{'':26}{'CPU us':>9}{'ratio':>8}{'wall ms':>9}{'ratio':>8}   (a request; medians of {REPEATS})")
+    print(f"{'':30}{'CPU us':>9}{'ratio':>8}{'wall ms':>9}{'ratio':>8}   (a request; medians of {REPEATS})")
     for name, row in rows.items():
         wall_ratio = "" if row["wall_ratio"] is None else f"{row['wall_ratio']:.3f}"
-        print(f"{name:26}{row['cpu_us']:9.1f}{row['cpu_ratio']:8.2f}{row['wall_ms']:9.3f}{wall_ratio:>8}")
+        print(f"{name:30}{row['cpu_us']:9.1f}{row['cpu_ratio']:8.2f}{row['wall_ms']:9.3f}{wall_ratio:>8}")
     sizes = memory()
     start, half, full = sizes["0"], sizes["5000"], sizes["10000"]
     growth = (full - half) / (half - start)

@@ -15,6 +15,7 @@ from typing import Protocol, Self
 from pydantic import BaseModel, ConfigDict
 
 from .budget import Budget, Ledger, Reservation
+from .collector import SeldomCollected
 from .context import Context, plan_for
 from .engine import Engine, EngineSpec
 from .errors import BudgetExceeded, EngineError
@@ -73,7 +74,8 @@ class Executor(Protocol):
 class Runtime:
     """Runs tasks on engines of this process.
 
-    Use it as a context manager: engines start when it opens and stop when it closes.
+    Use it as a context manager: engines start when it opens and stop when it closes. While it is open, Python's cyclic
+    garbage collector runs seldom.
 
     Args:
         engines: by the names the strategies use.
@@ -103,6 +105,7 @@ class Runtime:
         self._journal = Journal(store, run, retries) if store is not None else None
         self._retries = retries
         self._seed = seed
+        self._collector = SeldomCollected()
 
     async def __aenter__(self) -> Self:
         try:
@@ -112,9 +115,11 @@ class Runtime:
         except BaseExceptionGroup as errors:
             await self.close()
             raise errors.exceptions[0] from None
+        self._collector.__enter__()
         return self
 
     async def __aexit__(self, *error: object) -> None:
+        self._collector.__exit__()
         await self.close()
 
     async def close(self) -> None:

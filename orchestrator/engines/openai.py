@@ -18,12 +18,12 @@ from ..engine import Capabilities, Completion, EngineSpec, Meter, Prompt, Readin
 from ..errors import EngineRefused, UsageError
 from ..flops import ParameterCount
 from .openai_errors import Address, refusal, refused_field
+from .openai_probe import ROUTES, learn
+from .openai_server import NotOK, Server
 from .openai_wire import API, Dialect, body, completion, dumps, marked, reading, reading_body, steps
 
 if TYPE_CHECKING:
     from yarl import URL
-
-    from .openai_server import NotOK, Server
 
 CONTEXT_LENGTH = 8192
 TEMPLATE_TOKENS = 128
@@ -159,9 +159,6 @@ class OpenAIEngine:
         """
         if self._door is not None:
             return
-        from .openai_probe import ROUTES, learn
-        from .openai_server import Server
-
         spec = self.spec
         address = Address(spec.base_url, spec.model, spec.api_key_env, _key(spec.api_key_env))
         server = Server(address, spec.max_in_flight, spec.timeout_s, spec.connect_timeout_s)
@@ -193,8 +190,6 @@ class OpenAIEngine:
             EngineUnavailable: no answer, none in time, none that can be read, or the server is busy.
             EngineRefused: the server will not do this, or asks for something first.
         """
-        from .openai_server import NotOK
-
         while True:
             (server, url), dialect = self._opened(), self._dialect
             form = self._form
@@ -217,8 +212,6 @@ class OpenAIEngine:
             EngineUnavailable: as for `complete`.
             EngineRefused: the server has no such route, or refuses.
         """
-        from .openai_server import NotOK
-
         if not self._dialect.reads:
             raise EngineRefused(
                 f"{self.spec.base_url} must have vLLM's /pooling to read as a reward model, but has none; "
