@@ -110,6 +110,12 @@ class Reservation:
         self.bound = bound
         self.is_kept = False
 
+    @property
+    def budget(self) -> Budget:
+        """What is held, as the budget of a child; settle with what the child has spent."""
+        held = dict(zip(COUNTED, amounts(self.bound), strict=True))
+        return Budget.model_validate({**held, "cost_usd": self.bound.nano_usd / 1e9})
+
     def settle(self, usage: Usage) -> None:
         """Charge what was really spent and give the rest back. A second call does nothing."""
         if self._open:

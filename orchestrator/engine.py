@@ -180,6 +180,7 @@ class EngineSpec(BaseModel):
         prompt_price: US dollars for a million prompt tokens.
         cached_price: the same for those the prefix cache serves; None charges the prompt price.
         completion_price: US dollars for a million generated tokens.
+        start_timeout_s: seconds until it must be ready.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -188,6 +189,7 @@ class EngineSpec(BaseModel):
     prompt_price: Price = 0.0
     cached_price: Price | None = None
     completion_price: Price = 0.0
+    start_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 600.0
 
     def open(self) -> Engine:
         """The engine, not started yet."""

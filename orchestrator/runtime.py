@@ -18,7 +18,7 @@ from .budget import Budget, Ledger, Reservation
 from .collector import SeldomCollected
 from .context import Context, plan_for
 from .engine import Engine, EngineSpec
-from .errors import BudgetExceeded, EngineError
+from .errors import BudgetExceeded, EngineError, EngineUnavailable
 from .journal import Journal, Memory, Retries, Store
 from .pipeline import AnyStrategy
 from .run_state import Run
@@ -199,64 +199,65 @@ async def run_tasks(
     places = asyncio.Semaphore(at_once)
     unreached: list[Task] = []
 
-    async def one(task: Task, bound: Usage, lease: Reservation) -> None:
+    async def report(done: Done) -> None:
         try:
-            done = await _finish(executor, task, bound, account, lease)
             if on_done is not None:
                 await on_done(done)
         finally:
             places.release()
+
+    async def one(task: Task, lease: Reservation) -> None:
+        try:
+            done = await _finish(executor, task, account, lease)
+        except BaseException:
+            places.release()
+            raise
+        await report(done)
 
     try:
         async with asyncio.TaskGroup() as group:
             for task in tasks:
                 await places.acquire()
                 try:
-                    bound = (await executor.estimate(task.strategy, task.query)).most
-                    lease = await account.reserve(bound)
+                    lease = await account.reserve((await executor.estimate(task.strategy, task.query)).most)
                 except BudgetExceeded:
                     unreached.append(task)
                     places.release()
+                except EngineError as error:
+                    group.create_task(report(_never_started(task, error)))
                 else:
-                    group.create_task(one(task, bound, lease))
+                    group.create_task(one(task, lease))
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return unreached
 
 
-async def _finish(executor: Executor, task: Task, bound: Usage, account: Ledger, lease: Reservation) -> Done:
+async def _finish(executor: Executor, task: Task, account: Ledger, lease: Reservation) -> Done:
     """Run a task to its end, leasing again while lost calls have eaten its lease and the budget allows.
 
     A task that gets nowhere on lease after lease is cut: an engine that stays away must not eat the budget.
     """
-    idle, reached = 0, Usage()
+    idle, reached, paid, bound = 0, Usage(), Usage(), lease.bound
     while True:
         try:
-            done = await executor.execute(task, budget_of(bound).at_most(Budget(seconds=account.seconds_left())))
+            done = await executor.execute(task, lease.budget.at_most(Budget(seconds=account.seconds_left())))
         except BaseException:
             lease.charge_in_full()
             raise
         lease.settle(done.paid)
+        paid += done.paid
         if not done.is_starved:
-            return done
+            return replace(done, paid=paid)
         idle, reached = (idle + 1 if done.result.usage == reached else 0), done.result.usage
         if idle == MOST_IDLE_LEASES:
-            return replace(done, is_cut=True)
+            return replace(done, paid=paid, is_cut=True)
         try:
             lease = await account.reserve(bound)
         except BudgetExceeded:
-            return done
+            return replace(done, paid=paid)
 
 
-def budget_of(bound: Usage) -> Budget:
-    """The budget that allows just `bound`."""
-    return Budget(
-        prompt_tokens=bound.prompt_tokens,
-        completion_tokens=bound.completion_tokens,
-        total_tokens=bound.total_tokens,
-        calls=bound.calls,
-        verifier_calls=bound.verifier_calls,
-        nfe=bound.nfe,
-        flops=bound.flops,
-        cost_usd=bound.nano_usd / 1e9,
-    )
+def _never_started(task: Task, error: EngineError) -> Done:
+    """The end of a task whose query could not even be counted."""
+    result = Result(task.query.id, (), Usage(), "error", str(error), failures=1)
+    return Done(task.id, result, Usage(), is_cut=isinstance(error, EngineUnavailable))

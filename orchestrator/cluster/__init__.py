@@ -41,7 +41,7 @@ class Cluster:
         retries: how calls that fail for a time are sent again.
         replicas: replicas of each engine; one where not named.
         runners: actors that run strategies.
-        start_timeout_s: how long an engine may take to start, and to come back when it dies.
+        start_timeout_s: how long an engine may take to start, and to come back when it dies; None takes each spec's.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Cluster:
         retries: Retries = Retries(),
         replicas: Mapping[str, int] | None = None,
         runners: int = 1,
-        start_timeout_s: float = 300.0,
+        start_timeout_s: float | None = None,
         address: str | None = None,
     ) -> None:
         self._specs = dict(engines)
@@ -62,9 +62,9 @@ class Cluster:
         self._run, self._seed, self._retries = run, seed, retries
         self._replicas = {name: (replicas or {}).get(name, 1) for name in engines}
         self._runner_count = runners
-        self._start_timeout_s = start_timeout_s
+        self._start_timeouts_s = {name: start_timeout_s or spec.start_timeout_s for name, spec in engines.items()}
         self._address = address
-        self._owns_ray = False
+        self._has_joined = self._owns_ray = False
         self._engine_actors: dict[str, list[Any]] = {}
         self._engines: dict[str, Replicas] = {}
         self._runners: list[Any] = []
@@ -116,12 +116,12 @@ class Cluster:
 
     async def close(self) -> None:
         """Stop what this cluster started."""
+        if not self._has_joined:
+            return
         import ray
 
         for engine in self._engines.values():
             await engine.close()
-        if not ray.is_initialized():
-            return
         if self._store_actor is not None:
             await _quietly(self._store_actor.close.remote())
         closing = [actor.close.remote() for name in self._engines for actor in self._engine_actors[name]]
@@ -138,6 +138,7 @@ class Cluster:
             import ray
         except ImportError:
             raise UsageError('Ray must be installed to run on a cluster; run: pip install "ponder[ray]"') from None
+        self._has_joined = True
         if ray.is_initialized():
             return
         self._owns_ray = True
@@ -163,7 +164,7 @@ class Cluster:
             self._store_actor = store.remote(os.path.abspath(self._journal))
         facts = await asyncio.gather(*map(self._facts, self._specs))
         for name, fact in zip(self._specs, facts, strict=True):
-            self._engines[name] = Replicas(self._engine_actors[name], fact, self._start_timeout_s)
+            self._engines[name] = Replicas(self._engine_actors[name], fact, self._start_timeouts_s[name])
         self._runners = [self._new_runner() for _ in range(self._runner_count)]
 
     async def _facts(self, name: str) -> Facts:
@@ -171,14 +172,14 @@ class Cluster:
         import ray
 
         try:
-            async with asyncio.timeout(self._start_timeout_s):
+            async with asyncio.timeout(self._start_timeouts_s[name]):
                 found: list[Facts] = await asyncio.gather(*(a.facts.remote() for a in self._engine_actors[name]))
         except TimeoutError:
             free = ray.available_resources()
             raise EngineUnavailable(
-                f"engine {name!r} must start within {self._start_timeout_s:g} s, but did not; it asks for "
+                f"engine {name!r} must start within {self._start_timeouts_s[name]:g} s, but did not; it asks for "
                 f"{self._specs[name].resources()} a replica and the cluster has {free.get('CPU', 0):g} CPUs and "
-                f"{free.get('GPU', 0):g} GPUs free; free some, or allow it more time"
+                f"{free.get('GPU', 0):g} GPUs free; free some, or raise the engine's start_timeout_s"
             ) from None
         except ray.exceptions.RayTaskError as error:
             raise (error.cause if isinstance(error.cause, PonderError) else error) from None
@@ -190,7 +191,7 @@ class Cluster:
         import ray
 
         engines = {
-            name: (actors, Facts(e.identity, e.capabilities, e.meter), self._start_timeout_s)
+            name: (actors, Facts(e.identity, e.capabilities, e.meter), self._start_timeouts_s[name])
             for name, e in self._engines.items()
             for actors in [self._engine_actors[name]]
         }

@@ -17,6 +17,7 @@ from .mailbox import Answer, Call, Mailbox, Tray
 QUEUE_GAP = 32
 PING_S = 2.0
 MOST_COUNTS = 65_536
+MOST_COUNTINGS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Replicas:
     """
 
     def __init__(
-        self, actors: Sequence[Any], facts: Facts, start_timeout_s: float = 300.0, call_timeout_s: float = 600.0
+        self, actors: Sequence[Any], facts: Facts, start_timeout_s: float = 300.0, call_timeout_s: float = 3600.0
     ) -> None:
         self._actors = list(actors)
         client = uuid.uuid4().hex
@@ -114,13 +115,22 @@ class Replicas:
         if root not in self._counts:
             if len(self._counts) >= MOST_COUNTS:
                 self._counts.clear()
-            self._counts[root] = await self._call("count", root)
+            self._counts[root] = await self._counted(root)
         if prompt == root:
             return self._counts[root]
         if prompt.tokens:
             return self._counts[root] + len(prompt.tokens)
-        counted: int = await self._call("count", prompt)
-        return counted
+        return await self._counted(prompt)
+
+    async def _counted(self, prompt: Prompt) -> int:
+        """Ask again while replicas die: counting costs nothing."""
+        for _ in range(MOST_COUNTINGS):
+            try:
+                counted: int = await self._call("count", prompt)
+                return counted
+            except EngineUnavailable as error:
+                lost = error
+        raise lost
 
     async def complete(self, request: Request) -> Completion:
         """Draw one completion."""

@@ -50,7 +50,6 @@ class VLLMSpec(EngineSpec):
         tensor_parallel: GPUs (on CPU: processes) to split the model over.
         gpu_memory_utilization: the share of GPU memory vLLM may take.
         extra: further arguments of vLLM's `AsyncEngineArgs`.
-        start_timeout_s: seconds until it must be ready.
         stall_timeout_s: seconds without any progress after which a busy engine is replaced.
     """
 
@@ -70,7 +69,6 @@ class VLLMSpec(EngineSpec):
     tensor_parallel: Annotated[int, Field(ge=1)] = 1
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] | None = None
     extra: Mapping[str, Any] = {}
-    start_timeout_s: Seconds = 600.0
     stall_timeout_s: Seconds = 120.0
 
     def open(self) -> Engine:

@@ -24,6 +24,7 @@ from ponder.strategies import BestOfN, Sample
 from ponder.verifiers import ExactMatch, ProcessReward
 
 pytestmark = pytest.mark.timeout(180)
+MOST_TASKS_AT_ONCE = 64
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,11 +38,11 @@ def one_cluster() -> Iterator[None]:
     ray.shutdown()
 
 
-def sweep_of(where: str, *, latency_s: float = 0.0, replicas: int = 1, runners: int = 1) -> Sweep:
+def sweep_of(where: str, *, latency_s: float = 0.0, replicas: int = 1, runners: int = 1, size: int = 12) -> Sweep:
     reward = {"kind": "process_reward"}
     return Sweep(
         name="small",
-        data=SimulatedData(size=12),
+        data=SimulatedData(size=size),
         engines={
             "generator": SimulatedSpec(latency_s=latency_s, jitter_s=latency_s, max_in_flight=32),
             "reward": SimulatedSpec(reward_noise=1.0, max_in_flight=32),
@@ -102,7 +103,8 @@ async def test_resumes_in_this_process_what_began_on_ray(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("victim", ["EngineActor", "RunnerActor"])
 async def test_an_actor_killed_in_the_middle_changes_nothing(tmp_path: Path, victim: str) -> None:
-    undisturbed, _ = await page(sweep_of("local"), tmp_path / "calm.db")
+    size = 2 * MOST_TASKS_AT_ONCE // 3  # two arms: some queries are first asked about after the kill
+    undisturbed, _ = await page(sweep_of("local", size=size), tmp_path / "calm.db")
     killed: list[int] = []
 
     def kill_once(progress: Progress) -> None:
@@ -110,7 +112,7 @@ async def test_an_actor_killed_in_the_middle_changes_nothing(tmp_path: Path, vic
             killed.extend(processes(victim))
             os.kill(killed[0], signal.SIGKILL)
 
-    disturbed, _ = await page(sweep_of("ray", latency_s=0.2), tmp_path / "killed.db", kill_once)
+    disturbed, _ = await page(sweep_of("ray", latency_s=0.1, size=size), tmp_path / "killed.db", kill_once)
     assert killed, "nothing was killed"
     assert disturbed == undisturbed
     keys = paid_keys(tmp_path / "killed.db")

@@ -5,14 +5,16 @@ import time
 
 import pytest
 
-from ponder.orchestrator.budget import Budget
+from ponder.orchestrator.budget import Budget, Ledger
 from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ponder.orchestrator.engines.simulated_faults import Faults
 from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.errors import BudgetExceeded, EngineUnavailable
 from ponder.orchestrator.journal import Memory, Retries
 from ponder.orchestrator.journal_file import JournalFile
-from ponder.orchestrator.runtime import Done, Runtime, Task, budget_of, run_tasks
+from ponder.orchestrator.runtime import Done, Runtime, Task, run_tasks
+from ponder.orchestrator.shape import Estimate
+from ponder.orchestrator.strategy import Strategy
 from ponder.orchestrator.types import Query, Usage
 from ponder.strategies import BestOfN, Sample
 from ponder.verifiers import ProcessReward
@@ -167,8 +169,40 @@ async def test_a_failure_of_the_observer_ends_the_tasks() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-def test_the_budget_of_a_bound_allows_just_that() -> None:
+async def test_the_budget_of_a_reservation_allows_just_that() -> None:
     bound = Usage(10, 0, 5, 2, 1, 0, 100, 7)
-    assert budget_of(bound).fits(bound)
+    held = await Ledger(Budget()).reserve(bound)
+    assert held.budget.fits(bound)
     for more in (Usage(prompt_tokens=1), Usage(calls=1), Usage(flops=1), Usage(nano_usd=1), Usage(nfe=1)):
-        assert not budget_of(bound).fits(bound + more)
+        assert not held.budget.fits(bound + more)
+
+
+class Uncountable:
+    """An executor whose engine cannot count the prompts of some queries."""
+
+    def __init__(self, runtime: Runtime, refused: str) -> None:
+        self._runtime = runtime
+        self._refused = refused
+
+    async def execute(self, task: Task, lease: Budget) -> Done:
+        return await self._runtime.execute(task, lease)
+
+    async def estimate(self, strategy: Strategy, query: Query) -> Estimate:
+        if query.id == self._refused:
+            raise EngineUnavailable("the engine is away")
+        return await self._runtime.estimate(strategy, query)
+
+
+async def test_a_query_that_cannot_be_counted_costs_that_task_alone() -> None:
+    asked = tasks(4)
+    ended: dict[str, Done] = {}
+
+    async def note(done: Done) -> None:
+        ended[done.task] = done
+
+    asked[1] = asked[1].model_copy(update={"query": asked[1].query.model_copy(update={"id": "away"})})
+    async with runtime() as here:
+        unreached = await run_tasks(Uncountable(here, "away"), asked, Budget(), on_done=note)
+    assert not unreached
+    assert [ended[task.id].is_cut for task in asked] == [False, True, False, False]
+    assert [len(ended[task.id].result.candidates) for task in asked] == [4, 0, 4, 4]
