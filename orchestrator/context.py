@@ -20,17 +20,18 @@ from pydantic import TypeAdapter
 
 from .budget import Budget, Ledger, Reservation, amounts
 from .canonical import DIGEST_BYTES, canonical_json, digest
-from .engine import Completion, Engine, Prompt, Reading, Request, Sampling, check_draws, check_fits
-from .errors import BudgetExceeded, EngineError, EngineRefused, UsageError, VerifierError
+from .draw import Draw, within
+from .engine import Engine, Prompt, Reading, Request, Sampling, check_draws, check_fits
+from .errors import BudgetExceeded, EngineError, UsageError, VerifierError
 from .run_state import Run as Run
 from .shape import Plan
 from .types import Candidate, Query, Score, Usage
 from .verifier import Verifier
 
 T = TypeVar("T")
-COMPLETION = TypeAdapter(Completion)
 READING = TypeAdapter(Reading)
 SCORE = TypeAdapter(Score)
+GRACE_S = 0.1
 
 
 class AnswerReader(Protocol):
@@ -60,7 +61,11 @@ class Context:
 
     async def plan(self, query: Query) -> Plan:
         """A plan that counts what strategies may cost on `query`."""
-        return await plan_for(query, self._run.engines)
+        try:
+            async with self._run.in_time():
+                return await plan_for(query, self._run.engines)
+        except BudgetExceeded:
+            return Plan(self._run.engines)  # nothing will be drawn any more
 
     def room(self) -> Budget:
         """What the budget still holds."""
@@ -114,7 +119,7 @@ class Context:
                 key = _draw_key(content, first + i)
                 request = Request(prompt, sampling, _seed(key))
                 draw = self._draw(
-                    _Draw(self._engine(engine), request, bound, engine), key, rest, held, after, created + i
+                    Draw(self._engine(engine), request, bound, engine), key, rest, held, after, created + i
                 )
                 started.append(asyncio.create_task(draw))
         except BudgetExceeded as error:
@@ -148,7 +153,7 @@ class Context:
                 prompt = _prompt(query, candidate)
                 held = self._run.kept.pop((candidate.origin, candidate.index), None)
                 key = digest("read", self._engine(engine).identity, prompt.messages, prompt.tokens, prompt.text)
-                bound = self._engine(engine).meter.reading(await self._engine(engine).count(prompt))
+                bound = self._engine(engine).meter.reading(await self._count(prompt, engine))
                 if held is not None and not _covers(held.bound, bound):
                     held.release()  # set aside by another tokenizer's count
                     held = None
@@ -165,29 +170,48 @@ class Context:
         return values + [None] * (len(candidates) - len(values))
 
     async def answer(self, candidates: Sequence[Candidate], key: AnswerReader) -> list[Candidate]:
-        """The candidates, each with its canonical answer; None abstains."""
-        texts = [candidate.text for candidate in candidates]
-        if not key.is_recorded:
-            return [c.with_answer(a) for c, a in zip(candidates, await key.keys(texts), strict=True)]
+        """The candidates, each with its canonical answer; None abstains.
 
+        What cannot be read, or not in time, abstains. At the deadline a tenth of a second remains for what takes no
+        longer, so that what was drawn in time can still vote.
+        """
+        texts = list(dict.fromkeys(candidate.text for candidate in candidates))
+        found = [asyncio.create_task(self._guarded(self._key(text, key))) for text in texts]
+        answers = dict(zip(texts, await self._collect(found, GRACE_S), strict=True))
+        return [candidate.with_answer(answers[candidate.text]) for candidate in candidates]
+
+    async def _key(self, text: str, key: AnswerReader) -> str | None:
         async def call() -> tuple[bytes, Usage]:
-            return canonical_json(await key.keys(texts)), Usage()
+            return canonical_json((await key.keys([text]))[0]), Usage()
 
-        where = digest("answer", key, texts)
-        value = await self._run.journal.draw(where, Usage(), call, nullcontext(), Ledger(Budget()))
-        return [c.with_answer(a) for c, a in zip(candidates, orjson.loads(value), strict=True)]
+        if not key.is_recorded:
+            return (await key.keys([text]))[0]
+        where = digest("answer", key, text)
+        value: str | None = orjson.loads(
+            await self._run.journal.draw(where, Usage(), call, nullcontext(), Ledger(Budget()))
+        )
+        return value
+
+    async def _count(self, prompt: Prompt, engine: str) -> int:
+        """The prompt's tokens on an engine.
+
+        Raises:
+            BudgetExceeded: the deadline came first.
+        """
+        async with self._run.in_time():
+            return await self._engine(engine).count(prompt)
 
     async def _bounds(
         self, prompt: Prompt, sampling: Sampling, engine: str, then: Verifier | None
     ) -> tuple[Usage, Usage | None]:
         source = self._engine(engine)
-        tokens = await source.count(prompt)
+        tokens = await self._count(prompt, engine)
         check_fits(source.capabilities, tokens, sampling.max_tokens, engine)
         rest = then.bound(self._run.engines, tokens, sampling.max_tokens) if then else Usage()
         return source.meter.generation(tokens, sampling.max_tokens), rest if rest != Usage() else None
 
     async def _draw(
-        self, draw: _Draw, key: bytes, rest: Usage | None, held: Reservation, after: Candidate | None, index: int
+        self, draw: Draw, key: bytes, rest: Usage | None, held: Reservation, after: Candidate | None, index: int
     ) -> Candidate | None:
         run = self._run
         try:
@@ -210,7 +234,7 @@ class Context:
 
         async def call() -> tuple[bytes, Usage]:
             reading = await self._engine(engine).read(prompt)
-            return canonical_json(reading), _within(reading.usage, bound, engine)
+            return canonical_json(reading), within(reading.usage, bound, engine)
 
         try:
             value = await run.journal.draw(key, bound, call, run.gates[engine], run.account)
@@ -250,7 +274,12 @@ class Context:
         return scores
 
     async def _plain_scores(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Score]:
-        return await verifier.score(query, candidates, self)
+        """What a verifier that asks an engine has asked in time is kept: its effects have the deadline themselves."""
+        if verifier.engine_names():
+            return await verifier.score(query, candidates, self)
+        judging = asyncio.create_task(verifier.score(query, candidates, self))
+        late = [Score(None, detail="not judged in time")] * len(candidates)
+        return (await self._collect([judging], GRACE_S))[0] or late
 
     async def _recorded_scores(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Score]:
         judge = digest("score", verifier.model_dump(mode="json"), query.messages, query.reference)
@@ -276,11 +305,11 @@ class Context:
             self._run.fail(error)
         return None
 
-    async def _collect(self, tasks: Sequence[asyncio.Task[T | None]]) -> list[T | None]:
-        """The results in the order started; at the deadline what is unfinished is cancelled and None."""
+    async def _collect(self, tasks: Sequence[asyncio.Task[T | None]], grace_s: float = 0.0) -> list[T | None]:
+        """The results in the order started; `grace_s` after the deadline what is unfinished is cancelled and None."""
         try:
             for task in tasks:  # one after the other: most have ended by the time the first has
-                if not task.done() and not (await asyncio.wait((task,), timeout=self._run.seconds_left()))[0]:
+                if not task.done() and not (await asyncio.wait((task,), timeout=self._seconds(grace_s)))[0]:
                     break
         except asyncio.CancelledError:
             await _cancel(tasks)
@@ -291,6 +320,10 @@ class Context:
         for task in tasks:
             task.cancelled() or task.exception()  # looked at, or asyncio reports all failures after the first
         return [None if task.cancelled() else task.result() for task in tasks]
+
+    def _seconds(self, grace_s: float) -> float | None:
+        left = self._run.seconds_left()
+        return left if left is None else left + grace_s
 
     async def _check(self, content: bytes, n: int) -> None:
         place = f"{self._run.task}/{self.path}/{self._steps}"
@@ -335,42 +368,6 @@ def _draw_key(content: bytes, index: int) -> bytes:
 
 def _seed(key: bytes) -> int:
     return int.from_bytes(key[:8], "big") >> 11
-
-
-class _Draw:
-    """One draw: how to make it, and what it made, so that its own value need not be read back."""
-
-    __slots__ = ("_made", "_request", "_source", "_value", "bound", "name")
-
-    def __init__(self, source: Engine, request: Request, bound: Usage, name: str) -> None:
-        self._source = source
-        self._request = request
-        self._made: Completion | None = None
-        self._value = b""
-        self.bound = bound
-        self.name = name
-
-    async def call(self) -> tuple[bytes, Usage]:
-        made = await self._source.complete(self._request)
-        usage = _within(made.usage, self.bound, self.name)
-        self._made, self._value = made, canonical_json(made)
-        return self._value, usage
-
-    def known(self, value: bytes) -> Completion:
-        """The completion whose record is `value`."""
-        if self._made is not None and value == self._value:
-            return self._made
-        return COMPLETION.validate_json(value)
-
-
-def _within(usage: Usage, bound: Usage, engine: str) -> Usage:
-    """`usage`, unless the engine spent more than it was allowed."""
-    if usage.completion_tokens > bound.completion_tokens or usage.prompt_tokens > bound.prompt_tokens:
-        raise EngineRefused(
-            f"engine {engine!r} must keep to {bound.prompt_tokens} prompt and {bound.completion_tokens} completion "
-            f"tokens, but reports {usage.prompt_tokens} and {usage.completion_tokens}; its counts cannot be trusted"
-        )
-    return usage
 
 
 def _covers(held: Usage, bound: Usage) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 from .budget import Ledger, Reservation
@@ -64,6 +65,22 @@ class Run:
         """Seconds to the earlier of the deadlines of ledger and account; None without one."""
         left = [seconds for each in (self.ledger, self.account) if (seconds := each.seconds_left()) is not None]
         return min(left, default=None)
+
+    @asynccontextmanager
+    async def in_time(self) -> AsyncIterator[None]:
+        """A block that ends at the deadline at the latest.
+
+        Raises:
+            BudgetExceeded: the deadline came first; noted already.
+        """
+        try:
+            async with asyncio.timeout(self.seconds_left()) as limit:
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            self.end_in_time()
+            raise BudgetExceeded("seconds", 0.0, 0.0) from None
 
     def end_in_time(self) -> None:
         """Note that a deadline ends this run, and whose it is."""

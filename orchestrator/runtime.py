@@ -143,7 +143,6 @@ class Runtime:
 
     async def execute(self, task: Task, lease: Budget) -> Done:
         """Run a task, paying at most `lease` for what the journal does not hold."""
-        await self._check_affordable(task)
         run = Run(
             task=task.id,
             engines=self._engines,
@@ -154,6 +153,7 @@ class Runtime:
             seed=self._seed if task.seed is None else task.seed,
             replicate=task.replicate,
         )
+        await self._check_affordable(task, run)
         try:
             candidates = await task.strategy.run(task.query, [], Context(run, task.strategy.kind))
         finally:
@@ -163,10 +163,12 @@ class Runtime:
         result = Result(task.query.id, tuple(candidates), run.ledger.spent, run.stopped, run.reason, run.failures)
         return Done(task.id, result, run.account.spent, run.is_starved, run.is_cut)
 
-    async def _check_affordable(self, task: Task) -> None:
+    async def _check_affordable(self, task: Task, run: Run) -> None:
+        """Refuse a budget that cannot pay for one attempt; a prompt that cannot be counted in time refuses nothing."""
         try:
-            plan = await plan_for(task.query, self._engines)
-        except EngineError:
+            async with run.in_time():
+                plan = await plan_for(task.query, self._engines)
+        except (EngineError, BudgetExceeded):
             return
         task.strategy.infer(Shape(), plan)
         ledger = Ledger(task.budget)

@@ -1,6 +1,7 @@
 """The context: keys, order, budgets and failures of single effects."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Literal
@@ -180,3 +181,67 @@ async def test_equal_draws_in_flight_are_paid_once() -> None:
     await asyncio.gather(*(Context(run, "a").sample(QUERY, 4, SHORT) for run in runs))
     assert sum(run.account.spent.calls for run in runs) == 4
     assert [run.ledger.spent.calls for run in runs] == [4, 4, 4]
+
+
+class Endless(AnswerKey):
+    """An answer that is read at once where the text is short, and never else."""
+
+    kind: Literal["endless"] = "endless"
+    recorded: bool = True
+
+    @property
+    def is_recorded(self) -> bool:
+        return self.recorded
+
+    async def keys(self, texts: Sequence[str]) -> list[str | None]:
+        if any(len(text) > 3 for text in texts):
+            await asyncio.sleep(60)
+        return list(texts)
+
+
+class Uncounted(SimulatedEngine):
+    """An engine that never ends counting."""
+
+    async def count(self, prompt: Prompt) -> int:
+        await asyncio.sleep(60)
+        return 1
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+async def test_answers_that_are_not_read_in_time_abstain(recorded) -> None:
+    run = run_of(Budget(seconds=0.2))
+    began = time.monotonic()
+    candidates = [Candidate((), text, Finish.EOS) for text in ("1", "endless", "2")]
+    found = await Context(run, "a").answer(candidates, Endless(recorded=recorded))
+    assert time.monotonic() - began < 1
+    assert [each.answer for each in found] == ["1", None, "2"]
+    assert run.stopped == "deadline"
+
+
+async def test_counting_ends_at_the_deadline() -> None:
+    run = run_of(Budget(seconds=0.2), reward=Uncounted(SimulatedSpec(world=WORLD)))
+    began = time.monotonic()
+    drawn = await Context(run, "a").sample(QUERY, 2, SHORT)
+    read = await Context(run, "a").read(QUERY, drawn, "reward")
+    assert await Context(run, "a").sample(QUERY, 2, SHORT, engine="reward") == []
+    await Context(run, "a").plan(QUERY)
+    assert time.monotonic() - began < 1
+    assert (len(drawn), read, run.stopped) == (2, [None, None], "deadline")
+    assert run.ledger.outstanding == 0
+
+
+async def test_a_judge_by_rules_that_never_ends_is_left_at_the_deadline() -> None:
+    run = run_of(Budget(seconds=0.2))
+    judged = await Context(run, "a").score(QUERY, [Candidate((), "slow", Finish.EOS)], Unhurried())
+    assert judged[0].scores["unhurried"].value is None
+    assert run.stopped == "deadline"
+
+
+class Unhurried(Verifier):
+    """Never ends."""
+
+    kind: Literal["unhurried"] = "unhurried"
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+        await asyncio.sleep(60)
+        return [Score(1.0)] * len(candidates)

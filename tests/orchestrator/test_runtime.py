@@ -6,6 +6,7 @@ import time
 import pytest
 
 from ponder.orchestrator.budget import Budget, Ledger
+from ponder.orchestrator.engine import Prompt
 from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ponder.orchestrator.engines.simulated_faults import Faults
 from ponder.orchestrator.engines.simulated_world import World
@@ -206,3 +207,19 @@ async def test_a_query_that_cannot_be_counted_costs_that_task_alone() -> None:
     assert not unreached
     assert [ended[task.id].is_cut for task in asked] == [False, True, False, False]
     assert [len(ended[task.id].result.candidates) for task in asked] == [4, 0, 4, 4]
+
+
+class Slow(SimulatedEngine):
+    """An engine that counts slowly."""
+
+    async def count(self, prompt: Prompt) -> int:
+        await asyncio.sleep(60)
+        return 1
+
+
+async def test_an_engine_that_never_counts_does_not_hold_a_run_over_its_deadline() -> None:
+    async with Runtime({"generator": Slow(SimulatedSpec(world=WORLD))}) as here:
+        began = time.monotonic()
+        result = await here.run(FOUR, Query.ask("Problem 3?"), Budget(seconds=0.2))
+    assert time.monotonic() - began < 1
+    assert (result.stopped, result.candidates) == ("deadline", ())

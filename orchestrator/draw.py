@@ -1,0 +1,53 @@
+"""One draw of an engine: how it is made, and what it must keep to."""
+
+from __future__ import annotations
+
+from pydantic import TypeAdapter
+
+from .canonical import canonical_json
+from .engine import Completion, Engine, Request
+from .errors import EngineRefused
+from .types import Usage
+
+COMPLETION = TypeAdapter(Completion)
+
+
+class Draw:
+    """One draw: how to make it, and what it made, so that its own value need not be read back."""
+
+    __slots__ = ("_made", "_request", "_source", "_value", "bound", "name")
+
+    def __init__(self, source: Engine, request: Request, bound: Usage, name: str) -> None:
+        self._source = source
+        self._request = request
+        self._made: Completion | None = None
+        self._value = b""
+        self.bound = bound
+        self.name = name
+
+    async def call(self) -> tuple[bytes, Usage]:
+        """Ask the engine: the completion's record, and what it cost."""
+        made = await self._source.complete(self._request)
+        usage = within(made.usage, self.bound, self.name)
+        self._made, self._value = made, canonical_json(made)
+        return self._value, usage
+
+    def known(self, value: bytes) -> Completion:
+        """The completion whose record is `value`."""
+        if self._made is not None and value == self._value:
+            return self._made
+        return COMPLETION.validate_json(value)
+
+
+def within(usage: Usage, bound: Usage, engine: str) -> Usage:
+    """`usage`, unless the engine spent more than it was allowed.
+
+    Raises:
+        EngineRefused: it did.
+    """
+    if usage.completion_tokens > bound.completion_tokens or usage.prompt_tokens > bound.prompt_tokens:
+        raise EngineRefused(
+            f"engine {engine!r} must keep to {bound.prompt_tokens} prompt and {bound.completion_tokens} completion "
+            f"tokens, but reports {usage.prompt_tokens} and {usage.completion_tokens}; its counts cannot be trusted"
+        )
+    return usage
