@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from .budget import Budget
+from .budget import Budget, Ledger
 from .canonical import stable_id
 from .engine import EngineSpec
 from .errors import UsageError
-from .journal_file import JournalFile
+from .journal_file import JournalFile, Spent
 from .pipeline import Pipeline
-from .runtime import Runtime
+from .runtime import Runtime, Task
 from .strategy import Strategy
-from .types import Query, Result
+from .types import Query, Result, Usage
 
 DEFAULT_BUDGET = Budget(total_tokens=1_000_000, seconds=600)
 
@@ -27,6 +27,7 @@ async def arun(
     budget: Budget = DEFAULT_BUDGET,
     journal: str | Path | None = None,
     seed: int = 0,
+    on_resume: Callable[[Spent], None] | None = None,
 ) -> Result:
     """Run `strategy` on `query`, starting and stopping its engines.
 
@@ -34,13 +35,15 @@ async def arun(
         strategy: a pipeline, or a single strategy with its `engines`.
         query: a question, or a whole conversation.
         engines: by the names the strategy uses; a pipeline brings its own.
-        budget: hard limits for everything the run spends; a million tokens and ten minutes unless given.
+        budget: hard limits for everything the run spends; a million tokens and ten minutes unless given. What the
+            same call spent before, lost calls included, counts towards all of them but the seconds.
         journal: a file that records every effect, so that the same call again pays for nothing twice.
         seed: chooses the draws.
+        on_resume: told what was spent before, where this call went on from one that spent something.
 
     Raises:
         UsageError: the strategy cannot work as it stands.
-        BudgetExceeded: the budget cannot pay for one attempt.
+        BudgetExceeded: the budget, or what earlier runs left of it, cannot pay for one attempt.
     """
     asked = Query.ask(query) if isinstance(query, str) else query
     if isinstance(strategy, Pipeline):
@@ -55,11 +58,25 @@ async def arun(
     try:
         name = f"{strategy.kind}-{strategy.id}-{seed}-{stable_id(asked)}"
         run = file.open_run(name, {"strategy": strategy.id}) if file else 0
+        before = file.spent(run) if file else Spent()
+        task = Task(id=asked.id, strategy=strategy, query=asked, budget=budget)
         async with Runtime(engines or {}, store=file, run=run, seed=seed) as runtime:
-            return await runtime.run(strategy, asked, budget)
+            return await _go_on(runtime, task, before, on_resume or (lambda spent: None))
     finally:
         if file is not None:
             file.close()
+
+
+async def _go_on(runtime: Runtime, task: Task, before: Spent, on_resume: Callable[[Spent], None]) -> Result:
+    """Run a task with what `before` left of its budget; draws that the journal holds cost nothing more."""
+    lease = Ledger(task.budget, spent=before.total).room().model_copy(update={"seconds": None})
+    done = await runtime.execute(task, lease)
+    is_short = done.is_starved and done.paid == Usage()
+    if before != Spent() and (is_short or done.paid != Usage()):
+        on_resume(before)
+    if is_short and not done.result.candidates:  # not one attempt fits: refused with what is short, as at the start
+        done = await runtime.execute(task.model_copy(update={"budget": lease}), lease)
+    return done.result
 
 
 def run(
@@ -70,6 +87,7 @@ def run(
     budget: Budget = DEFAULT_BUDGET,
     journal: str | Path | None = None,
     seed: int = 0,
+    on_resume: Callable[[Spent], None] | None = None,
 ) -> Result:
     """`arun` for code that is not asynchronous.
 
@@ -79,5 +97,7 @@ def run(
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(arun(strategy, query, engines=engines, budget=budget, journal=journal, seed=seed))
+        return asyncio.run(
+            arun(strategy, query, engines=engines, budget=budget, journal=journal, seed=seed, on_resume=on_resume)
+        )
     raise UsageError("run must be called outside an event loop, but one is running; use await ponder.arun(...) here")

@@ -1,12 +1,17 @@
 """One call: a pipeline on a question."""
 
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.canonical import canonical_json
 from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.errors import BudgetExceeded, ShapeError, UsageError
-from ponder.orchestrator.journal_file import JournalFile
+from ponder.orchestrator.journal_file import JournalFile, ReadOnlyJournal, Spent
 from ponder.orchestrator.pipeline import Pipeline
 from ponder.orchestrator.run import arun, run
 from ponder.strategies import Rank, Sample, SelfConsistency
@@ -57,3 +62,44 @@ def test_a_journal_serves_many_questions_and_pays_each_once(tmp_path) -> None:
     file = JournalFile(path)
     assert sum(file.spent(i).settled.calls for i in range(1, 6)) == 8
     file.close()
+
+
+SLOW = {"generator": SimulatedSpec(latency_s=30.0)}
+
+
+def spent(path) -> Spent:
+    if not path.exists():
+        return Spent()
+    with closing(ReadOnlyJournal(path)) as journal:
+        return journal.spent(next(iter(journal.runs()), ""))
+
+
+async def interrupted(folder) -> tuple[Path, Path]:
+    """The journals of two runs that ended while four calls were in flight: one was killed, one was cancelled."""
+    killed, cancelled = folder / "killed.db", folder / "cancelled.db"
+    running = asyncio.create_task(arun(VOTE, "Problem 3?", engines=SLOW, journal=cancelled))
+    while spent(cancelled).calls_at_risk < 4:
+        await asyncio.sleep(0.02)
+    with closing(sqlite3.connect(cancelled)) as source, closing(sqlite3.connect(killed)) as copy:
+        source.backup(copy)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    return killed, cancelled
+
+
+async def test_what_an_interrupted_run_spent_counts_towards_the_budget(tmp_path) -> None:
+    for path in await interrupted(tmp_path):
+        told: list[Spent] = []
+        again = {"engines": ENGINES, "journal": path, "on_resume": told.append}
+        with pytest.raises(BudgetExceeded, match="calls: 1 needed at most, 0 left; raise the budget's calls"):
+            await arun(VOTE, "Problem 3?", budget=Budget(calls=4), **again)
+        result = await arun(VOTE, "Problem 3?", budget=Budget(calls=6), **again)
+        assert (len(result.candidates), result.stopped) == (2, "budget")
+        assert spent(path).total.calls == 6
+        result = await arun(VOTE, "Problem 3?", budget=Budget(calls=8), **again)
+        assert (len(result.candidates), result.stopped) == (4, "done")
+        assert [before.total.calls for before in told] == [4, 4, 6]
+        assert {before.calls_at_risk for before in told} == {4 if path.stem == "killed" else 0}
+        assert await arun(VOTE, "Problem 3?", budget=Budget(calls=4), **again) == result
+        assert (len(told), spent(path).total.calls) == (3, 8)
