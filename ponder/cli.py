@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -12,11 +14,13 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from .orchestrator.errors import PonderError, UsageError
 
 if TYPE_CHECKING:
     from .orchestrator.budget import Budget
+    from .orchestrator.journal_file import Spent
     from .orchestrator.pipeline import Pipeline
     from .orchestrator.types import Result, Usage
     from .search.report import Report
@@ -62,7 +66,9 @@ def run(
     journal: Annotated[
         Path | None, typer.Option(help="Records every effect; the same run again pays for nothing.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option(help="Say what it may cost, and make no call.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option(help="Say what it may cost, and make no call; its engines start, to count tokens.")
+    ] = False,
     all_candidates: Annotated[bool, typer.Option("--all", help="Show every candidate, best first.")] = False,
 ) -> None:
     """Answer one question with a pipeline."""
@@ -73,13 +79,13 @@ def run(
     loaded = load(pipeline)
     asked = sys.stdin.buffer.read().decode(errors="replace") if question == "-" else question
     if dry_run:
-        out.print(to_text(loaded), markup=False, highlight=False)
+        _say(to_text(loaded))
         _show_estimate(loaded, asked)
         return
     limits = parse_budget(budget) or DEFAULT_BUDGET
-    result = run_pipeline(loaded, asked, budget=limits, journal=journal, seed=seed)
+    result = run_pipeline(loaded, asked, budget=limits, journal=journal, seed=seed, on_resume=_tell_of_risk)
     for candidate in result.candidates[: None if all_candidates else 1]:
-        out.print(_printable(candidate.text), markup=False, highlight=False)
+        _say(candidate.text)
     _show_ending(result)
     if not result.candidates:
         raise typer.Exit(1)
@@ -93,10 +99,14 @@ def sweep(
     ] = None,
     budget: BudgetOption = None,
     local: Annotated[bool, typer.Option("--local", help="Run in this process instead of on Ray.")] = False,
-    dry_run: Annotated[bool, typer.Option(help="Say what it may cost, and make no call.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(help="Say what it may cost, and make no call; its engines start here, to count tokens."),
+    ] = False,
     html: Annotated[Path | None, typer.Option(help="The report; beside the journal if not given.")] = None,
 ) -> None:
     """Measure every composition of a grid under one budget. Run the same command again to resume."""
+    from .orchestrator.data.sources import check_references
     from .search.progress import show_progress
     from .search.sweep import Sweep, estimate_sweep, run_sweep
 
@@ -104,20 +114,18 @@ def sweep(
     changes = {"budget": parse_budget(budget) or loaded.budget, "where": "local" if local else loaded.where}
     loaded = loaded.model_copy(update=changes)
     if dry_run:
-        compositions = loaded.compositions()
+        queries = check_references(loaded.data.load())
+        _say(f"{len(loaded.compositions())} compositions on {len(queries)} queries, budget {loaded.budget}")
         estimate = asyncio.run(estimate_sweep(loaded))
-        out.print(f"{len(compositions)} compositions on {len(loaded.data.load())} queries, budget {loaded.budget}")
         out.print(_range_table(estimate.least, estimate.most))
         return
     place = journal or Path("runs") / f"{loaded.name}.db"
     with show_progress(err) as observe:
         evidence, progress = asyncio.run(run_sweep(loaded, place, observe))
-    if progress.before.calls_at_risk:
-        err.print(
-            f"{progress.before.calls_at_risk} calls were in flight when an earlier run stopped; they were sent again "
-            f"and may have been paid twice ({progress.before.at_risk.total_tokens} tokens at most)"
-        )
+    if progress.replayed < progress.tasks:
+        _tell_of_risk(progress.before)
     _show_report(evidence, html or place.with_suffix(".html"), _folder(place))
+    _tell_of_waste(place, loaded.name)
 
 
 @app.command()
@@ -131,6 +139,7 @@ def report(
 
     evidence = Evidence.read(journal, name)
     _show_report(evidence, html or journal.with_suffix(".html"), _folder(journal))
+    _tell_of_waste(journal, evidence.sweep.name)
 
 
 @app.command()
@@ -148,7 +157,7 @@ def serve(
 
     def announce(url: str) -> None:
         names = ", ".join(pipeline.name for pipeline in loaded)
-        out.print(f"serving {names} at {url}/v1 (stop with Ctrl-C)", highlight=False, soft_wrap=True)
+        _say(f"serving {names} at {url}/v1 (stop with Ctrl-C)")
 
     loaded = load_all(pipelines)
     limits = parse_budget(budget) or Budget()
@@ -163,13 +172,11 @@ def list_kinds() -> None:
     from .verifiers import VERIFIERS
     from .verifiers.answers import ANSWERS
 
-    table = Table(box=None, pad_edge=False)
-    for column in ("what", "kind", "in one sentence"):
-        table.add_column(column)
+    table = _table("what", "kind", "in one sentence")
     for registry in (STRATEGIES, VERIFIERS, ANSWERS, ENGINES):
         for kind in registry.names():
             about = (registry[kind].__doc__ or "").strip().partition("\n\n")[0]
-            table.add_row(registry.noun, kind, " ".join(about.split()))
+            table.add_row(*map(Text, (registry.noun, kind, " ".join(about.split()))))
     out.print(table)
 
 
@@ -178,12 +185,21 @@ def doctor() -> None:
     """Say what this machine can do, and the command that adds what is missing."""
     from .orchestrator.doctor import examine
 
-    table = Table(box=None, pad_edge=False)
-    for column in ("part", "for", "found", "to add it"):
-        table.add_column(column)
-    for part in examine():
-        table.add_row(part.name, part.purpose, part.found or "missing", "" if part.found else part.remedy)
+    parts = examine()
+    table = _table("part", "for", "found")
+    for part in parts:
+        table.add_row(*map(Text, (part.name, part.purpose, part.found or "missing")))
     out.print(table)
+    for part in parts:
+        if not part.found:
+            _say(f"to add {part.name}: {part.remedy}")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column)
+    return table
 
 
 def parse_budget(limits: list[str] | None) -> Budget | None:
@@ -242,9 +258,38 @@ def _range_table(least: Usage, most: Usage) -> Table:
     return table
 
 
+def _tell_of_risk(before: Spent) -> None:
+    if before.calls_at_risk:
+        _aside(
+            f"{before.calls_at_risk} calls were in flight when an earlier run stopped; what is still needed of them is "
+            f"sent again, and may have been paid twice ({before.at_risk.total_tokens:,} tokens at most)"
+        )
+
+
+def _tell_of_waste(journal: Path, name: str) -> None:
+    """Say what was paid beside the draws that stand, where anything was."""
+    from .orchestrator.journal_file import ReadOnlyJournal
+
+    with closing(ReadOnlyJournal(journal)) as reader:
+        spent = reader.spent(name)
+    told = {"lost with calls that failed": spent.lost, "held for calls in flight": spent.at_risk}
+    words = [f"{usage.total_tokens:,} tokens {why}" for why, usage in told.items() if usage.total_tokens]
+    if words:
+        _aside(f"paid beside the draws that stand: {', '.join(words)}")
+
+
+def _say(text: str) -> None:
+    """Print a line on stdout as it stands: never as markup, never with what a terminal obeys."""
+    out.print(_printable(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def _aside(text: str) -> None:
+    err.print(_printable(text), style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
 def _show_ending(result: Result) -> None:
     used = ", ".join(f"{value:,} {name}" for name, value in _shown(result.usage).items())
-    err.print(f"{result.stopped}: {used}", style="dim", highlight=False, soft_wrap=True)
+    _aside(f"{result.stopped}: {used}")
     if result.reason:
         err.print(_printable(result.reason), style="yellow", markup=False, highlight=False, soft_wrap=True)
 
@@ -270,10 +315,10 @@ def _show_report(evidence: Evidence, html: Path, folder: Path) -> None:
             f"the report must be written to {error.filename or html}, but: {error.strerror}; everything measured "
             "stands in the journal; name another place with --html, or free some room"
         ) from None
-    out.print(f"report: {html}", highlight=False, soft_wrap=True)
+    _say(f"report: {html}")
     if saved:
-        out.print(f"frontier: {folder} ({len(saved)} pipelines, cheapest first)", highlight=False, soft_wrap=True)
-        out.print(f"next: ponder serve {saved[-1]}", highlight=False, soft_wrap=True)
+        _say(f"frontier: {folder} ({len(saved)} pipelines, cheapest first)")
+        _say(f"next: ponder serve {shlex.quote(str(saved[-1]))}")
 
 
 def _folder(journal: Path) -> Path:

@@ -5,13 +5,16 @@ import os
 import re
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from ponder.cli import main
+from ponder.orchestrator.types import Usage
 
 PIPELINE = """
 [[nodes]]
@@ -171,6 +174,68 @@ def test_doctor_names_what_is_there_and_what_adds_the_rest(capsys) -> None:
     assert code == 0
     for part in ("python", "ray", "vllm", "journal", "CPU cores"):
         assert re.search(rf"^{part} ", out, re.MULTILINE)
+
+
+WITHOUT = """
+import os, sys
+sys.modules["ray"] = sys.modules["math_verify"] = sys.modules["gguf"] = None
+if hasattr(os, "sched_getaffinity"):
+    del os.sched_getaffinity
+from ponder.cli import main
+main(["doctor"])
+"""
+
+
+def test_doctor_gives_commands_that_can_be_pasted() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^ray +clusters +missing", done.stdout, re.MULTILINE)
+    lines = done.stdout.splitlines()
+    assert 'to add ray: pip install "ponder[ray]"' in lines
+    assert 'to add math-verify: pip install "ponder[math]"' in lines
+    assert "to add gguf: pip install gguf" in lines
+    assert re.search(r"^CPU cores +engines on CPU +\d+ *$", done.stdout, re.MULTILINE)
+
+
+def test_names_and_paths_are_no_markup(capsys) -> None:
+    model = "meta[/b]"
+    away = AWAY.replace('"m"', f'"{model}"').replace(",", "\n")
+    Path("a[b]").mkdir()
+    Path("a[b]/p[red].toml").write_text('name = "p[/b]"\n' + PIPELINE)
+    Path("a[b]/away.toml").write_text(PIPELINE.replace('kind = "simulated"', away))
+    assert "p[/b] (" in ponder(capsys, "run", "a[b]/p[red].toml", QUESTION, "--dry-run")[1]
+    assert "must be reachable" in refused(capsys, "run", "a[b]/away.toml", "[/b]?")
+    assert "at a[/b].toml, but" in refused(capsys, "serve", "a[/b].toml")
+    code, out, _ = ponder(capsys, "sweep", "s.toml", "--journal", "a[b]/j[red].db", "--html", "[bold]r.html")
+    assert code == 0
+    assert "report: [bold]r.html\n" in out
+    assert "frontier: a[b]/j[red] (" in out
+    assert re.search(r"next: ponder serve 'a\[b\]/j\[red\]/s-\d\.toml'\n", out)
+
+
+def test_an_interruption_is_told_while_it_matters(capsys) -> None:
+    ponder(capsys, "run", "p.toml", QUESTION, "--journal", "r.db", "-b", "calls=2")
+    leave_in_flight("r.db")
+    code, _, err = ponder(capsys, "run", "p.toml", QUESTION, "--journal", "r.db")
+    assert code == 0
+    assert "3 calls were in flight when an earlier run stopped" in err
+    assert "in flight" not in ponder(capsys, "run", "p.toml", QUESTION, "--journal", "r.db")[2]
+    ponder(capsys, "sweep", "s.toml", "--journal", "s.db", "-b", "total_tokens=900")
+    leave_in_flight("s.db")
+    assert "3 calls were in flight when" in ponder(capsys, "sweep", "s.toml", "--journal", "s.db")[2]
+    for again in (("sweep", "s.toml", "--journal", "s.db"), ("report", "s.db")):
+        err = ponder(capsys, *again)[2]
+        assert "calls were in flight" not in err
+        assert "paid beside the draws that stand: 30 tokens held for calls in flight\n" in err
+
+
+def leave_in_flight(journal: str, calls: int = 3) -> None:
+    """Open calls in the only run of a journal, as a kill leaves them: recorded before, never after."""
+    with closing(sqlite3.connect(journal)) as connection, connection:
+        [run] = connection.execute("SELECT id FROM runs").fetchone()
+        bound = json.dumps(Usage(prompt_tokens=10, calls=1).as_dict())
+        for number in range(calls):
+            connection.execute("INSERT INTO intents VALUES (?, ?, ?, ?)", (b"t%d" % number, run, b"k", bound))
 
 
 @pytest.mark.parametrize("command", ["", "run", "sweep", "report", "serve", "list", "doctor"])
