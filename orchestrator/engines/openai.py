@@ -20,7 +20,8 @@ from ..flops import ParameterCount
 from .openai_errors import Address, refusal, refused_field
 from .openai_probe import ROUTES, learn
 from .openai_server import NotOK, Server
-from .openai_wire import API, Dialect, body, completion, dumps, marked, reading, reading_body, steps
+from .openai_tokens import ServerTokens
+from .openai_wire import API, NEEDED, Dialect, body, completion, dumps, marked, reading, reading_body, steps
 
 if TYPE_CHECKING:
     from yarl import URL
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 CONTEXT_LENGTH = 8192
 TEMPLATE_TOKENS = 128
 MESSAGE_TOKENS = 16
+LONG_PROMPTS = 8
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 
 
@@ -111,6 +113,7 @@ class _Form:
     labels: tuple[int, ...]
     dialect: Dialect
     sent: frozenset[str]
+    url: URL
     head: bytes
     bound: int
 
@@ -143,7 +146,8 @@ class OpenAIEngine:
         self._context_length = spec.context_length or CONTEXT_LENGTH
         assumed = TEMPLATE_TOKENS if spec.api == "chat" else 0
         self._template_tokens = assumed if spec.template_tokens is None else spec.template_tokens
-        self._door: tuple[Server, URL] | None = None
+        self._server: Server | None = None
+        self._tokens: ServerTokens | None = None
         self._form: _Form | None = None
 
     @property
@@ -157,7 +161,7 @@ class OpenAIEngine:
             EngineUnavailable: the server is not there, or not ready.
             EngineRefused: no key, or the server does not know the key or the model.
         """
-        if self._door is not None:
+        if self._server is not None:
             return
         spec = self.spec
         address = Address(spec.base_url, spec.model, spec.api_key_env, _key(spec.api_key_env))
@@ -171,17 +175,25 @@ class OpenAIEngine:
         self._context_length = spec.context_length or learned.context_length or CONTEXT_LENGTH
         if spec.template_tokens is None and learned.template_tokens is not None:
             self._template_tokens = learned.template_tokens + MESSAGE_TOKENS
-        self._door = server, server.url(ROUTES[spec.api])
+        self._server, self._tokens = server, ServerTokens(server)
 
     async def close(self) -> None:
         """Close every connection."""
-        door, self._door = self._door, None
-        if door is not None:
-            await door[0].close()
+        server, self._server, self._tokens, self._form = self._server, None, None, None
+        if server is not None:
+            await server.close()
 
     async def count(self, prompt: Prompt) -> int:
-        """An upper bound of the prompt's tokens: no byte-level tokenizer makes more tokens than there are bytes."""
-        return self._bound(prompt)
+        """An upper bound of the prompt's tokens: no byte-level tokenizer makes more tokens than there are bytes.
+
+        Exact where the server has vLLM's ``/tokenize`` and the prompt is long, or has a text to be continued.
+        """
+        spec = self.spec
+        if spec.step_mark is not None:
+            prompt = Prompt(prompt.messages, text=marked(prompt.text, spec.step_separator, spec.step_mark))
+        bound = self._bound(prompt)
+        is_long = bound * LONG_PROMPTS > self._context_length
+        return len(await self._ids(prompt, self._dialect.tokenizes and (is_long or bool(prompt.text)))) or bound
 
     async def complete(self, request: Request) -> Completion:
         """Draw one completion.
@@ -191,12 +203,12 @@ class OpenAIEngine:
             EngineRefused: the server will not do this, or asks for something first.
         """
         while True:
-            (server, url), dialect = self._opened(), self._dialect
+            server, dialect = self._opened(), self._dialect
             form = self._form
             if form is None or not form.fits(request, dialect):
-                form = self._form = self._formed(request, dialect)
+                form = self._form = await self._formed(request, dialect, server)
             try:
-                raw = await server.post(url, form.filled(request.seed))
+                raw = await server.post(form.url, form.filled(request.seed))
             except NotOK as answer:
                 self._adapt(answer, form.sent)
                 continue
@@ -217,11 +229,13 @@ class OpenAIEngine:
                 f"{self.spec.base_url} must have vLLM's /pooling to read as a reward model, but has none; "
                 "serve the reward model with: vllm serve MODEL --runner pooling"
             )
-        (server, _), spec = self._opened(), self.spec
+        server, spec = self._opened(), self.spec
         text = marked(prompt.text, spec.step_separator, spec.step_mark)
-        bound = self._bound(Prompt(prompt.messages, text=text))
+        whole = Prompt(prompt.messages, text=text)
+        ids = await self._ids(whole, self._dialect.tokenizes)
+        bound = len(ids) or self._bound(whole)
         try:
-            raw = await server.post(server.root("pooling"), dumps(reading_body(prompt.messages, text, spec.model)))
+            raw = await server.post(server.root("pooling"), dumps(reading_body(prompt.messages, text, spec.model, ids)))
         except NotOK as answer:
             raise refusal(answer.status, answer.headers, answer.raw, server.address) from None
         done = reading(raw, self.meter, bound)
@@ -230,16 +244,27 @@ class OpenAIEngine:
         kept = len(steps(prompt.text, spec.step_separator))
         return Reading(done.values[len(done.values) - kept :] if kept <= len(done.values) else done.values, done.usage)
 
-    def _opened(self) -> tuple[Server, URL]:
-        if self._door is None:
+    def _opened(self) -> Server:
+        if self._server is None:
             raise EngineRefused(f"engine {self.identity!r} must be started before it is asked; await its start first")
-        return self._door
+        return self._server
 
-    def _formed(self, request: Request, dialect: Dialect) -> _Form:
-        made = body(request, self.spec.model, dialect)
+    async def _formed(self, request: Request, dialect: Dialect, server: Server) -> _Form:
+        if not dialect.generates:
+            raise EngineRefused(
+                f"{self.spec.base_url} must have the route {ROUTES[dialect.api]} to draw, but has none; "
+                "serve a generator there, or use this engine to read only"
+            )
+        prompt = request.prompt
+        ids = await self._ids(prompt, bool(prompt.text) and dialect.continues_ids)
+        made = body(request, self.spec.model, dialect, ids)
         sent = dialect.fields & {*made, "seed"}
-        bound = self._bound(request.prompt)
-        return _Form(request.prompt, request.sampling, request.labels, dialect, sent, dumps(made)[:-1], bound)
+        url = server.url(ROUTES["completions" if ids else dialect.api])
+        bound = len(ids) or await self.count(prompt)
+        return _Form(prompt, request.sampling, request.labels, dialect, sent, url, dumps(made)[:-1], bound)
+
+    async def _ids(self, prompt: Prompt, is_wanted: bool) -> tuple[int, ...]:
+        return await self._tokens.ids(prompt) if is_wanted and self._tokens is not None else ()
 
     def _bound(self, prompt: Prompt) -> int:
         """UTF-8 bytes, 16 tokens a message for its role and marks, and what the template adds to a conversation."""
@@ -254,8 +279,9 @@ class OpenAIEngine:
         """
         if answer.status in (400, 422) and (name := refused_field(answer.raw, sent)) is not None:
             self._dialect = self._dialect.without(name)
-            return
-        raise refusal(answer.status, answer.headers, answer.raw, self._opened()[0].address) from None
+            if name not in NEEDED:
+                return
+        raise refusal(answer.status, answer.headers, answer.raw, self._opened().address) from None
 
     def _too_many(self, came: int, bound: int) -> EngineRefused:
         return EngineRefused(

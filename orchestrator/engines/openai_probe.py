@@ -7,7 +7,7 @@ refuses in the first request that has it is not sent again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -44,17 +44,28 @@ async def learn(server: Server, api: API) -> Learned:
     """
     card = await _card(server)
     pages = await _pages(server)
+    paths = pages.get("paths", {})
     known = _fields(pages, ROUTES[api])
-    if known is not None:
-        paths = pages["paths"]
-        generates = any(path.endswith("/" + ROUTES[api]) for path in paths)
-        dialect = Dialect(api, OPTIONAL & known, generates, reads="/pooling" in paths)
-    else:
+    if known is None:
         is_vllm = card.get("owned_by") == "vllm"
         dialect = Dialect(api, OPTIONAL if is_vllm else PLAIN, reads=is_vllm)
-    counts = api == "chat" and "/tokenize" in pages.get("paths", ())
+    else:
+        tokenizes = "/tokenize" in paths
+        dialect = Dialect(
+            api,
+            OPTIONAL & known,
+            generates=_has(paths, ROUTES[api]),
+            reads="/pooling" in paths,
+            tokenizes=tokenizes,
+            continues_ids=tokenizes and _has(paths, ROUTES["completions"]),
+        )
     longest = card.get("max_model_len")
-    return Learned(dialect, longest if type(longest) is int else None, await _template(server) if counts else None)
+    template = await _template(server) if api == "chat" and dialect.tokenizes else None
+    return Learned(dialect, longest if type(longest) is int else None, template)
+
+
+def _has(paths: Iterable[str], route: str) -> bool:
+    return any(path.endswith("/" + route) and not path.endswith("chat/" + route) for path in paths)
 
 
 async def _card(server: Server) -> Mapping[str, Any]:
@@ -89,7 +100,7 @@ async def _pages(server: Server) -> dict[str, Any]:
 def _fields(pages: Mapping[str, Any], route: str) -> frozenset[str] | None:
     """The request fields of a route; the empty set where vLLM reads only, None where the server does not tell."""
     paths = pages.get("paths", {})
-    path = next((path for path in paths if path.endswith("/" + route)), None)
+    path = next((path for path in paths if _has([path], route)), None)
     if path is None:
         return frozenset() if "/pooling" in paths else None
     try:

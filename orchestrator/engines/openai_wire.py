@@ -19,12 +19,9 @@ from ..types import Finish, Message, Usage
 
 API = Literal["chat", "completions"]
 PLAIN = frozenset({"seed", "logprobs", "max_tokens"})
-OPTIONAL = PLAIN | {
-    "return_token_ids",
-    "include_stop_str_in_output",
-    "logprob_token_ids",
-    "continue_final_message",
-}
+NEEDED = frozenset({"logprobs", "logprob_token_ids", "continue_final_message"})
+"""Optional fields without which an answer would be another one."""
+OPTIONAL = PLAIN | NEEDED | {"return_token_ids", "include_stop_str_in_output"}
 FINISHES = {
     "length": Finish.TOTAL_LENGTH,
     "abort": Finish.ABORTED,
@@ -45,12 +42,16 @@ class Dialect:
         fields: the optional request fields it takes; what it refuses once is not sent again.
         generates: whether it has that route.
         reads: whether it has vLLM's ``/pooling``.
+        tokenizes: whether it has vLLM's ``/tokenize``.
+        continues_ids: whether it continues token ids that it made itself.
     """
 
     api: API
     fields: frozenset[str] = PLAIN
     generates: bool = True
     reads: bool = False
+    tokenizes: bool = False
+    continues_ids: bool = False
 
     def without(self, field: str) -> Dialect:
         return replace(self, fields=self.fields - {field})
@@ -62,7 +63,8 @@ class Dialect:
             generate=self.generates,
             read=self.reads,
             token_ids="return_token_ids" in takes,
-            continue_prefix=self.generates and (self.api == "completions" or "continue_final_message" in takes),
+            continue_prefix=self.generates
+            and (self.api == "completions" or self.continues_ids or "continue_final_message" in takes),
             logprobs="logprobs" in takes,
             labels={"logprobs", "logprob_token_ids"} <= takes,
             seed="seed" in takes,
@@ -70,14 +72,16 @@ class Dialect:
         )
 
 
-def body(request: Request, model: str, dialect: Dialect) -> dict[str, Any]:
+def body(request: Request, model: str, dialect: Dialect, ids: Sequence[int] = ()) -> dict[str, Any]:
     """The request without its seed: all draws of one prompt share it.
+
+    With `ids`, the prompt as token ids, it is one for the route ``completions``.
 
     Raises:
         EngineRefused: it needs a field that the server does not take.
     """
-    sampling = request.sampling
-    made: dict[str, Any] = {"model": model, **_asked(request.prompt, dialect)}
+    sampling, is_chat = request.sampling, dialect.api == "chat" and not ids
+    made: dict[str, Any] = {"model": model, **({"prompt": ids} if ids else _asked(request.prompt, dialect))}
     made["max_tokens" if "max_tokens" in dialect.fields else "max_completion_tokens"] = sampling.max_tokens
     made["temperature"] = sampling.temperature
     made["top_p"] = sampling.top_p
@@ -88,20 +92,23 @@ def body(request: Request, model: str, dialect: Dialect) -> dict[str, Any]:
     if "return_token_ids" in dialect.fields:
         made["return_token_ids"] = True
     if sampling.logprobs or request.labels:
-        made["logprobs"] = _needed(dialect, "logprobs", "log-probabilities", True if dialect.api == "chat" else 1)
+        made["logprobs"] = _needed(dialect, "logprobs", "log-probabilities", is_chat or 1)
     if request.labels:
         made["logprob_token_ids"] = _needed(dialect, "logprob_token_ids", "chosen log-probabilities", request.labels)
         made["return_tokens_as_token_ids"] = True
     return made
 
 
-def reading_body(messages: Sequence[Message], text: str, model: str) -> dict[str, Any]:
-    """The request to read `text` after `messages` with a reward model, by vLLM's ``/pooling``."""
-    made: dict[str, Any] = {"model": model, "task": "token_classify", "messages": _messages(messages)}
+def reading_body(messages: Sequence[Message], text: str, model: str, ids: Sequence[int] = ()) -> dict[str, Any]:
+    """The request to read `text` after `messages` with a reward model, by vLLM's ``/pooling``; or to read `ids`."""
+    made: dict[str, Any] = {"model": model, "task": "token_classify"}
+    if ids:
+        return made | {"input": ids}
+    turns = messages_of(messages)
     if text:
-        made["messages"].append({"role": "assistant", "content": text})
+        turns.append({"role": "assistant", "content": text})
         made |= {"continue_final_message": True, "add_generation_prompt": False}
-    return made
+    return made | {"messages": turns}
 
 
 def steps(text: str, separator: str) -> list[str]:
@@ -189,7 +196,7 @@ def broken(raw: bytes, error: Exception) -> EngineUnavailable:
 def _asked(prompt: Prompt, dialect: Dialect) -> dict[str, Any]:
     if dialect.api == "completions":
         return {"prompt": "\n\n".join(message.content for message in prompt.messages) + prompt.text}
-    messages = _messages(prompt.messages)
+    messages = messages_of(prompt.messages)
     if not prompt.text:
         return {"messages": messages}
     messages.append({"role": "assistant", "content": prompt.text})
@@ -197,7 +204,8 @@ def _asked(prompt: Prompt, dialect: Dialect) -> dict[str, Any]:
     return {"messages": messages, "continue_final_message": goes_on, "add_generation_prompt": False}
 
 
-def _messages(messages: Sequence[Message]) -> list[dict[str, str]]:
+def messages_of(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """A conversation as the wire has it."""
     return [{"role": message.role, "content": message.content} for message in messages]
 
 

@@ -10,7 +10,13 @@ from typing import Any
 
 from aiohttp import web
 
+from ponder.orchestrator.engine import Prompt, Request, Sampling
+from ponder.orchestrator.engines.openai import OpenAIEngine, OpenAISpec
+from ponder.orchestrator.types import Message
+
 Behaviour = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
+ASK = Prompt((Message(role="user", content="2+2?"),))
+SAMPLING = Sampling(max_tokens=20)
 VLLM_FIELDS = (
     "messages",
     "seed",
@@ -90,6 +96,13 @@ def refuses(field: str, status: int = 400, shape: str = "openai") -> Behaviour:
     return behave
 
 
+async def tokenizer(request: web.Request, sent: dict[str, Any]) -> web.StreamResponse:
+    """One token a byte, and no chat template."""
+    text = sent["prompt"] if "prompt" in sent else "".join(message["content"] for message in sent["messages"])
+    ids = list(text.encode())
+    return await say(200, {"tokens": ids, "count": len(ids)})(request, sent)
+
+
 class ScriptedServer:
     """What the server does and what it saw.
 
@@ -156,3 +169,18 @@ async def serving() -> AsyncIterator[ScriptedServer]:
         yield scripted
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def opened(server: ScriptedServer, **knobs: Any) -> AsyncIterator[OpenAIEngine]:
+    """An engine started on that server."""
+    engine = OpenAISpec(base_url=server.base_url, model="m", **knobs).open()
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+def request(seed: int = 7, prompt: Prompt = ASK, labels: tuple[int, ...] = (), **sampling: Any) -> Request:
+    return Request(prompt, SAMPLING.model_copy(update=sampling), seed, labels)

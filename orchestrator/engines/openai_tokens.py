@@ -1,0 +1,60 @@
+"""Token ids by the tokenizer and chat template that stand in the server: vLLM's ``/tokenize``."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import orjson
+
+from ..engine import Prompt
+from ..types import Message
+from .openai_errors import refusal
+from .openai_server import NotOK, Server
+from .openai_wire import broken, dumps, messages_of
+
+KEPT = 1024
+Key = tuple[tuple[Message, ...], str]
+
+
+class ServerTokens:
+    """Renders prompts in the server, and remembers the last 1024 parts.
+
+    A text is continued exactly this way, whatever the chat template makes of a conversation that ends in an answer.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._kept: OrderedDict[Key, tuple[int, ...]] = OrderedDict()
+
+    async def ids(self, prompt: Prompt) -> tuple[int, ...]:
+        """The ids of the conversation, ready for an answer, and of the text that was already generated after it.
+
+        Raises:
+            EngineUnavailable: no answer.
+            EngineRefused: the chat template does not take such a conversation.
+        """
+        rendered = await self._part((prompt.messages, ""), {"messages": messages_of(prompt.messages)})
+        if not prompt.text:
+            return rendered
+        return rendered + await self._part(((), prompt.text), {"prompt": prompt.text, "add_special_tokens": False})
+
+    async def _part(self, key: Key, asked: dict[str, Any]) -> tuple[int, ...]:
+        found = self._kept.get(key)
+        if found is None:
+            found = await self._asked(asked)
+            self._kept[key] = found
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+    async def _asked(self, asked: dict[str, Any]) -> tuple[int, ...]:
+        server = self._server
+        try:
+            raw = await server.post(server.root("tokenize"), dumps({"model": server.address.model, **asked}))
+        except NotOK as answer:
+            raise refusal(answer.status, answer.headers, answer.raw, server.address) from None
+        try:
+            return tuple(orjson.loads(raw)["tokens"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise broken(raw, error) from None
