@@ -8,7 +8,6 @@ over the same journal gets the same values at any concurrency, and a draw made o
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import nullcontext
@@ -19,10 +18,10 @@ import orjson
 from pydantic import TypeAdapter
 
 from .budget import Budget, Ledger, Reservation, amounts
-from .canonical import DIGEST_BYTES, canonical_json, digest
-from .draw import Draw, within
+from .canonical import canonical_json, digest
+from .draw import Draw, draw_key, seed_of, within
 from .engine import Engine, Prompt, Reading, Request, Sampling, check_draws, check_fits
-from .errors import BudgetExceeded, EngineError, UsageError, VerifierError
+from .errors import BudgetExceeded, EngineError, JournalError, UsageError, VerifierError
 from .run_state import Run as Run
 from .shape import Plan
 from .types import Candidate, Query, Score, Usage
@@ -76,6 +75,10 @@ class Context:
         """Whether the budget or the deadline has ended this run."""
         return self._run.stopped != "done"
 
+    def note(self, error: Exception) -> None:
+        """Note in the result that one part of the work is of no use; the run goes on with the rest."""
+        self._run.fail(error)
+
     def rng(self, name: str = "") -> np.random.Generator:
         """Random numbers that depend on the seed, the replicate, the path and `name` alone."""
         key = digest("rng", self._run.seed, self._run.replicate, self._run.task, self.path, name)
@@ -116,8 +119,8 @@ class Context:
             whole = bound + rest if rest else bound
             for i in range(n):
                 held = await self._run.ledger.reserve(whole)
-                key = _draw_key(content, first + i)
-                request = Request(prompt, sampling, _seed(key))
+                key = draw_key(content, first + i)
+                request = Request(prompt, sampling, seed_of(key))
                 draw = self._draw(
                     Draw(self._engine(engine), request, bound, engine), key, rest, held, after, created + i
                 )
@@ -134,7 +137,7 @@ class Context:
     async def score(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Candidate]:
         """The candidates, each with the verifier's score under its name.
 
-        A verifier that fails, and one the budget cannot pay, leaves ``Score(None)``.
+        A verifier that fails, whatever it raises, and one the budget cannot pay, leaves ``Score(None)``.
         """
         unique: dict[tuple[object, ...], Candidate] = {}
         for candidate in candidates:
@@ -176,21 +179,28 @@ class Context:
         longer, so that what was drawn in time can still vote.
         """
         texts = list(dict.fromkeys(candidate.text for candidate in candidates))
-        found = [asyncio.create_task(self._guarded(self._key(text, key))) for text in texts]
+        what = f"answer {getattr(key, 'kind', type(key).__name__)!r}"
+        found = [asyncio.create_task(self._guarded(self._key(text, key), what)) for text in texts]
         answers = dict(zip(texts, await self._collect(found, GRACE_S), strict=True))
         return [candidate.with_answer(answers[candidate.text]) for candidate in candidates]
 
     async def _key(self, text: str, key: AnswerReader) -> str | None:
         async def call() -> tuple[bytes, Usage]:
-            return canonical_json((await key.keys([text]))[0]), Usage()
+            return canonical_json(await self._plain_key(text, key)), Usage()
 
         if not key.is_recorded:
-            return (await key.keys([text]))[0]
+            return await self._plain_key(text, key)
         where = digest("answer", key, text)
         value: str | None = orjson.loads(
             await self._run.journal.draw(where, Usage(), call, nullcontext(), Ledger(Budget()))
         )
         return value
+
+    async def _plain_key(self, text: str, key: AnswerReader) -> str | None:
+        found = await key.keys([text])
+        if len(found) != 1:
+            raise VerifierError(f"an answer key must give one answer a text, got {len(found)} for one")
+        return found[0]
 
     async def _count(self, prompt: Prompt, engine: str) -> int:
         """The prompt's tokens on an engine.
@@ -268,9 +278,11 @@ class Context:
             scores = await judge(query, candidates, verifier)
             if len(scores) != len(candidates):
                 raise VerifierError(f"{verifier.name} must give {len(candidates)} scores, got {len(scores)}")
-        except VerifierError as error:
-            self._run.fail(error)
-            return [Score(None, detail=str(error))] * len(candidates)
+        except JournalError:
+            raise
+        except Exception as error:
+            self._missed(error, verifier.name)
+            return [Score(None, detail=self._run.reason)] * len(candidates)
         return scores
 
     async def _plain_scores(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Score]:
@@ -292,18 +304,27 @@ class Context:
             drawn = await self._run.journal.draw(key, Usage(), call, nullcontext(), self._run.account)
             return SCORE.validate_json(drawn)
 
-        found = await self._collect([asyncio.create_task(self._guarded(one(c))) for c in candidates])
+        found = await self._collect([asyncio.create_task(self._guarded(one(c), verifier.name)) for c in candidates])
         return [score or Score(None, detail=self._run.reason) for score in found]
 
-    async def _guarded(self, work: Coroutine[Any, Any, T]) -> T | None:
+    async def _guarded(self, work: Coroutine[Any, Any, T], what: str) -> T | None:
         """Run one part; its failure loses that part alone."""
         try:
             return await work
-        except BudgetExceeded as error:
-            self._run.stop(error)
-        except (EngineError, VerifierError) as error:
-            self._run.fail(error)
+        except JournalError:
+            raise
+        except Exception as error:
+            self._missed(error, what)
         return None
+
+    def _missed(self, error: Exception, what: str) -> None:
+        """Note that `what` could not tell, and why; a plug-in may raise anything."""
+        if isinstance(error, BudgetExceeded):
+            self._run.stop(error)
+        elif isinstance(error, (EngineError, VerifierError)):
+            self._run.fail(error)
+        else:
+            self._run.fail(VerifierError(f"{what} must tell or abstain, but raised {type(error).__name__}: {error}"))
 
     async def _collect(self, tasks: Sequence[asyncio.Task[T | None]], grace_s: float = 0.0) -> list[T | None]:
         """The results in the order started; `grace_s` after the deadline what is unfinished is cancelled and None."""
@@ -360,14 +381,6 @@ def _judged(candidate: Candidate, verifier: str, score: Score) -> Candidate:
     known = candidate.scores.get(verifier)
     is_worse = score.value is None and known is not None and known.value is not None
     return candidate if is_worse else candidate.with_score(verifier, score)
-
-
-def _draw_key(content: bytes, index: int) -> bytes:
-    return hashlib.blake2b(content + index.to_bytes(8, "big"), digest_size=DIGEST_BYTES).digest()
-
-
-def _seed(key: bytes) -> int:
-    return int.from_bytes(key[:8], "big") >> 11
 
 
 def _covers(held: Usage, bound: Usage) -> bool:

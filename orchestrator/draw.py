@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from pydantic import TypeAdapter
 
-from .canonical import canonical_json
+from .canonical import DIGEST_BYTES, canonical_json
 from .engine import Completion, Engine, Request
 from .errors import EngineRefused
 from .types import Usage
@@ -37,6 +39,16 @@ class Draw:
         if self._made is not None and value == self._value:
             return self._made
         return COMPLETION.validate_json(value)
+
+
+def draw_key(content: bytes, index: int) -> bytes:
+    """The key of one draw of what `content` names."""
+    return hashlib.blake2b(content + index.to_bytes(8, "big"), digest_size=DIGEST_BYTES).digest()
+
+
+def seed_of(key: bytes) -> int:
+    """The seed of the draw at `key`, 53 bits: whole in JSON everywhere."""
+    return int.from_bytes(key[:8], "big") >> 11
 
 
 def within(usage: Usage, bound: Usage, engine: str) -> Usage:

@@ -94,7 +94,11 @@ class Plan:
         """Count the judging of every candidate; the shape that they have afterwards.
 
         The least is one judgement: equal candidates are judged once, and a prefix cache may save its arithmetic.
+
+        Raises:
+            UsageError: the verifier can never judge here.
         """
+        verifier.check()
         if self.engines is not None:
             prompt = self.prompt_tokens.get(engine, 1)
             least, most = (verifier.bound(self.engines, prompt, tokens) for tokens in (1, shape.longest))

@@ -46,6 +46,13 @@ class Verifier(BaseModel):
         """The engines it asks, by their name in the pipeline."""
         return ()
 
+    def check(self) -> None:
+        """Refuse to judge where it never could, e.g. because a package is missing; asked before anything is paid.
+
+        Raises:
+            UsageError: it cannot work here; says what to do.
+        """
+
     def bound(self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int) -> Usage:
         """The most it may cost to judge one candidate of `completion_tokens` after `prompt_tokens`."""
         return Usage()

@@ -80,6 +80,7 @@ class Sweep(BaseModel):
         """
         if self.checker.engine_names():
             raise UsageError(f"checker must judge by rules, but {self.checker.kind!r} asks an engine; choose another")
+        self.checker.check()
         found = expand(self.grids)
         for strategy in found:
             strategy.infer(Shape(), Plan(node=strategy.kind))

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..orchestrator.canonical import digest
-from ..orchestrator.errors import UsageError
 from .pool import Draw, Pool, check_n
 
 SUBSETS = 512
@@ -50,10 +49,11 @@ def weighted_vote(pool: Pool, n: int, *, seed: int = 0, subsets: int = SUBSETS) 
     """The expected label of the vote of `n` draws weighted by their scores (Li et al. 2023).
 
     As in the strategies: the sum of weights decides, then the count, then the best score, then the first index
-    (1/|tied| each, as in `vote`). A missing score weighs nothing; where all weigh nothing the count decides.
+    (1/|tied| each, as in `vote`). A missing or negative score weighs nothing; where all weigh nothing the count
+    decides.
 
     Raises:
-        UsageError: a score is negative, or `n` is not between 1 and the size of the pool.
+        UsageError: `n` is not between 1 and the size of the pool.
     """
     return _outcome(_Ballot.of(pool, is_weighted=True), _masks(pool, n, seed, subsets))
 
@@ -78,17 +78,12 @@ class _Ballot:
         answers = [draw.answer for draw in voters]
         starts = [i for i, answer in enumerate(answers) if i == 0 or answer != answers[i - 1]]
         scores = [draw.score if is_weighted else None for draw in voters]
-        if any(score is not None and score < 0 for score in scores):
-            raise UsageError(
-                f"a score used as a vote's weight must be at least 0, got one below in query {pool.query_id!r}; "
-                "map it to a probability with the verifier's link, or use best_of_n"
-            )
         place = {score: rank for rank, score in enumerate(sorted({s for s in scores if s is not None}), start=1)}
         return cls(
             len(voters),
             np.array(starts, dtype=np.intp),
             np.array([draw.correct for draw in voters], dtype=np.float64),
-            np.array([(score or 0.0) if is_weighted else 1.0 for score in scores], dtype=np.float64),
+            np.array([max(0.0, score or 0.0) if is_weighted else 1.0 for score in scores], dtype=np.float64),
             np.array([0 if score is None else place[score] for score in scores], dtype=np.int64),
         )
 

@@ -12,13 +12,14 @@ from ..verifiers import AnyVerifier
 from ..verifiers.answers import AnyAnswer, NumberAnswer
 from .drawing import Drawing, Draws
 from .ranking import ranked
-from .voting import vote
+from .voting import note_unweighable, vote
 
 
 class BestOfN(Drawing):
     """Draw `n` candidates and put first the one the verifier likes best (Cobbe et al. 2021).
 
-    With `weighted`, the scores of candidates with the same answer are added and the best answer wins (Li et al. 2023).
+    With `weighted`, the scores of candidates with the same answer are added and the best answer wins (Li et al. 2023);
+    a negative score weighs nothing there, and is noted in the result.
     Equal candidates are judged once, and a single draw is not judged at all. Costs `n` draws and at most `n`
     judgements; two dependent calls deep.
 
@@ -40,6 +41,8 @@ class BestOfN(Drawing):
 
     def infer(self, shape: Shape, plan: Plan) -> Shape:
         """`n` fresh candidates, judged."""
+        if self.weighted and self.n > 1:
+            self.answer.check()
         return self.draws(shape, plan, self.verifier if self.n > 1 else None)
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
@@ -50,4 +53,5 @@ class BestOfN(Drawing):
         judged = await ctx.score(query, drawn, self.verifier)
         if not self.weighted:
             return ranked(judged, self.verifier.name)
+        note_unweighable(judged, self.verifier.name, ctx)
         return vote(await ctx.answer(judged, self.answer), self.verifier.name, weighted=True)

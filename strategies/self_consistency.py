@@ -29,6 +29,7 @@ class SelfConsistency(Drawing):
 
     def infer(self, shape: Shape, plan: Plan) -> Shape:
         """`n` fresh candidates."""
+        self.answer.check()
         return self.draws(shape, plan)
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:

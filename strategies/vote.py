@@ -10,11 +10,13 @@ from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Candidate, Query
 from ..verifiers.answers import AnyAnswer, NumberAnswer
-from .voting import vote
+from .voting import note_unweighable, vote
 
 
 class Vote(Strategy):
     """Order candidates by the vote of their answers (Wang et al. 2023), weighted by scores they already carry.
+
+    A negative score weighs nothing, and is noted in the result.
 
     Args:
         answer: how the answer is read from a candidate.
@@ -39,9 +41,12 @@ class Vote(Strategy):
             scored = ", ".join(sorted(shape.scored_by)) or "none"
             rule = f"vote weighs by the scores of {self.weights!r}, but candidates carry those of: {scored}"
             raise plan.refuse(rule, "put a rank with that verifier before it, or drop weights")
+        self.answer.check()
         return shape
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
         """The candidates, those of the winning answer first."""
+        if self.weights is not None:
+            note_unweighable(candidates, self.weights, ctx)
         answered = await ctx.answer(candidates, self.answer)
         return vote(answered, self.weights or "", weighted=self.weights is not None)

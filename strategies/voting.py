@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from ..orchestrator.errors import UsageError
+from ..orchestrator.context import Context
+from ..orchestrator.errors import VerifierError
 from ..orchestrator.types import Candidate
 from .ranking import rank_key
 
@@ -15,10 +16,7 @@ def vote(candidates: Sequence[Candidate], verifier: str = "", *, weighted: bool 
 
     Classes are ordered by total weight, then count, then best score, then first index; within a class, and
     among abstainers (who come last), by `rank_key`. The weight of a candidate is 1, or its score under `verifier`
-    when `weighted`: a missing score weighs nothing, and where all weigh nothing the count decides.
-
-    Raises:
-        UsageError: a score used as a weight is negative.
+    when `weighted`: a missing or negative score weighs nothing, and where all weigh nothing the count decides.
     """
     classes: dict[str, list[Candidate]] = {}
     for candidate in candidates:
@@ -39,12 +37,18 @@ def _by_rank(candidates: list[Candidate], verifier: str) -> list[Candidate]:
     return sorted(candidates, key=lambda candidate: rank_key(candidate, verifier))
 
 
+def note_unweighable(candidates: Iterable[Candidate], verifier: str, ctx: Context) -> None:
+    """Note in the result that scores under `verifier` are negative, which no weight can be."""
+    values = [score.value for c in candidates if (score := c.scores.get(verifier)) and score.value is not None]
+    if (lowest := min(values, default=0.0)) < 0:
+        ctx.note(
+            VerifierError(
+                f"a score used as a vote's weight must be at least 0, got {lowest:g} from {verifier!r}, which weighs "
+                "nothing; map it to a probability with the verifier's link, or rank instead of voting"
+            )
+        )
+
+
 def _weight(candidate: Candidate, verifier: str) -> float:
     score = candidate.scores.get(verifier)
-    value = score.value if score else None
-    if value is not None and value < 0:
-        raise UsageError(
-            f"a score used as a vote's weight must be at least 0, got {value:g} from {verifier!r}; "
-            "map it to a probability with the verifier's link, or rank instead of voting"
-        )
-    return value or 0.0
+    return max(0.0, (score.value if score else None) or 0.0)

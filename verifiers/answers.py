@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny
 
 from ..orchestrator.registry import Registry
-from .math_pool import CpuSeconds, MathPool, shared_pool
+from .math_pool import CpuSeconds, MathPool, check_installed, shared_pool
 from .math_text import final_expression, fraction_of, is_within_limits, plain, words_of
 from .number import as_number, last_number
 
@@ -31,6 +31,13 @@ class AnswerKey(BaseModel):
     def is_recorded(self) -> bool:
         """Whether a key depends on more than the text, a time limit, say."""
         return False
+
+    def check(self) -> None:
+        """Refuse to read where it never could, e.g. because a package is missing; asked before anything is paid.
+
+        Raises:
+            UsageError: it cannot work here; says what to do.
+        """
 
     async def keys(self, texts: Sequence[str]) -> list[str | None]:
         """The canonical answer of each text, None where it has none and abstains."""
@@ -94,6 +101,9 @@ class SymbolicAnswer(AnswerKey):
     @property
     def is_recorded(self) -> bool:
         return True
+
+    def check(self) -> None:
+        check_installed()
 
     async def keys(self, texts: Sequence[str]) -> list[str | None]:
         pool = shared_pool()

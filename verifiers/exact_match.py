@@ -38,6 +38,9 @@ class ExactMatch(Verifier):
     def is_recorded(self) -> bool:
         return self.answer.is_recorded
 
+    def check(self) -> None:
+        self.answer.check()
+
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
         if query.reference is None:
             return [_score(None, "the query has no reference answer")] * len(candidates)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Verifier
-from .math_pool import CpuSeconds, MathPool, shared_pool
+from .math_pool import CpuSeconds, MathPool, check_installed, shared_pool
 from .math_text import LONGEST, final_expression, fraction_of, is_within_limits, plain
 from .number import as_number
 
@@ -37,6 +37,9 @@ class MathAnswer(Verifier):
     @property
     def is_recorded(self) -> bool:
         return True
+
+    def check(self) -> None:
+        check_installed()
 
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
         pool = shared_pool()

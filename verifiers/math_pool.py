@@ -203,9 +203,18 @@ def shared_pool() -> MathPool:
     Raises:
         UsageError: math-verify is not installed.
     """
+    check_installed()
+    return _pool_of(os.getpid())
+
+
+def check_installed() -> None:
+    """Refuse to read mathematics without math-verify, importing nothing.
+
+    Raises:
+        UsageError: math-verify is not installed.
+    """
     if find_spec("math_verify") is None:
         raise UsageError('mathematical answers need math-verify, which is not installed; pip install "ponder[math]"')
-    return _pool_of(os.getpid())
 
 
 @lru_cache(maxsize=1)

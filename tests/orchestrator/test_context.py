@@ -16,8 +16,11 @@ from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.errors import JournalError, UsageError
 from ponder.orchestrator.journal import Journal, Memory, Retries
 from ponder.orchestrator.journal_file import JournalFile
+from ponder.orchestrator.pipeline import Pipeline
+from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.types import Candidate, Finish, Query, Score
 from ponder.orchestrator.verifier import Verifier
+from ponder.strategies import BestOfN, Rank, Sample
 from ponder.verifiers import ProcessReward
 from ponder.verifiers.answers import AnswerKey
 
@@ -245,3 +248,66 @@ class Unhurried(Verifier):
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
         await asyncio.sleep(60)
         return [Score(1.0)] * len(candidates)
+
+
+class Broken(Verifier):
+    """Raises what a plug-in may raise."""
+
+    kind: Literal["broken"] = "broken"
+    recorded: bool = False
+
+    @property
+    def is_recorded(self) -> bool:
+        return self.recorded
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+        raise ValueError("no such column")
+
+
+class BrokenKey(Recorded):
+    """An answer that cannot be read from some texts."""
+
+    recorded: bool = True
+
+    @property
+    def is_recorded(self) -> bool:
+        return self.recorded
+
+    def key(self, text: str) -> str | None:
+        return str(int(text))
+
+
+class Wanting(Verifier):
+    """Can never judge here."""
+
+    kind: Literal["wanting"] = "wanting"
+
+    def check(self) -> None:
+        raise UsageError("wanting must have its package, which is not installed; install it")
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+async def test_a_judge_that_raises_loses_no_draw(recorded) -> None:
+    run = run_of()
+    ctx = Context(run, "a")
+    judged = await ctx.score(QUERY, await ctx.sample(QUERY, 3, SHORT), Broken(recorded=recorded))
+    assert [each.scores["broken"].value for each in judged] == [None] * 3
+    assert run.reason == "broken must tell or abstain, but raised ValueError: no such column"
+    assert (run.stopped, run.ledger.spent.calls, run.failures > 0) == ("done", 3, True)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+async def test_an_answer_that_raises_abstains_alone(recorded) -> None:
+    run = run_of()
+    candidates = [Candidate((), text, Finish.EOS) for text in ("1", "x", "02")]
+    found = await Context(run, "a").answer(candidates, BrokenKey(recorded=recorded))
+    assert [each.answer for each in found] == ["1", None, "2"]
+    assert run.reason.startswith("answer 'recorded' must tell or abstain, but raised ValueError: invalid literal")
+    assert run.failures == 1
+
+
+async def test_a_judge_that_cannot_work_is_refused_before_anything_is_paid() -> None:
+    for strategy in (BestOfN(n=2, verifier=Wanting()), Pipeline.series(Sample(n=2), Rank(verifier=Wanting()))):
+        async with Runtime({"generator": SimulatedSpec(world=WORLD)}) as here:
+            with pytest.raises(UsageError, match="wanting must have its package"):
+                await here.run(strategy, QUERY)

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.types import Candidate, Finish, Score
 from ponder.search.pool import Draw, Pool
 from ponder.search.votes import vote, weighted_vote
@@ -91,9 +90,9 @@ def test_without_weight_the_count_decides():
     assert weighted_vote(pool_of(["r", "r", "a"], [None, None, 0.1]), 3) == 0
 
 
-def test_a_negative_weight_is_refused():
-    with pytest.raises(UsageError, match="at least 0"):
-        weighted_vote(pool_of(["r", "a"], [0.5, -0.1]), 2)
+def test_a_negative_weight_weighs_nothing():
+    pool = pool_of(["r", "a", "a"], [0.5, -0.1, -3.0])
+    assert weighted_vote(pool, 3) == by_strategy(pool, 3, weighted=True) == 1
     assert vote(pool_of(["r", "a"], [0.5, -0.1]), 2) == 0.5
 
 

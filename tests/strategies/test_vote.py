@@ -3,7 +3,7 @@
 import pytest
 from making import candidate, context, indices
 
-from ponder.orchestrator.errors import ShapeError, UsageError
+from ponder.orchestrator.errors import ShapeError
 from ponder.orchestrator.shape import Plan, Shape
 from ponder.orchestrator.types import Query
 from ponder.strategies import Vote
@@ -31,9 +31,11 @@ async def test_answers_are_read_as_asked() -> None:
     assert [each.answer for each in ordered] == list(TEXTS)
 
 
-async def test_negative_weights_are_refused() -> None:
-    with pytest.raises(UsageError, match="at least 0"):
-        await Vote(weights="judge").run(QUERY, [candidate("1", 0, -0.5)], context())
+async def test_a_negative_weight_is_noted_and_loses_nothing() -> None:
+    ctx = context()
+    given = [candidate(None, 0, -0.5, text="1"), candidate(None, 1, 0.5, text="2")]
+    assert indices(await Vote(weights="judge").run(QUERY, given, ctx)) == [1, 0]
+    assert "at least 0, got -0.5 from 'judge', which weighs nothing; map it" in ctx._run.reason
 
 
 def test_vote_needs_candidates_with_the_scores_it_weighs_by() -> None:

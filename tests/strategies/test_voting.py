@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import candidate, indices
 
-from ponder.orchestrator.errors import UsageError
 from ponder.strategies.voting import vote
 
 ANSWERS = st.sampled_from(["1", "2", "3", None])
@@ -96,10 +95,10 @@ def test_rounding_does_not_decide_a_vote() -> None:
         assert winner(candidates, verifier="judge", weighted=True) == "2"
 
 
-def test_negative_weights_are_refused() -> None:
-    with pytest.raises(UsageError, match="at least 0, got -2 from 'judge'; map it to a probability"):
-        vote([candidate("1", 0, -2.0)], "judge", weighted=True)
-    assert winner([candidate("1", 0, -2.0)], verifier="judge") == "1"
+def test_a_negative_score_weighs_nothing() -> None:
+    candidates = [candidate("1", 0, 0.5), candidate("2", 1, 0.4), candidate("1", 2, -2.0), candidate("2", 3, None)]
+    assert winner(candidates, verifier="judge", weighted=True) == "1"
+    assert winner([candidate("1", 0, -2.0)], verifier="judge", weighted=True) == "1"
 
 
 def test_where_all_abstain_there_is_no_answer_but_the_best_text() -> None:

@@ -1,6 +1,8 @@
 """Mathematical grading: gold first, no hang, no guess."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 
@@ -100,3 +102,32 @@ def test_it_is_recorded_and_needs_a_reference() -> None:
 def test_bad_limits_are_refused(cpu_s: float) -> None:
     with pytest.raises(ValidationError):
         MathAnswer(cpu_s=cpu_s)
+
+
+WITHOUT = """
+import sys
+sys.modules["math_verify"] = None
+from ponder.orchestrator.errors import UsageError
+from ponder.orchestrator.shape import Plan, Shape
+from ponder.strategies import BestOfN, SelfConsistency, Vote
+from ponder.verifiers import ExactMatch, MathAnswer, SymbolicAnswer
+symbolic = SymbolicAnswer()
+for strategy, shape in (
+    (BestOfN(verifier=MathAnswer()), Shape()),
+    (BestOfN(verifier=ExactMatch(answer=symbolic)), Shape()),
+    (BestOfN(verifier=ExactMatch(), weighted=True, answer=symbolic), Shape()),
+    (SelfConsistency(answer=symbolic), Shape()),
+    (Vote(answer=symbolic), Shape(1, 2)),
+):
+    try:
+        strategy.infer(shape, Plan())
+    except UsageError as error:
+        print(error)
+BestOfN(verifier=ExactMatch(), answer=symbolic).infer(Shape(), Plan())
+"""
+
+
+def test_mathematics_without_its_package_is_refused_before_anything_is_drawn():
+    said = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=True).stdout
+    remedy = 'mathematical answers need math-verify, which is not installed; pip install "ponder[math]"'
+    assert said.splitlines() == [remedy] * 5
