@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from .budget import Budget, Ledger, Reservation, amounts
 from .canonical import canonical_json, digest
-from .draw import Draw, draw_key, seed_of, within
+from .draw import Attempts, Draw, draw_key, seed_of, within
 from .engine import Engine, Prompt, Reading, Request, Sampling, check_draws, check_fits
 from .errors import BudgetExceeded, EngineError, JournalError, UsageError, VerifierError
 from .run_state import Run as Run
@@ -228,7 +228,7 @@ class Context:
             value = await run.journal.draw(key, draw.bound, draw.call, run.gates[draw.name], run.account)
             done = draw.known(value)
         except BaseException as error:
-            self._lost(error, held)
+            self._lost(error, held, draw)
             return None
         if rest is not None:
             held.settle_keeping(done.usage, rest)
@@ -240,33 +240,33 @@ class Context:
         )
 
     async def _read(self, key: bytes, prompt: Prompt, engine: str, bound: Usage, held: Reservation) -> Reading | None:
-        run = self._run
+        run, attempts = self._run, Attempts(bound)
 
         async def call() -> tuple[bytes, Usage]:
-            reading = await self._engine(engine).read(prompt)
+            reading = await attempts.attempt(self._engine(engine).read(prompt))
             return canonical_json(reading), within(reading.usage, bound, engine)
 
         try:
             value = await run.journal.draw(key, bound, call, run.gates[engine], run.account)
             reading = READING.validate_json(value)
         except BaseException as error:
-            self._lost(error, held)
+            self._lost(error, held, attempts)
             return None
         held.settle(Usage() if key in run.read else reading.usage)
         run.read.add(key)
         return reading
 
-    def _lost(self, error: BaseException, held: Reservation) -> None:
+    def _lost(self, error: BaseException, held: Reservation, attempts: Attempts) -> None:
         """Settle for one part that failed, and lose that part alone; what is no failure of a part is raised again.
 
-        It is charged in full, unless the account could not pay for it.
+        It is charged once, in full; nothing where no attempt cost anything, or the account could not pay for it.
         """
         if isinstance(error, BudgetExceeded):
             held.release()
             self._run.is_starved = True
             self._run.stop(error)
             return
-        held.charge_in_full()
+        held.settle(attempts.due(error))
         if not isinstance(error, EngineError):
             raise error
         self._run.fail(error)

@@ -3,33 +3,62 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from pydantic import TypeAdapter
 
 from .canonical import DIGEST_BYTES, canonical_json
 from .engine import Completion, Engine, Request
-from .errors import EngineRefused
+from .errors import EngineError, EngineRefused, EngineUnavailable
 from .types import Usage
 
+T = TypeVar("T")
 COMPLETION = TypeAdapter(Completion)
 
 
-class Draw:
+class Attempts:
+    """The attempts at one effect. Where they all failed, nothing is due if each was free, else the bound, once."""
+
+    __slots__ = ("_is_paid", "_is_tried", "bound")
+
+    def __init__(self, bound: Usage) -> None:
+        self._is_tried = self._is_paid = False
+        self.bound = bound
+
+    async def attempt(self, work: Awaitable[T]) -> T:
+        """Await one attempt; whether it cost anything is known where it fails for free."""
+        paid_before, self._is_tried, self._is_paid = self._is_paid, True, True
+        try:
+            return await work
+        except EngineUnavailable as error:
+            self._is_paid = paid_before or not error.is_free
+            raise
+
+    def due(self, error: BaseException) -> Usage:
+        """What the effect that ended in `error` is charged; one that was never tried here, by what the error says."""
+        if self._is_tried:
+            return self.bound if self._is_paid else Usage()
+        is_free = not isinstance(error, EngineError) or (isinstance(error, EngineUnavailable) and error.is_free)
+        return Usage() if is_free else self.bound
+
+
+class Draw(Attempts):
     """One draw: how to make it, and what it made, so that its own value need not be read back."""
 
-    __slots__ = ("_made", "_request", "_source", "_value", "bound", "name")
+    __slots__ = ("_made", "_request", "_source", "_value", "name")
 
     def __init__(self, source: Engine, request: Request, bound: Usage, name: str) -> None:
+        super().__init__(bound)
         self._source = source
         self._request = request
         self._made: Completion | None = None
         self._value = b""
-        self.bound = bound
         self.name = name
 
     async def call(self) -> tuple[bytes, Usage]:
         """Ask the engine: the completion's record, and what it cost."""
-        made = await self._source.complete(self._request)
+        made = await self.attempt(self._source.complete(self._request))
         usage = within(made.usage, self.bound, self.name)
         self._made, self._value = made, canonical_json(made)
         return self._value, usage

@@ -26,7 +26,8 @@ class Run:
         task: names the run among those of its journal.
         engines: by their name in the pipeline.
         gates: limits what is in flight on each engine.
-        ledger: charged for every effect, found or new: what the answer costs to make afresh.
+        ledger: charged for every effect, found or new: what the answer costs to make afresh. An effect that failed is
+            charged its bound once, or nothing where every attempt was free.
         account: pays for the effects that the journal does not hold yet, retries included.
         journal: finds or makes effects.
         seed: chooses the draws; `replicate` chooses an independent set of them.

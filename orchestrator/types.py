@@ -198,7 +198,12 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run returns: candidates best first, what making them afresh costs, and why it stopped."""
+    """What a run returns: candidates best first, what making them afresh costs, and why it stopped.
+
+    `usage` counts every effect that the answer rests on once, whether it was paid now or found in the journal, and each
+    draw or reading that failed for good at its bound, or at nothing where every attempt was free. Attempts that were
+    paid and lost before one succeeded are no part of it: the journal has them, as `lost`.
+    """
 
     query_id: str
     candidates: tuple[Candidate, ...]

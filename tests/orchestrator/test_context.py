@@ -4,21 +4,23 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
 from ponder.orchestrator.budget import Budget, Ledger
 from ponder.orchestrator.context import Context, Run
+from ponder.orchestrator.draw import Attempts
 from ponder.orchestrator.engine import Engine, Prompt, Sampling
 from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
+from ponder.orchestrator.engines.simulated_faults import Faults
 from ponder.orchestrator.engines.simulated_world import World
-from ponder.orchestrator.errors import JournalError, UsageError
+from ponder.orchestrator.errors import EngineUnavailable, JournalError, UsageError
 from ponder.orchestrator.journal import Journal, Memory, Retries
 from ponder.orchestrator.journal_file import JournalFile
 from ponder.orchestrator.pipeline import Pipeline
 from ponder.orchestrator.runtime import Runtime
-from ponder.orchestrator.types import Candidate, Finish, Query, Score
+from ponder.orchestrator.types import Candidate, Finish, Query, Score, Usage
 from ponder.orchestrator.verifier import Verifier
 from ponder.strategies import BestOfN, Rank, Sample
 from ponder.verifiers import ProcessReward
@@ -65,9 +67,13 @@ class Slow(Verifier):
 
 
 def run_of(
-    budget: Budget = Budget(), store: Memory | JournalFile | None = None, reward: Engine | None = None, **knobs: int
+    budget: Budget = Budget(), store: Memory | JournalFile | None = None, reward: Engine | None = None, **knobs: Any
 ) -> Run:
-    engines = {"generator": SimulatedSpec(world=WORLD).open(), "reward": reward or SimulatedSpec(world=WORLD).open()}
+    spec = {name: knobs.pop(name) for name in ("faults", "latency_s") if name in knobs}
+    engines = {
+        "generator": SimulatedSpec(world=WORLD, **spec).open(),
+        "reward": reward or SimulatedSpec(world=WORLD).open(),
+    }
     gates = {name: nullcontext() for name in engines}
     journal = Journal(store or Memory(), retries=Retries(first_wait_s=0.0))
     return Run("task", engines, gates, Ledger(budget), Ledger(Budget()), journal, **knobs)
@@ -311,3 +317,34 @@ async def test_a_judge_that_cannot_work_is_refused_before_anything_is_paid() -> 
         async with Runtime({"generator": SimulatedSpec(world=WORLD)}) as here:
             with pytest.raises(UsageError, match="wanting must have its package"):
                 await here.run(strategy, QUERY)
+
+
+@pytest.mark.parametrize("then", [None, ProcessReward()])
+@pytest.mark.parametrize("is_free", [True, False])
+async def test_a_draw_that_fails_is_charged_once_and_only_where_an_attempt_cost_something(is_free, then) -> None:
+    run = run_of(faults=Faults(unavailable=1.0, unavailable_is_free=is_free))
+    assert await Context(run, "a").sample(QUERY, 2, SHORT, then=then) == []
+    bound = Usage() if is_free else run.engines["generator"].meter.generation(17, 40)
+    assert run.ledger.spent == bound + bound
+    assert run.account.spent == Usage.total([bound] * 14)
+    assert run.failures == 2
+
+
+async def test_one_paid_attempt_among_free_ones_is_charged() -> None:
+    attempts = Attempts(Usage(calls=1))
+    for is_free in (True, False, True):
+        with pytest.raises(EngineUnavailable):
+            await attempts.attempt(failing(is_free))
+    assert attempts.due(EngineUnavailable("", is_free=True)) == Usage(calls=1)
+
+
+async def test_a_draw_that_was_never_sent_is_not_charged_at_the_deadline() -> None:
+    run = run_of(Budget(seconds=0.2), latency_s=0.001, faults=Faults(hang=1.0))
+    run.gates = {name: asyncio.Semaphore(2) for name in run.engines}
+    assert await Context(run, "a").sample(QUERY, 8, SHORT) == []
+    assert run.ledger.spent.calls == run.account.spent.calls == 2
+    assert run.stopped == "deadline"
+
+
+async def failing(is_free: bool) -> None:
+    raise EngineUnavailable("away", is_free=is_free)
