@@ -2,7 +2,7 @@
 # make demo    the main job on the embedded models: sweep, report, serve, ask
 # make test    the test suite
 # make check   everything a change must pass: style, types, layers, tests and the examples of the docs
-# make clean   remove what the others made
+# make clean   remove what the others made, but for runs/: its journals hold what was paid for
 # make lock    compile requirements/cpu.lock anew (needs uv)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -36,7 +36,7 @@ check: setup
 	$(BIN)/python -m pytest -q --doctest-modules ponder/ tests
 
 clean:
-	rm -rf $(VENV) runs build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 lock:
 	uv pip compile pyproject.toml requirements/cpu.in --python-version 3.11 --no-header --no-annotate \

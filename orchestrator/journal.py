@@ -1,7 +1,7 @@
 """The journal: what was drawn once is never paid twice.
 
 `draw` looks a key up, joins a draw of the same key already in flight, or pays: reserve, record the intent,
-call, record the effect, settle. Resume is replay: the same strategies ask for the same keys and find them.
+call, settle, record the effect. Resume is replay: the same strategies ask for the same keys and find them.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import shlex
@@ -16,12 +17,15 @@ from pathlib import Path
 
 import pytest
 
+from ponder.cli import serve as commanded
 from ponder.orchestrator.pipeline_file import load, read_toml
+from ponder.orchestrator.server.serve import serve as served
 from ponder.search.sweep import Sweep
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INSTALL = re.compile(r"`(?:uv )?pip (install [^`]+)`")
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 
@@ -113,6 +117,30 @@ def test_examples(document: Path, workdir: Path) -> None:
                 assert language == "bash", f"no test reads {language}"
                 for line in filter(None, map(str.strip, code.splitlines())):
                     run_line(line, workdir, port, running)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_install_lines_name_extras_that_exist(document: Path) -> None:
+    project = read_toml(ROOT / "pyproject.toml")["project"]
+    for line in INSTALL.findall(document.read_text()):
+        for word in (word for word in shlex.split(line)[1:] if not word.startswith("-")):
+            name, extras = re.fullmatch(r"([\w.-]+)(?:\[([\w,-]+)\])?", word).groups()
+            assert name in (".", project["name"]), f"{line!r} installs something else"
+            assert {*filter(None, (extras or "").split(","))} <= {*project["optional-dependencies"]}
+
+
+def test_the_readme_installs_from_the_folder() -> None:
+    assert len(INSTALL.findall((ROOT / "README.md").read_text())) == 2
+
+
+def test_clean_keeps_the_journals() -> None:
+    done = subprocess.run(["make", "-n", "clean"], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert "runs" not in done.stdout.split()
+
+
+def test_one_port_is_the_default() -> None:
+    defaults = [inspect.signature(door).parameters["port"].default for door in (served, commanded)]
+    assert defaults == [8000, 8000]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

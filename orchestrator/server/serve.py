@@ -23,7 +23,7 @@ def serve(
     pipelines: Iterable[Pipeline],
     *,
     host: str = "127.0.0.1",
-    port: int = 8080,
+    port: int = 8000,
     key_file: str | Path | None = None,
     budget: Budget = Budget(),
     seed: int | None = None,
@@ -42,7 +42,7 @@ def serve(
         budget: the most that one request may cost, whatever it asks for.
         seed: for requests that send none; None draws one for each.
         drain_s: seconds that requests in flight may take to end after the first signal.
-        on_ready: called with the address, such as ``http://127.0.0.1:8080``, once requests are taken.
+        on_ready: called with the address, such as ``http://127.0.0.1:8000``, once requests are taken.
 
     Raises:
         UsageError: a pipeline cannot be served, the address cannot be taken, or it would stand open.
