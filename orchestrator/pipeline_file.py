@@ -60,12 +60,23 @@ def without_none(value: Any) -> Any:
 
 
 def to_mermaid(pipeline: Pipeline) -> str:
-    """The graph in Mermaid's flowchart language."""
+    """The graph in Mermaid's flowchart language; nodes are numbered there, since a name may be one of its words."""
+    ids = {node.name: f"n{number}" for number, node in enumerate(pipeline.nodes, 1)}
     lines = ["flowchart LR", "    query([query])"]
     for node in pipeline.nodes:
-        lines.append(f'    {node.name}["{node.name}: {in_words(node.strategy)}"]')
-        lines += [f"    {before} --> {node.name}" for before in node.after or ("query",)]
+        lines.append(f'    {ids[node.name]}["{_mermaid_text(f"{node.name}: {in_words(node.strategy)}")}"]')
+        lines += [f"    {before} --> {ids[node.name]}" for before in [ids[name] for name in node.after] or ["query"]]
     return "\n".join(lines)
+
+
+def _mermaid_text(text: str) -> str:
+    """`text` as it may stand in quotes: what means something to Mermaid by its number, nothing unprintable.
+
+    >>> _mermaid_text('stop="a" #1')
+    'stop=#34;a#34; #35;1'
+    """
+    shown = (c if c.isprintable() else " " for c in text)
+    return "".join(f"#{ord(c)};" if c in '"#<>&`' else c for c in shown)
 
 
 def to_text(pipeline: Pipeline) -> str:

@@ -190,12 +190,29 @@ def test_an_id_is_the_same_in_every_process_and_changes_with_a_knob(tmp_path) ->
 def test_pictures_name_every_node_and_edge() -> None:
     mermaid, text = to_mermaid(DIAMOND), to_text(DIAMOND)
     assert mermaid.splitlines()[:2] == ["flowchart LR", "    query([query])"]
-    for edge in ("query --> a", "query --> b", "a --> j", "b --> j", "j --> v"):
+    for edge in ("query --> n1", "query --> n2", "n1 --> n3", "n2 --> n3", "n3 --> n4"):
         assert f"    {edge}" in mermaid.splitlines()
     assert f"pipeline ({DIAMOND.id})" == text.splitlines()[0]
     assert "  a + b -> j: rank verifier=process_reward" in text.splitlines()
     assert "  query -> a: sample n=2 max_tokens=40" in text.splitlines()
     assert any(line.startswith("  engine reward: simulated") for line in text.splitlines())
+
+
+def test_no_name_or_knob_is_taken_for_a_word_of_the_picture() -> None:
+    nodes = (
+        Node(name="end", strategy=Sample(stop=('"]; end', "#"))),
+        Node(name="query", strategy=Vote(), after=("end",)),
+    )
+    lines = to_mermaid(Pipeline(nodes=nodes)).splitlines()
+    assert [line.split('"')[0].strip() for line in lines[1:]] == [
+        "query([query])",
+        "n1[",
+        "query --> n1",
+        "n2[",
+        "n1 --> n2",
+    ]
+    assert all(line.count('"') in (0, 2) for line in lines)
+    assert "end: sample stop=#34;]; end,#35;" in lines[2]
 
 
 async def test_a_budget_too_small_for_one_attempt_is_refused_with_the_figure() -> None:
