@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,13 +47,30 @@ def spending(now: SweepProgress) -> str:
     return ", ".join(words)
 
 
+def time_left(now: SweepProgress, elapsed_s: float) -> str:
+    """The time left in words, as tasks have ended so far in this run; nothing where none has, or none is left.
+
+    >>> time_left(SweepProgress(tasks=10, done=4, replayed=2), 60.0)
+    ', about 3 min left'
+    """
+    made, left = now.done - now.replayed, now.tasks - now.done
+    if made <= 0 or left <= 0:
+        return ""
+    seconds = elapsed_s * left / made
+    amounts = ((86400, "d"), (3600, "h"), (60, "min"))
+    size, unit = next(((size, unit) for size, unit in amounts if seconds >= 2 * size), (1, "s"))
+    return f", about {max(1, round(seconds / size))} {unit} left"
+
+
 def _lines(console: Console) -> Callable[[SweepProgress], None]:
-    last = -LINE_EVERY_S
+    started = time.monotonic()
+    last = -math.inf
 
     def observe(now: SweepProgress) -> None:
         nonlocal last
         if now.done == now.tasks or time.monotonic() - last >= LINE_EVERY_S:
             last = time.monotonic()
-            console.print(f"{now.done} of {now.tasks} tasks, {spending(now)}", highlight=False)
+            left = time_left(now, last - started)
+            console.print(f"{now.done} of {now.tasks} tasks, {spending(now)}{left}", highlight=False, soft_wrap=True)
 
     return observe
