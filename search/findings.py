@@ -33,6 +33,7 @@ def report(evidence: Evidence) -> Report:
         split="held out: no embedded model was trained on these problems" if sweep.data.kind == "abacus" else "",
         items=len(evidence.queries),
         seed=sweep.seed,
+        budget=sweep.budget.model_dump(exclude_none=True, exclude={"seconds"}),
         spent=_spent(evidence),
         points=points,
         frontier=tuple(point.name for point in frontier(points)),

@@ -25,8 +25,8 @@ class Report(BaseModel):
         data: what the queries are, in words.
         items: queries in the sweep.
         seed: of the sweep.
-        budget: the limits, by dimension.
-        spent: what the sweep paid, by dimension.
+        budget: the limits, by dimension; none where they are not known, as in a journal.
+        spent: what the draws that stand cost, each once, by dimension; calls that failed come on top.
         split: what was held out, in words.
         points: every composition measured.
         frontier: names of the points of the frontier, cheapest first; none of them an oracle.

@@ -36,7 +36,7 @@ def show(report: Report, console: Console, is_full: bool) -> None:
 def _remarks(report: Report) -> Iterator[tuple[str, str]]:
     for name, amount in report.spent.items():
         of = f" of {full(report.budget[name], name)}" if name in report.budget else ""
-        yield f"spent: {full(amount, name)}{of} {unit(name)}", "dim"
+        yield f"draws that stand: {full(amount, name)}{of} {unit(name)}", "dim"
     for line in report.incomplete:
         yield f"not reached: {line}", "yellow"
     for line in report.notes:

@@ -1,12 +1,15 @@
 """From evidence to a report and to pipelines that can be served."""
 
 import asyncio
+from dataclasses import replace
 
 from sweeping import TABLE, sweep_of, swept
 
+from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.pipeline_file import load
 from ponder.orchestrator.run import arun
 from ponder.search.findings import report, save_frontier
+from ponder.search.report import html
 
 
 def test_the_frontier_is_saved_as_pipelines_that_run(tmp_path) -> None:
@@ -66,10 +69,18 @@ def test_a_composition_that_is_no_choice_from_a_pool_is_measured_by_its_answer(t
     assert point.cost["calls"] == 3
 
 
+def test_the_budget_stands_in_the_report_where_it_is_known(tmp_path) -> None:
+    evidence, _ = swept(sweep_of(), tmp_path / "s.db")
+    unknown = replace(evidence, sweep=evidence.sweep.model_copy(update={"budget": Budget()}))
+    known = replace(evidence, sweep=evidence.sweep.model_copy(update={"budget": Budget(calls=900, cost_usd=0.5, seconds=60)}))
+    assert report(unknown).budget == {}
+    assert report(known).budget == {"calls": 900, "cost_usd": 0.5}
+    assert f"{report(known).spent['calls']:.0f}" in html(report(known))
+    assert "Draws that stand" in html(report(unknown))
+
+
 def test_a_report_of_nothing_says_so(tmp_path) -> None:
     evidence, _ = swept(sweep_of(), tmp_path / "s.db")
-    from dataclasses import replace
-
     made = report(replace(evidence, pools={}))
     assert (made.points, made.frontier) == ((), ())
     assert made.incomplete

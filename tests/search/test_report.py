@@ -113,7 +113,7 @@ class TestTerminal:
         text = printed(report())
         assert re.search(r"vote 8 at 1\.0 +72\.0 \[66\.0–78\.0\] +400 +8", text)
         assert "expect less on others" in text
-        assert "spent: 250,000 of 1,000,000 tokens" in text
+        assert "draws that stand: 250,000 of 1,000,000 tokens" in text
         assert ORACLE not in text
 
     def test_shows_the_rest_on_request_with_oracles_labelled(self):
