@@ -11,7 +11,6 @@ from ..orchestrator.budget import COUNTED, amounts
 from ..orchestrator.pipeline import Pipeline, build_strategy
 from ..orchestrator.pipeline_file import save
 from ..orchestrator.strategy import Strategy
-from ..orchestrator.types import Usage
 from ..orchestrator.wording import in_words
 from ..strategies import BestOfN, Sample, SelfConsistency
 from .arms import Arm, is_pooled
@@ -79,14 +78,15 @@ def _measured(evidence: Evidence) -> tuple[list[Measured], tuple[str, ...]]:
 
 def _measure(composition: Strategy, pools: Sequence[Pool]) -> Measured:
     method, n = _method(composition)
-    lost = sum(draw.generation == Usage() for pool in pools for draw in pool.draws)
+    draws = [draw for pool in pools for draw in pool.draws]
     measured = measure(
         pools,
         method,
         n,
         composition=composition.model_dump(mode="json"),
         temperature=getattr(composition, "temperature", None),
-        failed=lost,
+        failed=sum(draw.is_lost for draw in draws),
+        unjudged=sum(draw.is_unjudged for draw in draws),
     )
     if is_pooled(composition):
         return measured

@@ -57,7 +57,8 @@ class Point(Estimate):
         by_difficulty: the accuracy on the queries of each difficulty.
         is_oracle: whether it needs the answers; such a point is a bound, and never on a frontier.
         censored: queries left out because the pool held fewer than `n` draws.
-        failed: draws that failed; each is counted as wrong.
+        failed: draws that failed; each is counted as wrong, and paid for.
+        unjudged: draws that the checker could not judge; each is counted as wrong.
         confirmed: the accuracy on queries that had no part in choosing this point.
         tied_with: points the same queries cannot tell from this one.
     """
@@ -72,6 +73,7 @@ class Point(Estimate):
     is_oracle: bool = False
     censored: NonNegativeInt = 0
     failed: NonNegativeInt = 0
+    unjudged: NonNegativeInt = 0
     confirmed: Estimate | None = None
     tied_with: tuple[str, ...] = ()
 

@@ -33,6 +33,7 @@ def measure(
     composition: Mapping[str, JsonValue] | None = None,
     temperature: float | None = None,
     failed: int = 0,
+    unjudged: int = 0,
     confidence: float = CONFIDENCE,
 ) -> Measured:
     """Estimate `method` at `n` on every query whose pool holds `n` draws; the others are counted as censored.
@@ -45,6 +46,7 @@ def measure(
         composition: the composition as data.
         temperature: of the sampler.
         failed: draws that failed (they stand in the pools as wrong).
+        unjudged: draws that the checker could not judge (they stand in the pools as wrong).
         confidence: of the intervals.
 
     Raises:
@@ -69,6 +71,7 @@ def measure(
         is_oracle=method_named(method).is_oracle,
         censored=len(pools) - len(usable),
         failed=failed,
+        unjudged=unjudged,
     )
     return Measured(point, {pool.query_id: float(value) for pool, value in zip(usable, values, strict=True)})
 

@@ -19,10 +19,12 @@ class Draw:
 
     Args:
         answer: the canonical answer, None where none could be read (an abstainer).
-        correct: the label, 0 to 1. A failed draw is kept, with answer None and label 0: it was paid for.
+        correct: the label, 0 to 1.
         score: what the verifier said, None for "cannot tell"; a value that is not finite becomes None.
         generation: what drawing it cost, its prompt included.
         judgement: what scoring it cost.
+        is_lost: whether it failed; such a draw is kept, with answer None and label 0, and costs what was charged.
+        is_unjudged: whether the checker could not tell; its label is 0.
     """
 
     answer: str | None
@@ -30,6 +32,8 @@ class Draw:
     score: float | None = None
     generation: Usage = Usage()
     judgement: Usage = Usage()
+    is_lost: bool = False
+    is_unjudged: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.correct <= 1:

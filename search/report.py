@@ -151,6 +151,8 @@ def remarks(report: Report, point: Point) -> tuple[str, ...]:
         found.append(f"{point.items} of {report.items} queries")
     if point.failed:
         found.append(f"{point.failed} draws failed")
+    if point.unjudged:
+        found.append(f"{point.unjudged} draws could not be judged")
     return tuple(found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,7 +23,7 @@ from ..orchestrator.run_state import Run
 from ..orchestrator.runtime import Done, Executor, Runtime, Task, run_tasks
 from ..orchestrator.shape import Estimate, Plan, Shape
 from ..orchestrator.strategy import Strategy
-from ..orchestrator.types import Query, Usage
+from ..orchestrator.types import Candidate, Query, Score, Usage
 from ..verifiers import AnyVerifier
 from .arms import Arm, arms
 from .grid import Grid, expand
@@ -257,18 +257,18 @@ async def _check_budget(
 
 
 class Judge:
-    """Turns a finished task into a pool of judged draws, by rules alone."""
+    """Turns a finished task into a pool of judged draws, by rules alone.
+
+    A rule that fails loses no draw: what it cannot read abstains, what it cannot tell is wrong and marked as unjudged.
+    """
 
     def __init__(self, sweep: Sweep) -> None:
         self._checker = sweep.checker
-        free = Ledger(Budget())
-        run = Run(task="judge", engines={}, gates={}, ledger=free, account=free, journal=Journal(Memory()))
-        self._ctx = Context(run, "judge")
 
     async def pool(self, arm: Arm, query: Query, done: Done) -> Pool:
         """The judged draws of a task: its candidates, or its answer where the arm is no pool.
 
-        Draws that were lost count as wrong: they were paid for and gave nothing.
+        Draws that were lost count as wrong, and cost what was charged for them.
         """
         wanted = arm.draws or 1
         candidates = (
@@ -276,9 +276,7 @@ class Judge:
             if arm.draws
             else (list(done.result.candidates[:1]))
         )
-        marks = await self._checker.score(query, candidates, self._ctx)
-        texts = [candidate.text for candidate in candidates]
-        answers = await arm.answer.keys(texts) if arm.answer else [candidate.answer for candidate in candidates]
+        marks, answers = await self._read(arm, query, candidates)
         draws = [
             Draw(
                 answer=answer,
@@ -286,12 +284,39 @@ class Judge:
                 score=None if score is None else score.value,
                 generation=candidate.usage if arm.draws else done.result.usage,
                 judgement=Usage() if score is None else score.usage,
+                is_unjudged=mark.value is None,
             )
             for candidate, answer, mark in zip(candidates, answers, marks, strict=True)
-            for score in [candidate.scores.get(arm.verifier.name) if arm.verifier else None]
+            for score in [_score(candidate, arm)]
         ]
-        lost = [Draw(answer=None, correct=0.0)] * (wanted - len(draws))
+        count = wanted - len(draws)
+        lost = (
+            [Draw(answer=None, correct=0.0, generation=_lost(arm, done, count), is_lost=True)] * count if count else []
+        )
         return Pool(query.id, str(query.metadata.get("difficulty", "")), (*draws, *lost))
+
+    async def _read(
+        self, arm: Arm, query: Query, candidates: Sequence[Candidate]
+    ) -> tuple[list[Score], list[str | None]]:
+        """What the checker says of each candidate, and each candidate's answer."""
+        free = Ledger(Budget())
+        run = Run(task="judge", engines={}, gates={}, ledger=free, account=free, journal=Journal(Memory()))
+        ctx, bare = Context(run, "judge"), [replace(candidate, scores={}) for candidate in candidates]
+        marks = [c.scores[self._checker.name] for c in await ctx.score(query, bare, self._checker)]
+        answered = await ctx.answer(bare, arm.answer) if arm.answer else bare
+        return marks, [candidate.answer for candidate in answered]
+
+
+def _score(candidate: Candidate, arm: Arm) -> Score | None:
+    return candidate.scores.get(arm.verifier.name) if arm.verifier else None
+
+
+def _lost(arm: Arm, done: Done, count: int) -> Usage:
+    """The share of each of `count` lost draws in what the task was charged beyond its candidates, rounded up."""
+    judged = {(c.text, c.path_tokens): score.usage for c in done.result.candidates if (score := _score(c, arm))}
+    known = Usage.total([c.usage for c in done.result.candidates] + list(judged.values())).as_dict()
+    charged = done.result.usage.as_dict().items()
+    return Usage(**{name: -(-max(0, amount - known.get(name, 0)) // count) for name, amount in charged})
 
 
 async def estimate_sweep(sweep: Sweep) -> Estimate:

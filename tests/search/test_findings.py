@@ -8,8 +8,13 @@ from sweeping import TABLE, sweep_of, swept
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.pipeline_file import load
 from ponder.orchestrator.run import arun
+from ponder.orchestrator.runtime import Done
+from ponder.orchestrator.types import Candidate, Finish, Query, Result, Usage
+from ponder.search.arms import arms
 from ponder.search.findings import report, save_frontier
 from ponder.search.report import html
+from ponder.search.sweep import Judge
+from ponder.strategies import Sample
 
 
 def test_the_frontier_is_saved_as_pipelines_that_run(tmp_path) -> None:
@@ -93,3 +98,39 @@ def test_draws_that_failed_count_as_wrong_and_are_named(tmp_path) -> None:
     assert progress.done == 12
     assert all(len(pool) == 4 for pool in evidence.pools.values())
     assert any(point.failed for point in report(evidence).points)
+
+
+def test_a_lost_draw_costs_what_was_charged_for_it(tmp_path) -> None:
+    costs = []
+    for i, refused in enumerate((0.0, 0.3)):
+        engines = {**TABLE["engines"], "generator": {"kind": "simulated", "faults": {"refused": refused}}}
+        evidence, _ = swept(sweep_of(engines=engines), tmp_path / f"{i}.db")
+        costs.append({point.name: point.cost for point in report(evidence).points if not point.is_oracle})
+        for pool in evidence.pools.values():
+            lost = [draw for draw in pool.draws if draw.is_lost]
+            assert all((draw.generation.calls, draw.generation.completion_tokens) == (1, 48) for draw in lost)
+            assert all(draw.generation.verifier_calls == 0 for draw in lost)
+    calm, faulty = costs
+    for name, cost in calm.items():
+        assert faulty[name]["calls"] == cost["calls"]
+        assert faulty[name]["completion_tokens"] >= cost["completion_tokens"]
+    failed = [point.failed for point in report(evidence).points if point.method == "single"]
+    assert sum(failed) == sum(draw.is_lost for pool in evidence.pools.values() for draw in pool.draws) > 0
+
+
+async def test_draws_that_the_checker_cannot_judge_are_marked() -> None:
+    drawn = tuple(Candidate((), text, Finish.EOS, index=i) for i, text in enumerate(("3", "4")))
+    done = Done("task", Result("q", drawn, Usage()), Usage())
+    [arm] = arms([Sample(n=2)])
+    for reference, marks in (("3", [(1.0, False), (0.0, False)]), ("none", [(0.0, True), (0.0, True)])):
+        pool = await Judge(sweep_of()).pool(arm, Query.ask("?", reference=reference), done)
+        assert [(draw.correct, draw.is_unjudged) for draw in pool.draws] == marks
+
+
+def test_draws_that_the_checker_cannot_judge_are_named(tmp_path) -> None:
+    evidence, _ = swept(sweep_of(), tmp_path / "s.db")
+    pools = {
+        key: replace(pool, draws=tuple(replace(draw, is_unjudged=True) for draw in pool.draws))
+        for key, pool in evidence.pools.items()
+    }
+    assert "24 draws could not be judged" in html(report(replace(evidence, pools=pools)))
