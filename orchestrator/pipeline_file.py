@@ -27,6 +27,8 @@ def load(path: str | Path) -> Pipeline:
         UsageError: no such file, no TOML, or no sound pipeline.
     """
     data = read_toml(path)
+    if "grids" in data:
+        raise UsageError(f"{path} must be a pipeline, but it is a sweep; run: ponder sweep {path}")
     try:
         return Pipeline.model_validate({"name": Path(path).stem, **data}).check()
     except ValidationError as error:

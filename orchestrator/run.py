@@ -45,6 +45,8 @@ async def arun(
         UsageError: the strategy cannot work as it stands.
         BudgetExceeded: the budget, or what earlier runs left of it, cannot pay for one attempt.
     """
+    if not -(2**63) <= seed < 2**63:
+        raise UsageError(f"seed must fit in 64 bits, got {seed}; choose a smaller one")
     asked = Query.ask(query) if isinstance(query, str) else query
     if isinstance(strategy, Pipeline):
         engines = {**strategy.engines, **(engines or {})}

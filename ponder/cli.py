@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -27,18 +28,36 @@ if TYPE_CHECKING:
     from .search.sweep import Evidence
 
 app = typer.Typer(
-    help="Spend inference compute where it pays: run pipelines, sweep compositions, serve the winner as one model.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 out = Console()
 err = Console(stderr=True)
-UNITS = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+UNITS = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
 BudgetOption = Annotated[
     list[str] | None,
     typer.Option("--budget", "-b", help="A hard limit, e.g. total_tokens=20k, seconds=60, cost_usd=0.5; repeatable."),
 ]
+
+HtmlOption = Annotated[Path | None, typer.Option(dir_okay=False, help="The report; beside the journal if not given.")]
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        from . import __version__
+
+        _say(f"ponder {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which ponder this is.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Spend inference compute where it pays: run pipelines, sweep compositions, serve the winner as one model."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -64,7 +83,7 @@ def run(
     budget: BudgetOption = None,
     seed: Annotated[int, typer.Option(help="Chooses the draws.")] = 0,
     journal: Annotated[
-        Path | None, typer.Option(help="Records every effect; the same run again pays for nothing.")
+        Path | None, typer.Option(dir_okay=False, help="Records every effect; the same run again pays for nothing.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option(help="Say what it may cost, and make no call; its engines start, to count tokens.")
@@ -78,6 +97,8 @@ def run(
 
     loaded = load(pipeline)
     asked = sys.stdin.buffer.read().decode(errors="replace") if question == "-" else question
+    if not asked.strip():
+        raise UsageError("a question must hold text, got none; write it after the pipeline, or pipe it in and write -")
     if dry_run:
         _say(to_text(loaded))
         _show_estimate(loaded, asked)
@@ -95,7 +116,7 @@ def run(
 def sweep(
     spec: Annotated[Path, typer.Argument(help="A sweep's TOML file.")],
     journal: Annotated[
-        Path | None, typer.Option(help="Where every effect is recorded; runs/NAME.db if not given.")
+        Path | None, typer.Option(dir_okay=False, help="Where every effect is recorded; runs/NAME.db if not given.")
     ] = None,
     budget: BudgetOption = None,
     local: Annotated[bool, typer.Option("--local", help="Run in this process instead of on Ray.")] = False,
@@ -103,7 +124,7 @@ def sweep(
         bool,
         typer.Option(help="Say what it may cost, and make no call; its engines start here, to count tokens."),
     ] = False,
-    html: Annotated[Path | None, typer.Option(help="The report; beside the journal if not given.")] = None,
+    html: HtmlOption = None,
 ) -> None:
     """Measure every composition of a grid under one budget. Run the same command again to resume."""
     from .orchestrator.data.sources import check_references
@@ -132,7 +153,7 @@ def sweep(
 def report(
     journal: Annotated[Path, typer.Argument(help="A sweep's journal.")],
     name: Annotated[str | None, typer.Option(help="Which sweep, where the journal holds several.")] = None,
-    html: Annotated[Path | None, typer.Option(help="The report; beside the journal if not given.")] = None,
+    html: HtmlOption = None,
 ) -> None:
     """Show what a sweep has found so far, even while it runs."""
     from .search.sweep import Evidence
@@ -212,8 +233,11 @@ def parse_budget(limits: list[str] | None) -> Budget | None:
 
     if not limits:
         return None
+    named = [_limit(limit) for limit in limits]
+    if twice := [name for name, count in Counter(name for name, _ in named).items() if count > 1]:
+        raise UsageError(f"a budget must limit {twice[0]} once, but it stands twice; leave one of them out")
     try:
-        return Budget.model_validate(dict(map(_limit, limits)))
+        return Budget.model_validate(dict(named))
     except ValidationError as error:
         raise UsageError.from_validation("the budget", error) from None
 
@@ -247,6 +271,7 @@ def _show_estimate(pipeline: Pipeline, question: str) -> None:
 
 def _range_table(least: Usage, most: Usage) -> Table:
     from .orchestrator.budget import COUNTED, amounts
+    from .search.figures import full
 
     table = Table(box=None, pad_edge=False)
     table.add_column("dimension")
@@ -254,7 +279,7 @@ def _range_table(least: Usage, most: Usage) -> Table:
     table.add_column("at most", justify="right")
     for name, low, high in zip(COUNTED, amounts(least), amounts(most), strict=True):
         unit = 1e9 if name == "cost_usd" else 1
-        table.add_row(name, f"{low / unit:,g}", f"{high / unit:,g}")
+        table.add_row(name, full(low / unit, name), full(high / unit, name))
     return table
 
 
@@ -288,14 +313,14 @@ def _aside(text: str) -> None:
 
 
 def _show_ending(result: Result) -> None:
-    used = ", ".join(f"{value:,} {name}" for name, value in _shown(result.usage).items())
-    _aside(f"{result.stopped}: {used}")
+    from .orchestrator.budget import COUNTED, amounts
+    from .search.figures import full, unit
+
+    spent = zip(COUNTED, amounts(result.usage), strict=True)
+    used = [f"{full(n / 1e9 if name == 'cost_usd' else n, name)} {unit(name)}" for name, n in spent if n]
+    _aside(f"{result.stopped}: {', '.join(used) or 'nothing spent'}")
     if result.reason:
         err.print(_printable(result.reason), style="yellow", markup=False, highlight=False, soft_wrap=True)
-
-
-def _shown(usage: Usage) -> Mapping[str, float]:
-    return {**{k: v for k, v in usage.as_dict().items() if k != "nano_usd"}, "usd": usage.cost_usd}
 
 
 def _show_report(evidence: Evidence, html: Path, folder: Path) -> None:

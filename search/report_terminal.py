@@ -34,13 +34,18 @@ def show(report: Report, console: Console, is_full: bool) -> None:
 
 
 def _remarks(report: Report) -> Iterator[tuple[str, str]]:
-    for name, amount in report.spent.items():
-        of = f" of {full(report.budget[name], name)}" if name in report.budget else ""
-        yield f"draws that stand: {full(amount, name)}{of} {unit(name)}", "dim"
+    if report.spent:
+        yield f"draws that stand: {', '.join(_spent(report))}", "dim"
     for line in report.incomplete:
         yield f"not reached: {line}", "yellow"
     for line in report.notes:
         yield f"note: {line}", "dim"
+
+
+def _spent(report: Report) -> Iterator[str]:
+    for name, amount in report.spent.items():
+        of = f" of {full(report.budget[name], name)}" if name in report.budget else ""
+        yield f"{full(amount, name)}{of} {unit(name)}"
 
 
 def _table(report: Report, title: str, points: Sequence[Point]) -> Table:

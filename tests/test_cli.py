@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ponder.cli import main
+from ponder.cli import main, parse_budget
 from ponder.orchestrator.types import Usage
 
 PIPELINE = """
@@ -73,7 +73,7 @@ def test_run_answers_a_question(capsys) -> None:
     code, out, err = ponder(capsys, "run", "p.toml", QUESTION)
     assert code == 0
     assert out.strip().splitlines()[-1].startswith("answer: ")
-    assert re.match(r"done: \d+ prompt_tokens, \d+ completion_tokens, 4 calls, ", err)
+    assert re.match(r"done: \d+ prompt tokens, \d+ generated tokens, \d+ tokens, 4 calls, \d+M FLOPs\n", err)
     assert ponder(capsys, "run", "p.toml", QUESTION, "--seed", "0")[1] == out
 
 
@@ -245,6 +245,26 @@ def test_help(capsys, command) -> None:
     assert "Usage: " in out
 
 
+def test_the_version_is_told(capsys) -> None:
+    assert ponder(capsys, "--version")[:2] == (0, "ponder 0.1.0\n")
+
+
+@pytest.mark.parametrize("option", ["--journal", "--html"])
+@pytest.mark.parametrize("place", [".", ""])
+def test_a_folder_is_no_file_to_write(capsys, option, place) -> None:
+    code, _, err = ponder(capsys, "sweep", "s.toml", option, place)
+    assert code == 2
+    assert f"Invalid value for '{option}'" in err
+    assert sorted(path.name for path in Path().iterdir()) == ["p.toml", "s.toml"]
+
+
+def test_large_amounts_are_written_out(capsys) -> None:
+    Path("big.toml").write_text(PIPELINE.replace("n = 4, max_tokens = 64", "n = 4096, max_tokens = 10_000"))
+    out = ponder(capsys, "run", "big.toml", QUESTION, "--dry-run")[1]
+    assert re.search(r"completion_tokens +4,096 +40,960,000\n", out)
+    assert parse_budget(["total_tokens=20K"]) == parse_budget(["total_tokens=20k"])
+
+
 def test_the_module_is_a_command() -> None:
     done = process("--help")
     assert done.returncode == 0
@@ -300,6 +320,10 @@ def test_a_pipeline_that_cannot_work(capsys, text, said) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("run", "p.toml", " \n"), "a question must hold text, got none; write it after the pipeline, or pipe it in"),
+        (("run", "p.toml", QUESTION, "--seed", str(2**64)), "seed must fit in 64 bits, got 18446744073709551616"),
+        (("run", "p.toml", QUESTION, "-b", "calls=2", "-b", "calls=3"), "must limit calls once, but it stands twice"),
+        (("run", "s.toml", QUESTION), "s.toml must be a pipeline, but it is a sweep; run: ponder sweep s.toml"),
         (("run", "none.toml", "q"), "at none.toml, but: No such file or directory; check the path"),
         (("run", ".", "q"), "must be readable at ., but: Is a directory"),
         (("run", "p.toml", QUESTION, "-b", "total_tokens=10"), "total_tokens: 116 needed at most, 10 left; raise"),
@@ -350,6 +374,7 @@ def test_a_sweep_that_cannot_work(capsys, old, new, said) -> None:
     assert old in SWEEP
     Path("bad.toml").write_text(SWEEP.replace(old, new))
     assert said in refused(capsys, "sweep", "bad.toml")
+    assert said in refused(capsys, "sweep", "bad.toml", "--dry-run")
 
 
 def test_a_changed_sweep_is_told_apart_from_the_recorded_one(capsys) -> None:
