@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,22 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         UsageError: no such file, or no TOML.
     """
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        data = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UsageError(f"a file must be readable at {path}, but: {error.strerror}; check the path") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} must be TOML, but: {error}; mend it there") from None
+    if wide := next((number for number in _integers(data) if not -(2**63) <= number < 2**63), None):
+        raise UsageError(f"{path} must be TOML, whose integers fit in 64 bits, but holds {wide}; write a smaller one")
+    return data
+
+
+def _integers(value: Any) -> Iterator[int]:
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _integers(part)
+    elif isinstance(value, int):
+        yield value
 
 
 def to_toml(pipeline: Pipeline) -> str:

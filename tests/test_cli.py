@@ -362,6 +362,7 @@ def test_a_command_that_cannot_work(capsys, arguments, said) -> None:
         ('"simulated", size = 4', '"file", path = "robot.jsonl"', "row 1 is not valid: messages.0.role"),
         ('"simulated", size = 4', '"file", path = "empty.jsonl"', "at least one query, got none"),
         ('"simulated", size = 4', '"fiel"', "data: "),
+        ("where =", f"seed = {2**63}\nwhere =", "whose integers fit in 64 bits, but holds 9223372036854775808"),
         ("total_tokens = 100_000", "tokens = 5", "budget.tokens: Extra inputs are not permitted (got 5)"),
         ('kind = "simulated" }', f"{AWAY} }}", f"{CLOSED} must be reachable"),
     ],
