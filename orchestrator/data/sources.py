@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -73,7 +74,7 @@ class FileData(BaseModel):
             UsageError: no such file, a line that is no JSON object, or a field missing.
         """
         try:
-            lines = Path(self.path).read_bytes().splitlines()
+            lines = Path(self.path).read_bytes().removeprefix(BOM_UTF8).splitlines()
         except OSError as error:
             raise UsageError(f"a data file must be readable at {self.path}, but: {error.strerror}; check it") from None
         rows = [_row(self.path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
@@ -134,9 +135,13 @@ def queries(rows: Iterable[Mapping[str, Any]], prompt: str, reference: str, diff
             raise UsageError(
                 f"row {number + 1} must have a field {prompt!r}, but has {sorted(row)}; name the right one"
             )
-        asked = row[prompt]
-        messages = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
+        messages = _messages(row[prompt], f"field {prompt!r} of row {number + 1}")
         answer = row.get(reference)
+        if isinstance(answer, dict | list):
+            raise UsageError(
+                f"field {reference!r} of row {number + 1} must be text or a number, got {answer!r:.80}; "
+                "name the field that holds the answer alone with reference = ..."
+            )
         facts = {"difficulty": str(row[difficulty])} if row.get(difficulty) is not None else {}
         data = {"id": str(row.get("id", number)), "messages": messages, "metadata": facts}
         try:
@@ -144,6 +149,14 @@ def queries(rows: Iterable[Mapping[str, Any]], prompt: str, reference: str, diff
         except ValidationError as error:
             raise UsageError.from_validation(f"row {number + 1}", error) from None
     return found
+
+
+def _messages(asked: Any, where: str) -> list[Any]:
+    if isinstance(asked, str) and asked.strip():
+        return [{"role": "user", "content": asked}]
+    if isinstance(asked, list) and asked:
+        return asked
+    raise UsageError(f"{where} must be text or a list of messages, not empty, got {asked!r:.80}; mend that row")
 
 
 def check_references(data: Iterable[Query]) -> list[Query]:
@@ -158,7 +171,7 @@ def check_references(data: Iterable[Query]) -> list[Query]:
     twice = [name for name, count in Counter(query.id for query in checked).items() if count > 1]
     if twice:
         raise UsageError(f"every query must have an id of its own, but {twice[0]!r} stands twice; rename one of them")
-    without = [query.id for query in checked if query.reference is None]
+    without = [query.id for query in checked if not (query.reference or "").strip()]
     if without:
         raise UsageError(
             f"every query must have a reference answer to be judged by, but {len(without)} of {len(checked)} have none "

@@ -57,6 +57,31 @@ def test_a_broken_file_is_refused(tmp_path, text, problem) -> None:
         FileData(path=str(path)).load()
 
 
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"prompt": "", "answer": 1}, r"field 'prompt' of row 1 must be text or a list of messages, not empty, got ''"),
+        ({"prompt": [], "answer": 1}, r"not empty, got \[\]"),
+        ({"prompt": 3, "answer": 1}, r"not empty, got 3; mend that row"),
+        ({"prompt": "q", "answer": {"x": 1}}, r"field 'answer' of row 1 must be text or a number, got \{'x': 1\}"),
+        ({"prompt": "q", "answer": ["1"]}, r"must be text or a number, got \['1'\]; name the field"),
+    ],
+)
+def test_a_row_that_nobody_could_answer_or_judge_is_refused(tmp_path, row, problem) -> None:
+    with pytest.raises(UsageError, match=problem):
+        FileData(path=write(tmp_path, row)).load()
+
+
+def test_an_empty_answer_is_none(tmp_path) -> None:
+    with pytest.raises(UsageError, match=r"1 of 1 have none"):
+        check_references(FileData(path=write(tmp_path, {"prompt": "q", "answer": " "})).load())
+
+
+def test_a_file_may_begin_with_the_mark_some_editors_write(tmp_path) -> None:
+    (path := tmp_path / "marked.jsonl").write_bytes(b'\xef\xbb\xbf{"prompt": "q", "answer": 1}')
+    assert FileData(path=str(path)).load()[0].reference == "1"
+
+
 def test_a_missing_file_is_refused(tmp_path) -> None:
     with pytest.raises(UsageError, match=r"must be readable at .*none\.jsonl, but: No such file"):
         FileData(path=str(tmp_path / "none.jsonl")).load()
