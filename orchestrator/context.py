@@ -156,7 +156,7 @@ class Context:
                 prompt = _prompt(query, candidate)
                 held = self._run.kept.pop((candidate.origin, candidate.index), None)
                 key = digest("read", self._engine(engine).identity, prompt.messages, prompt.tokens, prompt.text)
-                bound = self._engine(engine).meter.reading(await self._count(prompt, engine))
+                bound = await self._reading(prompt, engine)
                 if held is not None and not _covers(held.bound, bound):
                     held.release()  # set aside by another tokenizer's count
                     held = None
@@ -210,6 +210,11 @@ class Context:
         """
         async with self._run.in_time():
             return await self._engine(engine).count(prompt)
+
+    async def _reading(self, prompt: Prompt, engine: str) -> Usage:
+        """The most that reading a prompt may cost; what exceeds the context by an exact count is refused unread."""
+        tokens, can = await self._count(prompt, engine), self._engine(engine).capabilities
+        return self._engine(engine).meter.reading(min(tokens, can.context_length) if can.exact_count else tokens)
 
     async def _bounds(
         self, prompt: Prompt, sampling: Sampling, engine: str, then: Verifier | None

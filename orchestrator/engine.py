@@ -86,7 +86,13 @@ class Reading:
 
 
 class Capabilities(BaseModel):
-    """What an engine can do. A strategy that needs more is refused before anything runs."""
+    """What an engine can do. A strategy that needs more is refused before anything runs.
+
+    Args:
+        context_length: most tokens of prompt and completion together.
+        exact_count: whether `Engine.count` is exact; a mere bound never refuses a prompt as too long.
+        tokenizer: names the tokenizer; engines that name the same split a text alike. Empty where it is not known.
+    """
 
     model_config = ConfigDict(frozen=True)
     generate: bool = True
@@ -97,6 +103,8 @@ class Capabilities(BaseModel):
     labels: bool = False
     seed: bool = False
     context_length: int = 4096
+    exact_count: bool = True
+    tokenizer: str = ""
 
 
 class Meter(BaseModel):
@@ -210,12 +218,12 @@ class EngineSpec(BaseModel):
 
 
 def check_fits(capabilities: Capabilities, prompt_tokens: int, max_tokens: int, engine: str) -> None:
-    """Refuse a request longer than the context.
+    """Refuse a request longer than the context, where the count of its tokens is exact.
 
     Raises:
         EngineRefused: prompt and completion together exceed the engine's context.
     """
-    if prompt_tokens + max_tokens > capabilities.context_length:
+    if capabilities.exact_count and prompt_tokens + max_tokens > capabilities.context_length:
         raise EngineRefused(
             f"prompt and completion must fit the context of {engine} ({capabilities.context_length} tokens); "
             f"got {prompt_tokens} + {max_tokens}; lower max_tokens or shorten the prompt"

@@ -14,18 +14,26 @@ if TYPE_CHECKING:
     from .verifier import Verifier
 
 
+BYTES_PER_TOKEN = 16
+"""Bytes of text behind a generated token, at most, over a whole completion: vocabularies in use average 3 to 5, and
+12 in scripts of three bytes a letter. No tokenizer makes more tokens of a text than it has bytes, so this bounds what
+one engine reads of another's text where their tokenizers are not known to be the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What is known of the candidates on an edge: how few and how many, by whom they are scored, and how long.
 
     Args:
         longest: most tokens generated for one of them.
+        drawn_by: the names of the engines that generated them; empty where that is not known.
     """
 
     fewest: int = 0
     most: int = 0
     scored_by: frozenset[str] = frozenset()
     longest: int = 0
+    drawn_by: frozenset[str] = frozenset()
 
     @property
     def is_empty(self) -> bool:
@@ -40,7 +48,14 @@ class Shape:
         if self.is_empty or other.is_empty:
             return other if self.is_empty else self
         longest = max(self.longest, other.longest)
-        return Shape(self.fewest + other.fewest, self.most + other.most, self.scored_by & other.scored_by, longest)
+        known = self.drawn_by and other.drawn_by
+        return Shape(
+            self.fewest + other.fewest,
+            self.most + other.most,
+            self.scored_by & other.scored_by,
+            longest,
+            self.drawn_by | other.drawn_by if known else frozenset(),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +96,16 @@ class Plan:
 
     def sample(self, n: int, sampling: Sampling, engine: str = "generator", then: Verifier | None = None) -> Shape:
         """Count `n` draws, each to be judged by `then`; the shape that they have."""
-        shape = Shape(fewest=min(n, 1), most=n, longest=sampling.max_tokens)
+        shape = Shape(fewest=min(n, 1), most=n, longest=sampling.max_tokens, drawn_by=frozenset({engine}))
         if self.engines is not None:
             meter, prompt = self._engine(engine).meter, self.prompt_tokens.get(engine, 1)
             one = Estimate(meter.generation(prompt, 1, cached=prompt), meter.generation(prompt, sampling.max_tokens))
-            judged = then.bound(self.engines, prompt, sampling.max_tokens) if then else Usage()
+            judged = self._judgement(then, shape.drawn_by, sampling.max_tokens) if then else Usage()
             self.attempt = self.attempt if self.attempt.most.calls else one + Estimate(most=judged)
             self._add(one, n, n)
-        return self.score(shape, then, engine) if then else shape
+        return self.score(shape, then) if then else shape
 
-    def score(self, shape: Shape, verifier: Verifier, engine: str = "generator") -> Shape:
+    def score(self, shape: Shape, verifier: Verifier) -> Shape:
         """Count the judging of every candidate; the shape that they have afterwards.
 
         The least is one judgement: equal candidates are judged once, and a prefix cache may save its arithmetic.
@@ -100,10 +115,32 @@ class Plan:
         """
         verifier.check()
         if self.engines is not None:
-            prompt = self.prompt_tokens.get(engine, 1)
-            least, most = (verifier.bound(self.engines, prompt, tokens) for tokens in (1, shape.longest))
+            least = verifier.bound(self.engines, self._shortest_prompt(verifier), 0)
+            most = self._judgement(verifier, shape.drawn_by, shape.longest)
             self._add(Estimate(replace(least, flops=0, nano_usd=0), most), min(shape.fewest, 1), shape.most)
         return replace(shape, scored_by=shape.scored_by | {verifier.name})
+
+    def _shortest_prompt(self, verifier: Verifier) -> int:
+        return min((self.prompt_tokens.get(name, 1) for name in verifier.engine_names()), default=1)
+
+    def _judgement(self, verifier: Verifier, drawn_by: frozenset[str], tokens: int) -> Usage:
+        """The most that judging one candidate of `tokens` may cost, by what the judging engines make of its text."""
+        assert self.engines is not None
+        judges = [name for name in verifier.engine_names() if name in self.engines]
+        if not judges:
+            return verifier.bound(self.engines, max(self.prompt_tokens.values(), default=1), tokens)
+        prompts = [self.prompt_tokens.get(name, 1) for name in judges]
+        texts = [self._read_by(name, drawn_by, tokens, p) for name, p in zip(judges, prompts, strict=True)]
+        return verifier.bound(self.engines, max(prompts), max(texts))
+
+    def _read_by(self, judge: str, drawn_by: frozenset[str], tokens: int, prompt: int) -> int:
+        """Tokens that the engine `judge` reads at most where others generated `tokens`; never beyond its context."""
+        assert self.engines is not None
+        can = self.engines[judge].capabilities
+        others = [self.engines[name].capabilities for name in drawn_by or self.engines if name in self.engines]
+        is_shared = bool(can.tokenizer and others) and all(other.tokenizer == can.tokenizer for other in others)
+        most = tokens if is_shared or drawn_by == {judge} else tokens * BYTES_PER_TOKEN
+        return min(most, max(0, can.context_length - prompt)) if can.exact_count else most
 
     def _engine(self, name: str) -> Engine:
         assert self.engines is not None

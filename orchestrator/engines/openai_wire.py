@@ -69,6 +69,7 @@ class Dialect:
             labels={"logprobs", "logprob_token_ids"} <= takes,
             seed="seed" in takes,
             context_length=context_length,
+            exact_count=self.tokenizes,
         )
 
 

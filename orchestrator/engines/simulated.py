@@ -90,6 +90,7 @@ class SimulatedEngine:
             logprobs=True,
             seed=True,
             context_length=self.spec.context_length,
+            tokenizer="bytes",
         )
 
     @property

@@ -119,6 +119,7 @@ class VLLMEngine:
             labels=generates,
             seed=generates,
             context_length=self.spec.max_model_len or self._files.context_length,
+            tokenizer=self._files.tokenizer,
         )
 
     @cached_property

@@ -101,6 +101,12 @@ class ModelFiles:
                 total.update(file.name.encode() + _sampled(file))
         return f"{folder.name}@{total.hexdigest()}"
 
+    @cached_property
+    def tokenizer(self) -> str:
+        """Names the tokenizer: a digest of its file, or the hub name and revision."""
+        file = Path(self.source) / "tokenizer.json"
+        return hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest() if file.is_file() else self.fingerprint
+
     def _refused(self, why: str) -> EngineRefused:
         known = ", ".join(EMBEDDED)
         return EngineRefused(

@@ -11,7 +11,7 @@ import pytest
 from ponder.orchestrator.budget import Budget, Ledger
 from ponder.orchestrator.context import Context, Run
 from ponder.orchestrator.draw import Attempts
-from ponder.orchestrator.engine import Engine, Prompt, Sampling
+from ponder.orchestrator.engine import Capabilities, Engine, Prompt, Sampling
 from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ponder.orchestrator.engines.simulated_faults import Faults
 from ponder.orchestrator.engines.simulated_world import World
@@ -348,3 +348,19 @@ async def test_a_draw_that_was_never_sent_is_not_charged_at_the_deadline() -> No
 
 async def failing(is_free: bool) -> None:
     raise EngineUnavailable("away", is_free=is_free)
+
+
+class Bounding(SimulatedEngine):
+    """An engine that bounds its prompts by far too much."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return super().capabilities.model_copy(update={"exact_count": False})
+
+    async def count(self, prompt: Prompt) -> int:
+        return await super().count(prompt) + 100_000
+
+
+async def test_a_bound_of_a_prompt_does_not_refuse_it() -> None:
+    run = run_of(reward=Bounding(SimulatedSpec(world=WORLD)))
+    assert len(await Context(run, "a").sample(QUERY, 2, SHORT, engine="reward")) == 2

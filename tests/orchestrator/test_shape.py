@@ -1,12 +1,19 @@
 """Shapes and estimates: what flows, and what it may cost, before anything runs."""
 
+from dataclasses import replace
+
 import pytest
 
-from ponder.orchestrator.engine import Sampling
-from ponder.orchestrator.engines.simulated import SimulatedSpec
+from ponder.orchestrator.budget import amounts
+from ponder.orchestrator.engine import Capabilities, Completion, Prompt, Reading, Request, Sampling
+from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
+from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.errors import ShapeError
+from ponder.orchestrator.pipeline import Node, Pipeline
+from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.shape import Estimate, Plan, Shape
-from ponder.orchestrator.types import Usage
+from ponder.orchestrator.types import Query, Usage
+from ponder.strategies import BestOfN, Rank, Sample, Vote
 from ponder.verifiers import ExactMatch, ProcessReward
 
 ENGINES = {name: SimulatedSpec(completion_price=1000.0).open() for name in ("generator", "reward")}
@@ -22,10 +29,16 @@ def test_merging_keeps_the_scores_that_all_have() -> None:
     assert not one.is_empty
 
 
+def test_merging_keeps_who_drew_where_all_is_known() -> None:
+    one, other = Shape(1, 1, drawn_by=frozenset("a")), Shape(1, 1, drawn_by=frozenset("b"))
+    assert one.merged(other).drawn_by == frozenset("ab")
+    assert one.merged(Shape(1, 1)).drawn_by == Shape(1, 1).merged(one).drawn_by == frozenset()
+
+
 def test_a_plan_counts_draws_and_their_judgements() -> None:
     plan = Plan(ENGINES, PLAN)
     shape = plan.sample(4, Sampling(max_tokens=20), then=ProcessReward())
-    assert shape == Shape(1, 4, frozenset({"process_reward"}), 20)
+    assert shape == Shape(1, 4, frozenset({"process_reward"}), 20, frozenset({"generator"}))
     most, least = plan.estimate.most, plan.estimate.least
     assert (most.calls, most.verifier_calls) == (4, 4)
     assert (most.prompt_tokens, most.completion_tokens) == (4 * 10 + 4 * 30, 4 * 20)
@@ -52,3 +65,69 @@ def test_without_engines_only_shapes_are_followed() -> None:
 def test_an_engine_that_is_not_there_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"node 'a': engine 'big' must be one of .*\(generator, reward\); add it"):
         Plan(ENGINES, PLAN, node="a").sample(1, Sampling(), engine="big")
+
+
+class Coarse(SimulatedEngine):
+    """An engine that counts four bytes as a token, in prompts and in what it generates."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return super().capabilities.model_copy(update={"tokenizer": "coarse"})
+
+    async def count(self, prompt: Prompt) -> int:
+        return -(-await super().count(prompt) // 4)
+
+    async def complete(self, request: Request) -> Completion:
+        wide = request.sampling.model_copy(update={"max_tokens": 4 * request.sampling.max_tokens})
+        done = await super().complete(replace(request, sampling=wide))
+        counted = await self.count(request.prompt), -(-len(done.tokens) // 4)
+        return replace(done, tokens=(), usage=self.meter.generation(*counted))
+
+
+class Wordy(SimulatedEngine):
+    """A judge whose prompts are three times as long, as with a long chat template."""
+
+    async def count(self, prompt: Prompt) -> int:
+        return await super().count(prompt) + 2 * await super().count(Prompt(prompt.messages))
+
+    async def read(self, prompt: Prompt) -> Reading:
+        return replace(await super().read(prompt), usage=self.meter.reading(await self.count(prompt)))
+
+
+JUDGE = ProcessReward(engine="judge")
+PART = Pipeline.series(Sample(n=3, max_tokens=6, engine="small"), Rank(verifier=JUDGE))
+SHAPES = {
+    "best_of_n": BestOfN(n=4, max_tokens=6, engine="small", verifier=JUDGE),
+    "ranked": PART,
+    "nested": Pipeline.series(PART, Vote()),
+    "branches": Pipeline(
+        nodes=(
+            Node(name="a", strategy=PART),
+            Node(name="b", strategy=Sample(n=2, max_tokens=24, engine="large")),
+            Node(name="j", strategy=Rank(verifier=JUDGE), after=("a", "b")),
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("judge", [SimulatedEngine, Wordy])
+@pytest.mark.parametrize("drawer", [SimulatedEngine, Coarse])
+async def test_the_most_is_no_less_than_what_is_spent_whatever_the_engines(name, judge, drawer) -> None:
+    spec = SimulatedSpec(world=World(seed=1, steps=2, branching=3))
+    engines = {"small": drawer(spec), "large": SimulatedEngine(spec), "judge": judge(spec)}
+    async with Runtime(engines) as here:
+        for i in range(3):
+            query = Query.ask(f"Problem {i}?")
+            estimate = await here.estimate(SHAPES[name], query)
+            result = await here.run(SHAPES[name], query)
+            spent = zip(amounts(estimate.least), amounts(result.usage), amounts(estimate.most), strict=True)
+            assert result.failures == 0
+            assert all(least <= used <= most for least, used, most in spent)
+
+
+def test_a_reading_never_exceeds_the_context_of_its_engine() -> None:
+    engines = {"generator": ENGINES["generator"], "reward": Coarse(SimulatedSpec(context_length=100))}
+    plan = Plan(engines, PLAN)
+    plan.sample(1, Sampling(max_tokens=20), then=ProcessReward())
+    assert plan.estimate.most.prompt_tokens == 10 + 100

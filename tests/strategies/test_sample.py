@@ -74,4 +74,6 @@ def test_knobs_out_of_range_are_refused(knobs) -> None:
 def test_sampling_comes_first() -> None:
     with pytest.raises(ShapeError, match=r"must come first.*; move it to the start of its branch"):
         Sample().infer(Shape(1, 1), Plan())
-    assert Sample(n=5, max_tokens=9).infer(Shape(), Plan()) == Shape(fewest=1, most=5, longest=9)
+    assert Sample(n=5, max_tokens=9).infer(Shape(), Plan()) == Shape(
+        fewest=1, most=5, longest=9, drawn_by=frozenset({"generator"})
+    )

@@ -18,8 +18,9 @@ from scripted_server import (
     tokenizer,
 )
 
-from ponder.orchestrator.engine import Engine, Prompt
+from ponder.orchestrator.engine import Engine, Prompt, check_fits
 from ponder.orchestrator.engines.openai import OpenAISpec
+from ponder.orchestrator.engines.openai_wire import Dialect
 from ponder.orchestrator.errors import EngineRefused, EngineUnavailable
 from ponder.orchestrator.types import Finish, Message, Usage
 
@@ -246,3 +247,9 @@ async def test_a_reward_model_reads_ids_where_the_server_makes_them(server: Scri
         with pytest.raises(EngineRefused, match="must have the route chat/completions"):
             await engine.complete(request())
     assert server.sent == [{"model": "m", "task": "token_classify", "input": list(b"2+2?a<x>")}]
+
+
+def test_a_count_of_bytes_is_no_exact_count() -> None:
+    assert not Dialect("chat").capabilities(4096).exact_count
+    assert Dialect("chat", tokenizes=True).capabilities(4096).exact_count
+    check_fits(Dialect("chat").capabilities(4096), 10_000, 512, "generator")

@@ -187,3 +187,8 @@ def test_a_separator_puts_the_mark_after_each_step(folder: Path) -> None:
     ids = engine._ids(asked("q", (1, 1), "1+1=2\n\n\n\n2+2=4<eos>\n\n"), tokens)
     question = len(tokens.conversation(asked("q").messages))
     assert ids[question:] == [*tokens.encode("1+1=2"), 2, *tokens.encode("2+2=4"), 2]
+
+
+def test_models_with_one_tokenizer_name_it_alike() -> None:
+    assert ModelFiles("abacus-generator").tokenizer == ModelFiles("abacus-prm").tokenizer
+    assert ModelFiles("org/some-model.v2", "abc").tokenizer == "org/some-model.v2@abc"
