@@ -20,6 +20,19 @@ DEEPSEEK_MOE_16B = {
     "intermediate_size": 10944, "vocab_size": 102400, "hidden_act": "silu", "n_routed_experts": 64,
     "num_experts_per_tok": 6, "n_shared_experts": 2, "moe_intermediate_size": 1408, "first_k_dense_replace": 1,
 }  # fmt: skip
+QWEN_MOE = {
+    "hidden_size": 2048, "num_hidden_layers": 24, "num_attention_heads": 16, "num_key_value_heads": 16,
+    "intermediate_size": 5632, "vocab_size": 151936, "hidden_act": "silu", "num_experts": 60,
+    "num_experts_per_tok": 4, "moe_intermediate_size": 1408, "shared_expert_intermediate_size": 5632,
+    "decoder_sparse_step": 1, "mlp_only_layers": [], "use_sliding_window": False,
+}  # fmt: skip
+DEEPSEEK_V2_LITE = {
+    "hidden_size": 2048, "num_hidden_layers": 27, "num_attention_heads": 16, "num_key_value_heads": 16,
+    "intermediate_size": 10944, "vocab_size": 102400, "hidden_act": "silu", "n_routed_experts": 64,
+    "num_experts_per_tok": 6, "n_shared_experts": 2, "moe_intermediate_size": 1408, "first_k_dense_replace": 1,
+    "moe_layer_freq": 1, "q_lora_rank": None, "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+    "v_head_dim": 128,
+}  # fmt: skip
 SMOL = ModelShape.from_config(SMOLLM2_135M)
 counts = st.integers(0, 3000)
 
@@ -93,3 +106,37 @@ def test_of_a_model_known_by_its_size_alone() -> None:
     model = ParameterCount(parameters=135_000_000)
     assert model.generation(10, 4, 5) == 2 * 135_000_000 * 11
     assert model.reading(10, 12) == 0
+
+
+def test_qwen2_moe_counts_its_shared_expert_and_both_gates() -> None:
+    shape = ModelShape.from_config(QWEN_MOE)
+    layer = 4 * 2048 * 2048 + 3 * 2048 * (4 * 1408 + 5632) + 2048 * 61
+    assert layer == 86_108_160
+    assert shape.linear_per_token() == 2 * 24 * layer == 4_133_191_680
+    active = shape.linear_per_token() / 2 + 2 * 2048 * 151936
+    assert active == pytest.approx(2.7e9, rel=0.02)  # "A2.7B", both embeddings included
+
+
+def test_layers_between_and_layers_named_have_no_experts() -> None:
+    attention, dense, sparse = 4 * 2048 * 2048, 3 * 2048 * 5632, 3 * 2048 * 11264 + 2048 * 61
+    halved = ModelShape.from_config({**QWEN_MOE, "decoder_sparse_step": 2, "mlp_only_layers": [1, 2]})
+    assert halved.dense_layers == 13
+    assert halved.linear_per_token() == 2 * (24 * attention + 13 * dense + 11 * sparse)
+
+
+def test_compressed_attention_counts_its_own_projections() -> None:
+    shape = ModelShape.from_config(DEEPSEEK_V2_LITE)
+    attention = 2048 * 16 * 192 + 2048 * (512 + 64) + 512 * 16 * (128 + 128) + 16 * 128 * 2048
+    assert attention == 13_762_560
+    expert = 3 * 2048 * 1408 * 8 + 2048 * 64
+    assert shape.linear_per_token() == 2 * (27 * attention + 3 * 2048 * 10944 + 26 * expert)
+    assert shape.attention(10, 1) == 27 * 11 * 2 * 16 * (192 + 128)
+    active = shape.linear_per_token() / 2 + 2 * 2048 * 102400
+    assert active == pytest.approx(2.66e9, rel=0.02)  # 2.4 billion as published, which leaves one embedding out
+
+
+def test_compressed_queries() -> None:
+    plain = ModelShape.from_config(DEEPSEEK_V2_LITE)
+    squeezed = ModelShape.from_config({**DEEPSEEK_V2_LITE, "q_lora_rank": 1536})
+    saved = 2048 * 16 * 192 - 1536 * (2048 + 16 * 192)
+    assert plain.linear_per_token() - squeezed.linear_per_token() == 2 * 27 * saved
