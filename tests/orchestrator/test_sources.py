@@ -47,7 +47,7 @@ def test_a_file_is_cut_to_its_size(tmp_path) -> None:
         ('{"prompt": "x"}\n{broken', r"line 2 must be JSON, but: .*; mend that line"),
         ("[1, 2]", r"line 1 must be a JSON object, got list; mend that line"),
         ('{"question": "x"}', r"row 1 must have a field 'prompt', but has \['question'\]; name the right one"),
-        ('{"prompt": 3}', r"row 1 is not valid: messages"),
+        ('{"prompt": 3}', r"field .prompt. of row 1 must be text or a list of messages"),
         ('{"prompt": [{"role": "robot", "content": "x"}]}', r"row 1 is not valid: messages\.0\.role"),
     ],
 )
