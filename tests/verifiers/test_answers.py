@@ -1,14 +1,22 @@
 """Answers are the same when their keys are: an equivalence, whatever the order."""
 
 import asyncio
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from ponder.orchestrator.budget import Budget
+from ponder.orchestrator.engine import Completion, Request
+from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ponder.orchestrator.errors import UsageError
+from ponder.orchestrator.runtime import Runtime
+from ponder.orchestrator.types import Query
+from ponder.strategies import SelfConsistency
 from ponder.verifiers.answers import (
     ANSWERS,
     AbacusAnswer,
@@ -169,3 +177,20 @@ def test_a_bad_answer_is_refused(table: object, problem: str) -> None:
 def test_only_answers_with_a_time_limit_are_recorded() -> None:
     assert [answer.is_recorded for answer in ALL] == [False, False, False, True]
     assert ANSWERS.names() == ["abacus", "math", "number", "text"]
+
+
+class Hostile(SimulatedEngine):
+    """Writes mathematics that takes for ever to read, each time another."""
+
+    async def complete(self, request: Request) -> Completion:
+        done = await super().complete(request)
+        return replace(done, text=rf"\boxed{{9^{{9^{{9^{{{request.seed}}}}}}}}}")
+
+
+async def test_hard_mathematics_does_not_hold_a_run_over_its_deadline():
+    async with Runtime({"generator": Hostile(SimulatedSpec())}) as here:
+        began = time.monotonic()
+        strategy = SelfConsistency(n=8, max_tokens=48, answer=SymbolicAnswer(cpu_s=1))
+        result = await here.run(strategy, Query.ask("Problem 3?"), Budget(seconds=1))
+    assert time.monotonic() - began < 2
+    assert (result.stopped, len(result.candidates), result.answer) == ("deadline", 8, None)
