@@ -2,7 +2,8 @@
 
 Shows that a pipeline is measured, chosen and served for real: Ray and vLLM on CPU, 48 compositions on 120 held-out
 problems under a token budget, the frontier with intervals, an HTML report, and one question through the openai client.
-Takes under six minutes on two cores. Run again to resume or to see the report at once; ``rm -r runs/abacus_sweep*`` starts afresh.
+Takes under six minutes on two cores. Run again to resume or to see the report at once;
+``rm -r runs/abacus_sweep*`` starts afresh.
 Another sweep's file as the argument does the same for that sweep.
 """
 

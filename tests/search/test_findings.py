@@ -76,8 +76,9 @@ def test_a_composition_that_is_no_choice_from_a_pool_is_measured_by_its_answer(t
 
 def test_the_budget_stands_in_the_report_where_it_is_known(tmp_path) -> None:
     evidence, _ = swept(sweep_of(), tmp_path / "s.db")
+    limits = Budget(calls=900, cost_usd=0.5, seconds=60)
     unknown = replace(evidence, sweep=evidence.sweep.model_copy(update={"budget": Budget()}))
-    known = replace(evidence, sweep=evidence.sweep.model_copy(update={"budget": Budget(calls=900, cost_usd=0.5, seconds=60)}))
+    known = replace(evidence, sweep=evidence.sweep.model_copy(update={"budget": limits}))
     assert report(unknown).budget == {}
     assert report(known).budget == {"calls": 900, "cost_usd": 0.5}
     assert f"{report(known).spent['calls']:.0f}" in html(report(known))
