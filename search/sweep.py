@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..orchestrator.budget import Budget, Ledger
@@ -30,6 +31,8 @@ from .grid import Grid, expand
 from .pool import Draw, Pool
 
 POOL = TypeAdapter(Pool)
+BUDGET = "@budget"
+"""Where the results of a run hold the budget it last ran under; no task has such a name."""
 
 
 class Sweep(BaseModel):
@@ -139,7 +142,8 @@ class Evidence:
             if name not in headers:
                 known = ", ".join(headers) or "none"
                 raise UsageError(f"the journal {path} must hold the sweep asked for, got {name}; it holds: {known}")
-            sweep = Sweep.model_validate({**headers[name], "budget": {}})
+            recorded = journal.results(name).get(BUDGET, b"{}")
+            sweep = Sweep.model_validate({**headers[name], "budget": orjson.loads(recorded)})
             results, paid = journal.results(name), journal.spent(name).effects
         found, queries = arms(sweep.compositions()), sweep.data.load()
         names = {task_id(arm, query): (arm.id, query.id) for arm in found for query in queries}
@@ -219,6 +223,7 @@ async def _run(
     await _check_budget(executor, sweep.budget, tasks, progress)
     judge = Judge(sweep)
     journal = Journal(store, run)
+    await journal.finish(BUDGET, canonical_json(sweep.budget))
 
     async def record(done: Done) -> None:
         progress.paid += done.paid
