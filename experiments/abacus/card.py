@@ -13,9 +13,10 @@ tags: [arithmetic, inference-time-scaling, process-reward-model]
 
 # The abacus models
 
-Two tiny Llama-architecture models ({parameters:,} parameters each, float32, bytes as tokens) that make inference-time
-scaling visible in seconds on a laptop: **abacus-generator** solves chain arithmetic by writing one step a line and can
-judge its own prefixes; **abacus-prm** is a process reward model for those lines. Neither knows anything else.
+Two tiny Llama-architecture models ({generator parameters:,} and {reward parameters:,} parameters, float32, bytes as
+tokens) that make inference-time scaling visible in seconds on a laptop: **abacus-generator** solves chain arithmetic by
+writing one step a line and can judge its own prefixes; **abacus-prm** is a process reward model for those lines. They
+know nothing else.
 
 ```
 37+52*4-19=37+52=89
@@ -39,15 +40,20 @@ Made by `python experiments/train_abacus.py` from seed {training seed} in {minut
 machine. Problems start from 1 to 99 and add or subtract 1 to 999 (one to three digits, equally often) or multiply by 2
 to 9. One in eight problems is held out, by a hash of its text; training uses only the others.
 
-1. Generator: {language steps} batches of 96 fresh worked solutions of 1 to 8 steps; Muon for the matrices inside the
-   layers, AdamW for the rest. It stops while a step still goes wrong about one time in five.
-2. Labels: {problems} training problems with {draws} attempts each at temperature 1. A line of an attempt is labelled 1
-   where one of {rollouts} rollouts from it reaches the answer (hard estimate of Math-Shepherd, Wang et al. 2024), with
-   no rollouts after the first 0 (Luo et al. 2024): {labels:,} labels on {labelled:,} attempts.
-3. Reward model: starts from the generator, {reward steps} batches of 96 attempts.
-4. Self-evaluation: {evaluation steps} batches of 96 prefixes, whole and partial, beside the language loss on the
-   generator's own unfiltered attempts. The label is the share of the other attempts at the problem that are right, or 0
-   where the attempt that the prefix was cut from is right itself.
+1. A generator of four layers: {language steps} batches of 96 fresh worked solutions of 1 to 8 steps; Muon for
+   the matrices inside the layers, AdamW for the rest. It stops while a step still goes wrong about one time in
+   five.
+2. Labels: its attempts at {problems} training problems, {draws} each, at temperature 1. A line of an attempt is
+   labelled 1 where one of {rollouts} rollouts from it reaches the answer (hard estimate of Math-Shepherd, Wang
+   et al. 2024), with no rollouts after the first 0 (Luo et al. 2024): {labels:,} labels on {labelled:,}
+   attempts.
+3. Three more layers learn to check a line: {checking steps} batches of 96 fresh solutions with slips of
+   arithmetic, exactly labelled. Both models start from here.
+4. Reward model: what the rollouts say, from {reward steps} batches of 96 attempts.
+5. Generator: the self-evaluation token, from {evaluation steps} batches of 96 prefixes of attempts. The label
+   is the share of the other attempts at the problem that are right, or 0 where the attempt that the prefix was
+   cut from is right. The language loss on the unfiltered attempts themselves teaches it to write as the
+   generator of four layers did.
 
 ## Figures
 
@@ -68,8 +74,15 @@ def written(figures: Mapping[str, Any]) -> str:
         "How well a line's reward tells whether every line up to it is right.\n",
         _table("line", {"AUC": reward["step AUC"]}),
         "### Self-evaluation\n",
-        "AUC of `<no>` for a right final answer, by the kind of prefix.\n",
-        _table("prefix", {"AUC": evaluation["AUC of <no> for a right answer"]}),
+        "How well `<yes>` tells whether the next attempt is better, and `<no>` whether this one is right among "
+        "attempts at equally long problems (AUC), by the kind of prefix.\n",
+        _table(
+            "prefix",
+            {
+                "next is better": evaluation["AUC of <yes> for a better next attempt"],
+                "this is right": evaluation["AUC of <no> for a right answer at equal difficulty"],
+            },
+        ),
         "What `<yes>` says (mean of each tenth of the prefixes) and how often another attempt really was better; "
         f"the expected calibration error is {evaluation['expected calibration error of <yes>']:.3f}.\n",
         _calibration(evaluation["calibration of <yes>"]),

@@ -12,11 +12,13 @@ from torch.nn import functional as F
 
 from . import vocabulary
 from .attempts import Attempt, others_right
+from .language import row
 from .llama import Generator, StepScorer
 from .training import IGNORED, Batch, Row
 from .vocabulary import EVAL, NO, YES
 
-SCALE = 1000  # soft labels travel as whole thousandths
+SOFT, SCALE = 1000, 1000  # soft labels travel as whole thousandths above all token ids
+LANGUAGE_WEIGHT = 3.0  # beside the self-evaluation loss
 
 
 def deepened(generator: Generator, extra: int) -> Generator:
@@ -75,7 +77,7 @@ def evaluation_rows(groups: Sequence[Sequence[Attempt]], random: Random) -> list
     for group in groups:
         for one, share in zip(group, others_right(group), strict=True):
             beaten = 0.0 if one.is_correct else share
-            rows += [evaluation_row(one, cut, beaten) for cut in cuts(one, random)]
+            rows += [_evaluation_row(one, cut, beaten) for cut in cuts(one, random)]
     return rows
 
 
@@ -87,16 +89,20 @@ def cuts(one: Attempt, random: Random) -> Iterator[int]:
     yield random.randint(0, whole)
 
 
-def evaluation_row(one: Attempt, cut: int, beaten: float) -> Row:
-    """Ids of the prompt, `cut` tokens and <eval>, and under the last the soft label in thousandths."""
-    ids = [*vocabulary.encode(one.problem.prompt), *one.tokens[:cut], EVAL]
-    return ids, [IGNORED] * (len(ids) - 1) + [round(beaten * SCALE)]
+def _evaluation_row(one: Attempt, cut: int, beaten: float) -> Row:
+    """Prompt, `cut` tokens and <eval>; under them the tokens that the attempt went on with, and the soft label."""
+    ids, targets = row(one.problem.prompt, one.tokens[: cut + 1])
+    if cut == len(one.tokens):
+        ids, targets = [*ids, one.tokens[-1]], [*targets, IGNORED]
+    return [*ids, EVAL], [*targets, SOFT + round(beaten * SCALE)]
 
 
 def evaluation_loss(model: Generator, batch: Batch) -> Tensor:
-    """Cross-entropy of <yes> and <no>, over the whole vocabulary, against the soft labels."""
+    """Cross-entropy of <yes> and <no> against the soft labels, and of the text that the generator wrote itself."""
     ids, targets = batch
-    wanted = targets != IGNORED
-    beaten = targets[wanted] / SCALE
-    logs: Tensor = model.lm_head(model.model(ids)[wanted]).log_softmax(-1)
-    return -torch.mean(beaten * logs[:, YES] + (1 - beaten) * logs[:, NO])
+    hidden = model.model(ids)
+    text, asked = (targets >= 0) & (targets < SOFT), targets >= SOFT
+    beaten = (targets[asked] - SOFT) / SCALE
+    logs: Tensor = model.lm_head(hidden[asked]).log_softmax(-1)
+    answer = -torch.mean(beaten * logs[:, YES] + (1 - beaten) * logs[:, NO])
+    return answer + LANGUAGE_WEIGHT * F.cross_entropy(model.lm_head(hidden[text]), targets[text])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from math import comb
@@ -26,6 +27,7 @@ from .training import by_length
 DRAWS = 64
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 BATCH = 512
+KINDS = ("whole", "step", "anywhere")
 
 Floats = NDArray[np.float64]
 Groups = list[list[Attempt]]
@@ -121,48 +123,70 @@ def step_auc(groups: Groups, scores: list[list[list[float]]]) -> dict[str, float
         for one, rewards in zip(group, given, strict=True):
             good = correct_steps(one.problem.prompt, one.text)
             steps += [(at, at < good, reward) for at, reward in enumerate(rewards)]
-    table = {"overall": _auc([good for _, good, _ in steps], [reward for *_, reward in steps])}
+    table = {"overall": _auc([(good, reward) for _, good, reward in steps])}
     for step in range(MAX_STEPS + 1):
-        chosen = [(good, reward) for at, good, reward in steps if at == step]
-        table[str(step + 1)] = _auc([good for good, _ in chosen], [reward for _, reward in chosen])
+        table[str(step + 1)] = _auc([(good, reward) for at, good, reward in steps if at == step])
     return table
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A prefix put to the question: the attempt, what kind of cut, and how often another attempt is better."""
+
+    attempt: Attempt
+    kind: str
+    cut: int
+    beaten: float
+    is_beaten_by_next: bool
+
+
 def self_evaluation(generator: Generator, groups: Groups, random: Random) -> dict[str, Any]:
-    """How the probability of <no>, 'starting over would not do better', agrees with what the other attempts show."""
-    kinds = ("whole", "step", "anywhere")
-    cases = [
-        (kind, one, cut, 0.0 if one.is_correct else share)
-        for group in groups
-        for one, share in islice(zip(group, others_right(group), strict=True), 8)
-        for kind, cut in zip(kinds, cuts(one, random), strict=True)
-    ]
-    said = restart_better(generator, [(one, cut) for _, one, cut, _ in cases])
-    truth = np.array([beaten for *_, beaten in cases])
-    right = [one.is_correct for _, one, *_ in cases]
-    auc = {
-        kind: _auc(
-            [good for good, case in zip(right, cases, strict=True) if case[0] == kind],
-            [-value for value, case in zip(said, cases, strict=True) if case[0] == kind],
+    """How the probability of <yes>, 'starting over would do better', agrees with what the other attempts show."""
+    cases = [case for group in groups for case in _cases(group, random)]
+    said = restart_better(generator, cases)
+    words = list(zip(cases, said.tolist(), strict=True))
+
+    def right_at_equal_difficulty(kind: str) -> float:
+        every = (
+            [
+                (case.attempt.is_correct, -word)
+                for case, word in words
+                if case.kind == kind and case.attempt.problem.steps == steps
+            ]
+            for steps in range(1, MAX_STEPS + 1)
         )
-        for kind in kinds
-    }
-    tenths = calibration(said, truth)
+        return round(float(np.mean([found for found in map(_auc, every) if found is not None])), 4)
+
+    tenths = calibration(said, np.array([case.beaten for case in cases]))
+    error = sum(count * abs(mean - real) for mean, real, count in tenths) / len(said)
     return {
-        "AUC of <no> for a right answer": {"overall": _auc(right, list(-said)), **auc},
-        "expected calibration error of <yes>": round(
-            sum(count * abs(mean - real) for mean, real, count in tenths) / len(said), 4
-        ),
+        "AUC of <yes> for a better next attempt": {
+            kind: _auc([(case.is_beaten_by_next, word) for case, word in words if case.kind == kind]) for kind in KINDS
+        },
+        "AUC of <no> for a right answer at equal difficulty": {kind: right_at_equal_difficulty(kind) for kind in KINDS},
+        "expected calibration error of <yes>": round(error, 4),
         "calibration of <yes>": [[round(mean, 3), round(real, 3), count] for mean, real, count in tenths],
     }
 
 
+def _cases(group: list[Attempt], random: Random) -> list[Case]:
+    """Three prefixes of each of the first eight attempts at a problem."""
+    shares = list(others_right(group))
+    return [
+        Case(
+            one, kind, cut, 0.0 if one.is_correct else shares[index], not one.is_correct and group[index + 1].is_correct
+        )
+        for index, one in enumerate(group[:8])
+        for kind, cut in zip(KINDS, cuts(one, random), strict=True)
+    ]
+
+
 @torch.inference_mode()
-def restart_better(generator: Generator, prefixes: Sequence[tuple[Attempt, int]]) -> Floats:
+def restart_better(generator: Generator, cases: Sequence[Case]) -> Floats:
     """P(<yes>) normalised over <yes> and <no> after each prefix and <eval>."""
     rows = []
-    for index, (one, cut) in enumerate(prefixes):
-        ids = [*vocabulary.encode(one.problem.prompt), *one.tokens[:cut], vocabulary.EVAL]
+    for index, case in enumerate(cases):
+        ids = [*vocabulary.encode(case.attempt.problem.prompt), *case.attempt.tokens[: case.cut], vocabulary.EVAL]
         rows.append((ids, [index] * len(ids)))
     said = np.zeros(len(rows))
     for padded, owner in by_length(rows, Random(0), BATCH):
@@ -178,5 +202,7 @@ def calibration(said: Floats, truth: Floats, bins: int = 10) -> list[tuple[float
     return [(float(said[part].mean()), float(truth[part].mean()), len(part)) for part in parts]
 
 
-def _auc(truth: Sequence[bool], values: Sequence[float]) -> float | None:
+def _auc(cases: Sequence[tuple[bool, float]]) -> float | None:
+    """The chance that a true case has a higher value than a false one; None where all are alike."""
+    truth, values = [true for true, _ in cases], [value for _, value in cases]
     return round(float(roc_auc_score(truth, values)), 4) if len(set(truth)) == 2 else None

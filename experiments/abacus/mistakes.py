@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ponder.orchestrator.data.abacus import ANSWER_MARK, MODULUS, Operation, Problem, apply, problem
 
 from . import vocabulary
-from .llama import Generator, StepScorer
+from .judges import scorer_on
+from .llama import Generator
 from .training import IGNORED, POOL, Batch, Row, by_length
 
-SLIP, MISCOPY = 0.2, 0.02  # chance of a wrong result and of a wrong operand in a line
+SLIP, MISCOPY = 0.3, 0.02  # chance of a wrong result and of a wrong operand in a line
 LABEL = 1000  # a target is the id that follows (<pad> for none), plus this for the label 0 and twice this for 1
 LANGUAGE_WEIGHT = 3.0
 
@@ -38,20 +39,30 @@ def wrong(value: int, random: Random) -> int:
     return changed if changed != value else wrong(value, random)
 
 
-def loss(writer: Generator, scorer: StepScorer, batch: Batch) -> Tensor:
-    """Cross-entropy over the marks, the results and the text outside mistakes; both models share their layers.
+class Checker(nn.Module):
+    """A step scorer on the layers of a generator, with the heads that only its training needs."""
 
-    A result's digits are labelled too, each by whether the line is right up to it: from the marks alone the layers do
-    not find out for a long time what there is to compare.
-    """
-    ids, targets = batch
-    hidden = scorer.model(ids)
-    judged, text = targets >= LABEL, (targets >= 0) & (targets % LABEL != vocabulary.PAD)
-    labels = targets[judged] // LABEL - 1
-    marks = ids[judged] == vocabulary.NEWLINE
-    logits = scorer.score(hidden[judged])
-    steps = F.cross_entropy(logits[marks], labels[marks]) + F.cross_entropy(logits[~marks], labels[~marks])
-    return steps + LANGUAGE_WEIGHT * F.cross_entropy(writer.lm_head(hidden[text]), targets[text] % LABEL)
+    def __init__(self, writer: Generator) -> None:
+        super().__init__()
+        self.scorer, self.lm_head = scorer_on(writer), writer.lm_head
+        self.echo = nn.Linear(writer.model.shape.width, vocabulary.SIZE, bias=False)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The sum of four cross-entropies: step marks, digits of results, next tokens, and expected tokens.
+
+        From the marks alone the layers do not find out for a long time what there is to compare. So each digit of a
+        result is labelled too, right or wrong; and at each token the layers also name the one that belonged there.
+        """
+        ids, targets = batch
+        hidden = self.scorer.model(ids)
+        judged, text = targets >= LABEL, (targets >= 0) & (targets % LABEL != vocabulary.PAD)
+        marks, labels = ids[judged] == vocabulary.NEWLINE, targets[judged] // LABEL - 1
+        logits = self.scorer.score(hidden[judged])
+        steps = F.cross_entropy(logits[marks], labels[marks]) + F.cross_entropy(logits[~marks], labels[~marks])
+        follows = targets[text] % LABEL
+        expected = self.echo(hidden[:, 1:][text[:, :-1]])
+        named = F.cross_entropy(self.lm_head(hidden[text]), follows) * LANGUAGE_WEIGHT
+        return steps + named + F.cross_entropy(expected, follows)
 
 
 def _row(asked: Problem, random: Random) -> Row:
@@ -70,11 +81,10 @@ def _targets(text: str, right: str, is_right: bool) -> list[int]:
     """Under each character the one that follows in a right line, and from the result on its label."""
     found = []
     for index, character in enumerate(text):
-        follows = (
-            ord(text[index + 1]) if text[: index + 2] == right[: index + 2] and character != "\n" else vocabulary.PAD
-        )
+        is_so_far = text[: index + 1] == right[: index + 1]
+        follows = ord(right[index + 1]) if is_so_far and character != "\n" else vocabulary.PAD
         judged = character == "\n" or "=" in text[:index] or text[0] == ANSWER_MARK
-        label = is_right if character == "\n" else text[: index + 1] == right[: index + 1]
+        label = is_right if character == "\n" else is_so_far
         found.append(follows + LABEL * (1 + label if judged else 0))
     return found
 
