@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -425,7 +426,11 @@ def test_an_interrupted_sweep_goes_on(capsys) -> None:
     slow = SWEEP.replace('{ kind = "simulated" }', '{ kind = "simulated", latency_s = 0.2, max_in_flight = 2 }')
     Path("s.toml").write_text(slow.replace("size = 4", "size = 6"))
     with subprocess.Popen(
-        [sys.executable, "-m", "ponder", "sweep", "s.toml"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "ponder", "sweep", "s.toml"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a background shell has it ignored
     ) as running:
         assert running.stderr is not None
         assert running.stderr.readline().startswith("0 of 6 tasks")
