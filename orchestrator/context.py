@@ -8,8 +8,7 @@ over the same journal gets the same values at any concurrency, and a draw made o
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, Protocol, TypeVar
 
@@ -17,20 +16,23 @@ import numpy as np
 import orjson
 from pydantic import TypeAdapter
 
-from .budget import Budget, Ledger, Reservation, amounts
+from .budget import Budget, Ledger
 from .canonical import canonical_json, digest
-from .draw import Attempts, Draw, draw_key, seed_of, within
-from .engine import Engine, Prompt, Reading, Request, Sampling, check_draws, check_fits
-from .errors import BudgetExceeded, EngineError, JournalError, UsageError, VerifierError
+from .draw import COMPLETION, Ask
+from .effects import Effects, Started, cancel, prompt_of
+from .engine import Engine, Prompt, Reading, Request, Sampling, check_draws
+from .errors import BudgetExceeded, EngineError, EngineRefused, JournalError, VerifierError
+from .launch import launched
 from .run_state import Run as Run
 from .shape import Plan
-from .types import Candidate, Query, Score, Usage
+from .types import Candidate, Finish, Query, Score, Usage
 from .verifier import Verifier
 
 T = TypeVar("T")
 READING = TypeAdapter(Reading)
 SCORE = TypeAdapter(Score)
 GRACE_S = 0.1
+ONE_TOKEN = Sampling(temperature=0.0, max_tokens=1)
 
 
 class AnswerReader(Protocol):
@@ -43,16 +45,8 @@ class AnswerReader(Protocol):
     async def keys(self, texts: Sequence[str]) -> list[str | None]: ...
 
 
-class Context:
+class Context(Effects):
     """One strategy's door to effects, at one structural path of a run."""
-
-    def __init__(self, run: Run, strategy: str, path: str = "0") -> None:
-        self._run = run
-        self._strategy = strategy
-        self.path = path
-        self._draws: Counter[bytes] = Counter()
-        self._created = 0
-        self._steps = 0
 
     def child(self, name: str, strategy: str) -> Context:
         """The context of a part that draws independently: a node, a branch, a round."""
@@ -94,45 +88,63 @@ class Context:
         after: Candidate | None = None,
         then: Verifier | None = None,
     ) -> list[Candidate]:
-        """Draw `n` candidates, in the order of their index.
+        """Draw `n` candidates, in the order of their index; see `Ask`.
 
         Fewer come back when the budget or the deadline ends the run, or where a draw fails for good.
-
-        Args:
-            query: what is asked.
-            n: draws, 1 to 4096.
-            sampling: how to draw.
-            engine: the engine's name in the pipeline.
-            after: the partial candidate to continue; None starts afresh.
-            then: the verifier that will judge each draw; its cost is set aside with the draw's.
         """
-        check_draws(n)
-        prompt = _prompt(query, after)
-        content = self._content("sample", engine, prompt, sampling)
-        await self._check(content, n)
-        first = self._draws[content]
-        self._draws[content] += n
-        created, self._created = self._created, self._created + n
-        started: list[asyncio.Task[Candidate | None]] = []
+        return (await self.draw([Ask(query, sampling, n, engine, after, then)]))[0]
+
+    async def draw(self, asks: Sequence[Ask]) -> list[list[Candidate]]:
+        """What each ask draws, in the order of the asks and of their indices, all of it at once.
+
+        Where the budget ends the run, the asks that come first are served; an ask that an engine refuses draws nothing.
+        """
+        prompts = [prompt_of(ask) for ask in asks]
+        contents = [self._content(ask, prompt) for ask, prompt in zip(asks, prompts, strict=True)]
+        await self._check([(content, check_draws(ask.n)) for ask, content in zip(asks, contents, strict=True)])
+        places = [self._places(content, ask.n) for ask, content in zip(asks, contents, strict=True)]
+        started: list[list[Started]] = [[] for _ in asks]
         try:
-            bound, rest = await self._bounds(prompt, sampling, engine, then)
-            whole = bound + rest if rest else bound
-            for i in range(n):
-                held = await self._run.ledger.reserve(whole)
-                key = draw_key(content, first + i)
-                request = Request(prompt, sampling, seed_of(key))
-                draw = self._draw(
-                    Draw(self._engine(engine), request, bound, engine), key, rest, held, after, created + i
-                )
-                started.append(asyncio.create_task(draw))
+            for ask, prompt, place, group in zip(asks, prompts, places, started, strict=True):
+                try:
+                    await self._start(ask, prompt, place, group)
+                except EngineError as error:
+                    self._run.fail(error)
         except BudgetExceeded as error:
             self._run.stop(error)
+        except asyncio.CancelledError:
+            await cancel([task for group in started for task in group])
+            raise
+        drawn = iter(await self._collect([task for group in started for task in group]))
+        found = [[next(drawn) for _ in group] for group in started]
+        return [[candidate for candidate in group if candidate is not None] for group in found]
+
+    def launch(
+        self, query: Query, n: int, sampling: Sampling, *, in_flight: int, engine: str = "generator"
+    ) -> AsyncGenerator[Candidate, None]:
+        """Up to `n` candidates in the order they were launched, `in_flight` of them drawn ahead.
+
+        Close it to cancel what was drawn ahead, which is charged in full:
+        ``async with aclosing(ctx.launch(...)) as drawn: async for candidate in drawn: ...``. What comes back does not
+        depend on what ends first.
+        """
+        return launched(self, Ask(query, sampling, check_draws(n), engine), in_flight)
+
+    async def append(self, candidate: Candidate | None, text: str, engine: str = "generator") -> Candidate:
+        """The partial candidate that goes on with a `text` nobody generated; it costs nothing but its place in prompts.
+
+        Args:
+            candidate: what it follows; None begins the answer with it.
+            text: what to put there.
+            engine: whose vocabulary the text is written in.
+        """
+        try:
+            tokens = await self._engine(engine).encode(text)
         except EngineError as error:
             self._run.fail(error)
-        except asyncio.CancelledError:
-            await _cancel(started)
-            raise
-        return [candidate for candidate in await self._collect(started) if candidate is not None]
+            tokens = ()
+        index, origin = (candidate.index, candidate.origin) if candidate else (0, self.path)
+        return Candidate(tokens, text, Finish.STEP, candidate, index, origin=origin)
 
     async def score(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Candidate]:
         """The candidates, each with the verifier's score under its name.
@@ -149,28 +161,64 @@ class Context:
         return [_judged(c, verifier.name, scores[c.text, c.path_tokens, c.finish]) for c in candidates]
 
     async def read(self, query: Query, candidates: Sequence[Candidate], engine: str) -> list[Reading | None]:
-        """What a reward model reads on each candidate; None where the budget or the engine failed."""
+        """What a reward model reads on the text of each candidate; None where the budget or the engine failed."""
         started: list[asyncio.Task[Reading | None]] = []
+
+        async def start(candidate: Candidate) -> None:
+            prompt, source = Prompt(query.messages, text=candidate.text), self._engine(engine)
+            key = digest("read", source.identity, prompt.messages, prompt.text)
+            bound = await self._reading(prompt, engine)
+            held = await self._reserve_judgement(key, bound, candidate)
+            reading = self._judge(key, lambda: source.read(prompt), READING, engine, bound, held)
+            started.append(asyncio.create_task(reading))
+
+        await self._each(candidates, start, started)
+        values = await self._collect(started)
+        return values + [None] * (len(candidates) - len(values))
+
+    async def classify(
+        self, asks: Sequence[Ask], labels: Sequence[str], judged: Sequence[Candidate] = ()
+    ) -> list[tuple[float, ...] | None]:
+        """The log-probabilities of `labels` as the next token of each ask, in nats; None where it failed.
+
+        One decode step an ask, counted as a verifier's call. Of an ask only the query, the engine and `after` matter.
+
+        Args:
+            asks: what stands before the label.
+            labels: texts; of each the first token counts, and these must differ.
+            judged: the candidate that each ask is about, whose set-aside room pays; by default what it goes on from.
+        """
+        about = judged or [ask.after for ask in asks]
+        started: list[asyncio.Task[Any]] = []
+
+        async def start(item: tuple[Ask, Candidate | None]) -> None:
+            ask, candidate = item
+            source, prompt = self._engine(ask.engine), prompt_of(ask)
+            ids = await _label_ids(source, labels)
+            key = digest("label", source.identity, prompt.messages, prompt.tokens, prompt.text, ids)
+            tokens = await self._count(prompt, ask.engine)
+            bound = source.meter.generation(tokens, 1, judging=True)
+            held = await self._reserve_judgement(key, bound, candidate)
+            request = Request(prompt, ONE_TOKEN, 0, ids)
+            work = self._judge(key, lambda: source.complete(request), COMPLETION, ask.engine, bound, held)
+            started.append(asyncio.create_task(work))
+
+        await self._each(list(zip(asks, about, strict=True)), start, started)
+        found = [done.label_logprobs if done else None for done in await self._collect(started)]
+        return found + [None] * (len(asks) - len(found))
+
+    async def _each(self, items: Sequence[T], start: Callable[[T], Awaitable[None]], started: list[Any]) -> None:
+        """Start one judgement after the other, until the budget or the engine ends it."""
         try:
-            for candidate in candidates:
-                prompt = _prompt(query, candidate)
-                held = self._run.kept.pop((candidate.origin, candidate.index), None)
-                key = digest("read", self._engine(engine).identity, prompt.messages, prompt.tokens, prompt.text)
-                bound = await self._reading(prompt, engine)
-                if held is not None and not _covers(held.bound, bound):
-                    held.release()  # set aside by another tokenizer's count
-                    held = None
-                held = held or await self._run.ledger.reserve(Usage() if key in self._run.read else bound)
-                started.append(asyncio.create_task(self._read(key, prompt, engine, bound, held)))
+            for item in items:
+                await start(item)
         except BudgetExceeded as error:
             self._run.stop(error)
         except EngineError as error:
             self._run.fail(error)
         except asyncio.CancelledError:
-            await _cancel(started)
+            await cancel(started)
             raise
-        values = await self._collect(started)
-        return values + [None] * (len(candidates) - len(values))
 
     async def answer(self, candidates: Sequence[Candidate], key: AnswerReader) -> list[Candidate]:
         """The candidates, each with its canonical answer; None abstains.
@@ -202,79 +250,10 @@ class Context:
             raise VerifierError(f"an answer key must give one answer a text, got {len(found)} for one")
         return found[0]
 
-    async def _count(self, prompt: Prompt, engine: str) -> int:
-        """The prompt's tokens on an engine.
-
-        Raises:
-            BudgetExceeded: the deadline came first.
-        """
-        async with self._run.in_time():
-            return await self._engine(engine).count(prompt)
-
     async def _reading(self, prompt: Prompt, engine: str) -> Usage:
         """The most that reading a prompt may cost; what exceeds the context by an exact count is refused unread."""
         tokens, can = await self._count(prompt, engine), self._engine(engine).capabilities
         return self._engine(engine).meter.reading(min(tokens, can.context_length) if can.exact_count else tokens)
-
-    async def _bounds(
-        self, prompt: Prompt, sampling: Sampling, engine: str, then: Verifier | None
-    ) -> tuple[Usage, Usage | None]:
-        source = self._engine(engine)
-        tokens = await self._count(prompt, engine)
-        check_fits(source.capabilities, tokens, sampling.max_tokens, engine)
-        rest = then.bound(self._run.engines, tokens, sampling.max_tokens) if then else Usage()
-        return source.meter.generation(tokens, sampling.max_tokens), rest if rest != Usage() else None
-
-    async def _draw(
-        self, draw: Draw, key: bytes, rest: Usage | None, held: Reservation, after: Candidate | None, index: int
-    ) -> Candidate | None:
-        run = self._run
-        try:
-            value = await run.journal.draw(key, draw.bound, draw.call, run.gates[draw.name], run.account)
-            done = draw.known(value)
-        except BaseException as error:
-            self._lost(error, held, draw)
-            return None
-        if rest is not None:
-            held.settle_keeping(done.usage, rest)
-            run.kept[self.path, index] = held
-        else:
-            held.settle(done.usage)
-        return Candidate(
-            done.tokens, done.text, done.finish, after, index, done.logprobs, origin=self.path, usage=done.usage
-        )
-
-    async def _read(self, key: bytes, prompt: Prompt, engine: str, bound: Usage, held: Reservation) -> Reading | None:
-        run, attempts = self._run, Attempts(bound)
-
-        async def call() -> tuple[bytes, Usage]:
-            reading = await attempts.attempt(self._engine(engine).read(prompt))
-            return canonical_json(reading), within(reading.usage, bound, engine)
-
-        try:
-            value = await run.journal.draw(key, bound, call, run.gates[engine], run.account)
-            reading = READING.validate_json(value)
-        except BaseException as error:
-            self._lost(error, held, attempts)
-            return None
-        held.settle(Usage() if key in run.read else reading.usage)
-        run.read.add(key)
-        return reading
-
-    def _lost(self, error: BaseException, held: Reservation, attempts: Attempts) -> None:
-        """Settle for one part that failed, and lose that part alone; what is no failure of a part is raised again.
-
-        It is charged once, in full; nothing where no attempt cost anything, or the account could not pay for it.
-        """
-        if isinstance(error, BudgetExceeded):
-            held.release()
-            self._run.is_starved = True
-            self._run.stop(error)
-            return
-        held.settle(attempts.due(error))
-        if not isinstance(error, EngineError):
-            raise error
-        self._run.fail(error)
 
     async def _scores(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Score]:
         ctx = self.child(verifier.name, verifier.kind)
@@ -331,45 +310,6 @@ class Context:
         else:
             self._run.fail(VerifierError(f"{what} must tell or abstain, but raised {type(error).__name__}: {error}"))
 
-    async def _collect(self, tasks: Sequence[asyncio.Task[T | None]], grace_s: float = 0.0) -> list[T | None]:
-        """The results in the order started; `grace_s` after the deadline what is unfinished is cancelled and None."""
-        try:
-            for task in tasks:  # one after the other: most have ended by the time the first has
-                if not task.done() and not (await asyncio.wait((task,), timeout=self._seconds(grace_s)))[0]:
-                    break
-        except asyncio.CancelledError:
-            await _cancel(tasks)
-            raise
-        if late := [task for task in tasks if not task.done()]:
-            self._run.end_in_time()
-            await _cancel(late)
-        for task in tasks:
-            task.cancelled() or task.exception()  # looked at, or asyncio reports all failures after the first
-        return [None if task.cancelled() else task.result() for task in tasks]
-
-    def _seconds(self, grace_s: float) -> float | None:
-        left = self._run.seconds_left()
-        return left if left is None else left + grace_s
-
-    async def _check(self, content: bytes, n: int) -> None:
-        place = f"{self._run.task}/{self.path}/{self._steps}"
-        self._steps += 1
-        await self._run.journal.check(place, self._strategy, digest(content, n))
-
-    def _content(self, verb: str, engine: str, prompt: Prompt, sampling: Sampling) -> bytes:
-        run = self._run
-        what = (verb, self._engine(engine).identity, prompt.messages, prompt.tokens, prompt.text, sampling)
-        return digest(what, self.path, run.seed, run.replicate)
-
-    def _engine(self, name: str) -> Engine:
-        try:
-            return self._run.engines[name]
-        except KeyError:
-            known = ", ".join(sorted(self._run.engines)) or "none"
-            raise UsageError(
-                f"engine must be one of the pipeline's ({known}), got {name!r}; add it or rename it"
-            ) from None
-
 
 async def plan_for(query: Query, engines: Mapping[str, Engine]) -> Plan:
     """A plan with the length of the query's prompt on each engine."""
@@ -377,8 +317,20 @@ async def plan_for(query: Query, engines: Mapping[str, Engine]) -> Plan:
     return Plan(engines, {name: await engine.count(prompt) for name, engine in engines.items()})
 
 
-def _prompt(query: Query, after: Candidate | None) -> Prompt:
-    return Prompt(query.messages) if after is None else Prompt(query.messages, after.path_tokens, after.text)
+async def _label_ids(engine: Engine, labels: Sequence[str]) -> tuple[int, ...]:
+    """The first token of each label.
+
+    Raises:
+        EngineRefused: the engine shows none, or two labels begin alike.
+    """
+    encoded = [await engine.encode(label) for label in labels]
+    ids = tuple(tokens[0] for tokens in encoded if tokens)
+    if len(set(ids)) < len(labels) or not engine.capabilities.labels:
+        raise EngineRefused(
+            f"{engine.identity} must tell the chances of {list(labels)} by their first tokens, but cannot, or two of "
+            "them begin alike; use an engine that shows token ids and log-probabilities, or other labels"
+        )
+    return ids
 
 
 def _judged(candidate: Candidate, verifier: str, score: Score) -> Candidate:
@@ -386,13 +338,3 @@ def _judged(candidate: Candidate, verifier: str, score: Score) -> Candidate:
     known = candidate.scores.get(verifier)
     is_worse = score.value is None and known is not None and known.value is not None
     return candidate if is_worse else candidate.with_score(verifier, score)
-
-
-def _covers(held: Usage, bound: Usage) -> bool:
-    return all(amount <= limit for amount, limit in zip(amounts(bound), amounts(held), strict=True))
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -4,17 +4,42 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter
 
 from .canonical import DIGEST_BYTES, canonical_json
-from .engine import Completion, Engine, Request
+from .engine import Completion, Engine, Request, Sampling
 from .errors import EngineError, EngineRefused, EngineUnavailable
-from .types import Usage
+from .types import Candidate, Query, Usage
+
+if TYPE_CHECKING:
+    from .verifier import Verifier
 
 T = TypeVar("T")
 COMPLETION = TypeAdapter(Completion)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What to draw: `n` completions of a query, or of a candidate that stands after it.
+
+    Args:
+        query: what is asked.
+        sampling: how to draw.
+        n: draws, 1 to 4096.
+        engine: the engine's name in the pipeline.
+        after: the partial candidate to continue; None starts afresh.
+        then: the verifier that will judge each draw; its cost is set aside with the draw's.
+    """
+
+    query: Query
+    sampling: Sampling
+    n: int = 1
+    engine: str = "generator"
+    after: Candidate | None = None
+    then: Verifier | None = None
 
 
 class Attempts:

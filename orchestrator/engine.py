@@ -25,6 +25,7 @@ class Sampling(BaseModel):
         max_tokens: most tokens to generate.
         stop: strings that end a candidate; kept in its text.
         logprobs: whether to return the log-probability of each chosen token.
+        top_logprobs: how many ranked log-probabilities a token's confidence is the mean of; 0 returns none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +34,7 @@ class Sampling(BaseModel):
     max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 512
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     logprobs: bool = False
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class Prompt:
 class Request:
     """One draw: a prompt, how to sample, and the seed.
 
-    `labels` asks for the log-probabilities of these token ids at the first generated position.
+    `labels` asks for the log-probabilities of these token ids at the first generated position, and makes the request a
+    verifier's call.
     """
 
     prompt: Prompt
@@ -59,7 +62,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What one draw gave: new tokens and their text, why it ended, and the engine's own counts."""
+    """What one draw gave: new tokens and their text, why it ended, and the engine's own counts.
+
+    `confidences` has for each token minus the mean of its `Sampling.top_logprobs` ranked log-probabilities.
+    """
 
     tokens: tuple[int, ...]
     text: str
@@ -67,6 +73,7 @@ class Completion:
     usage: Usage
     logprobs: tuple[float, ...] | None = None
     label_logprobs: tuple[float, ...] | None = None
+    confidences: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +177,9 @@ class Engine(Protocol):
 
     async def count(self, prompt: Prompt) -> int:
         """Tokens of the rendered prompt: exact where the engine has a tokenizer, else an upper bound."""
+
+    async def encode(self, text: str) -> tuple[int, ...]:
+        """The ids of a text that continues something; empty where the engine shows no ids."""
 
     async def complete(self, request: Request) -> Completion:
         """Draw one completion."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ class Shape:
     Args:
         longest: most tokens generated for one of them.
         drawn_by: the names of the engines that generated them; empty where that is not known.
+        carries: what else each of them has, e.g. ``critique``.
     """
 
     fewest: int = 0
@@ -34,6 +36,7 @@ class Shape:
     scored_by: frozenset[str] = frozenset()
     longest: int = 0
     drawn_by: frozenset[str] = frozenset()
+    carries: frozenset[str] = frozenset()
 
     @property
     def is_empty(self) -> bool:
@@ -55,7 +58,12 @@ class Shape:
             self.scored_by & other.scored_by,
             longest,
             self.drawn_by | other.drawn_by if known else frozenset(),
+            self.carries & other.carries,
         )
+
+    def with_carried(self, what: str) -> Shape:
+        """The shape after each candidate got `what`."""
+        return replace(self, carries=self.carries | {what})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,26 +97,96 @@ class Plan:
         self.node = node
         self.estimate = Estimate()
         self.attempt = Estimate()
+        self._is_certain = True
+        self._judges: set[tuple[str, ...]] = set()
 
     def refuse(self, rule: str, remedy: str) -> ShapeError:
         """The error for a node that breaks `rule`; raise it."""
         return ShapeError(self.node, rule, remedy)
 
-    def sample(self, n: int, sampling: Sampling, engine: str = "generator", then: Verifier | None = None) -> Shape:
-        """Count `n` draws, each to be judged by `then`; the shape that they have."""
-        shape = Shape(fewest=min(n, 1), most=n, longest=sampling.max_tokens, drawn_by=frozenset({engine}))
+    def sample(
+        self,
+        n: int,
+        sampling: Sampling,
+        engine: str = "generator",
+        then: Verifier | None = None,
+        *,
+        fewest: int | None = None,
+        after: int = 0,
+        reads: int = 0,
+    ) -> Shape:
+        """Count `n` draws, each to be judged by `then`; the shape that they have.
+
+        Args:
+            n: draws at most.
+            sampling: how to draw.
+            engine: drawn from.
+            then: judges each draw.
+            fewest: draws that are certain to be made; None for all.
+            after: most tokens generated before, which are continued.
+            reads: most tokens that the prompt holds beyond the query's.
+        """
+        certain = n if fewest is None else fewest
+        longest = after + sampling.max_tokens
+        shape = Shape(fewest=min(certain, 1), most=n, longest=longest, drawn_by=frozenset({engine}))
         if self.engines is not None:
-            meter, prompt = self._engine(engine).meter, self.prompt_tokens.get(engine, 1)
-            one = Estimate(meter.generation(prompt, 1, cached=prompt), meter.generation(prompt, sampling.max_tokens))
-            judged = self._judgement(then, shape.drawn_by, sampling.max_tokens) if then else Usage()
+            one = self._draw(sampling, engine, after, reads)
+            judged = self._judgement(then, shape.drawn_by, longest) if then else Usage()
             self.attempt = self.attempt if self.attempt.most.calls else one + Estimate(most=judged)
-            self._add(one, n, n)
+            self._add(one, certain, n)
         return self.score(shape, then) if then else shape
+
+    def classify(self, n: int, engine: str, *, fewest: int = 0, after: int = 0, reads: int = 0) -> None:
+        """Count `n` readings of a label's probability."""
+        if self.engines is not None:
+            self._need(engine, "labels", "tell the probability of a label")
+            meter, prompt = self._engine(engine).meter, self.prompt_tokens.get(engine, 1)
+            most = self._within(engine, prompt + after + reads, 1)
+            least = meter.generation(1 if reads else prompt, 1, cached=1 if reads else prompt, judging=True)
+            self._add(Estimate(least, meter.generation(most, 1, judging=True)), fewest, n)
+
+    @contextmanager
+    def maybe(self) -> Iterator[None]:
+        """Of what is counted inside, nothing is certain to happen."""
+        before, self._is_certain = self._is_certain, False
+        yield
+        self._is_certain = before
+
+    def reads(self, shape: Shape, engine: str) -> int:
+        """The most tokens that `engine` reads of the text of one candidate of `shape`."""
+        if self.engines is None or engine not in self.engines:
+            return shape.longest
+        return self._read_by(engine, shape.drawn_by, shape.longest, 0)
+
+    def template(self, text: str) -> int:
+        """The most tokens of a text: its bytes."""
+        return len(text.encode())
+
+    def _draw(self, sampling: Sampling, engine: str, after: int, reads: int) -> Estimate:
+        if after:
+            self._need(engine, "continue_prefix", "continue a text")
+        if sampling.logprobs or sampling.top_logprobs:
+            self._need(engine, "logprobs", "give log-probabilities")
+        meter, prompt = self._engine(engine).meter, self.prompt_tokens.get(engine, 1)
+        least = 1 if reads else prompt
+        most = self._within(engine, prompt + after + reads, sampling.max_tokens)
+        return Estimate(meter.generation(least, 1, cached=least), meter.generation(most, sampling.max_tokens))
+
+    def _within(self, engine: str, prompt: int, completion: int) -> int:
+        """Tokens of a prompt, which never exceeds what the context leaves for it where its count is exact."""
+        can = self._engine(engine).capabilities
+        return max(1, min(prompt, can.context_length - completion)) if can.exact_count else prompt
+
+    def _need(self, engine: str, capability: str, purpose: str) -> None:
+        if not getattr(self._engine(engine).capabilities, capability):
+            rule = f"engine {engine!r} must be able to {purpose}, but is not"
+            raise self.refuse(rule, "use vLLM, or another strategy")
 
     def score(self, shape: Shape, verifier: Verifier) -> Shape:
         """Count the judging of every candidate; the shape that they have afterwards.
 
-        The least is one judgement: equal candidates are judged once, and a prefix cache may save its arithmetic.
+        The least is one judgement by each set of engines: equal candidates are judged once, also by later nodes, and a
+        prefix cache may save its arithmetic.
 
         Raises:
             UsageError: the verifier can never judge here.
@@ -117,7 +195,10 @@ class Plan:
         if self.engines is not None:
             least = verifier.bound(self.engines, self._shortest_prompt(verifier), 0)
             most = self._judgement(verifier, shape.drawn_by, shape.longest)
-            self._add(Estimate(replace(least, flops=0, nano_usd=0), most), min(shape.fewest, 1), shape.most)
+            is_new = verifier.engine_names() not in self._judges
+            if self._is_certain and shape.fewest:
+                self._judges.add(verifier.engine_names())
+            self._add(Estimate(replace(least, flops=0, nano_usd=0), most), min(shape.fewest, int(is_new)), shape.most)
         return replace(shape, scored_by=shape.scored_by | {verifier.name})
 
     def _shortest_prompt(self, verifier: Verifier) -> int:
@@ -150,7 +231,7 @@ class Plan:
         return self.engines[name]
 
     def _add(self, one: Estimate, fewest: int, most: int) -> None:
-        self.estimate += Estimate(_scaled(one.least, fewest), _scaled(one.most, most))
+        self.estimate += Estimate(_scaled(one.least, fewest if self._is_certain else 0), _scaled(one.most, most))
 
 
 def _scaled(usage: Usage, times: int) -> Usage:

@@ -31,6 +31,14 @@ class Strategy(BaseModel):
         """Twelve hexadecimal digits that name this strategy and its knobs."""
         return stable_id(self.model_dump(mode="json"))
 
+    @property
+    def is_speculative(self) -> bool:
+        """Whether it may send calls that it then drops.
+
+        They are charged in full, so that its usage is the same every time, and at least what the journal holds.
+        """
+        return False
+
     def engine_names(self) -> tuple[str, ...]:
         """The engines it uses, by their name in the pipeline."""
         return ("generator",)

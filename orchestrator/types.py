@@ -150,8 +150,11 @@ class Candidate:
         parent: the partial attempt it continues, if any.
         index: the place among the draws of its stream; the last key of every tie.
         logprobs: log-probabilities of `tokens`, in nats, where asked for.
+        confidences: of each token, minus the mean of the ranked log-probabilities there, where asked for.
         answer: the canonical answer, None where none could be read.
         scores: what each verifier said, by the verifier's name.
+        critique: what a critic wrote about it.
+        unit_tests: checks in words that an answer to its query should pass.
         origin: the structural path of the node of the pipeline that drew it.
         usage: what drawing it cost, judgements apart.
     """
@@ -162,8 +165,11 @@ class Candidate:
     parent: Candidate | None = None
     index: int = 0
     logprobs: tuple[float, ...] | None = None
+    confidences: tuple[float, ...] | None = None
     answer: str | None = None
     scores: Mapping[str, Score] = field(default_factory=dict)
+    critique: str | None = None
+    unit_tests: tuple[str, ...] = ()
     origin: str = ""
     usage: Usage = Usage()
 
@@ -182,7 +188,12 @@ class Candidate:
 
     @property
     def path_tokens(self) -> tuple[int, ...]:
-        return self.tokens if self.parent is None else tuple(t for node in self.path() for t in node.tokens)
+        """The ids of the whole path; empty where some of its text has none."""
+        if self.parent is None:
+            return self.tokens
+        nodes = list(self.path())
+        is_whole = all(node.tokens or not node.piece for node in nodes)
+        return tuple(token for node in nodes for token in node.tokens) if is_whole else ()
 
     @property
     def generated_tokens(self) -> int:
@@ -194,6 +205,12 @@ class Candidate:
 
     def with_answer(self, answer: str | None) -> Candidate:
         return replace(self, answer=answer)
+
+    def with_critique(self, critique: str | None) -> Candidate:
+        return replace(self, critique=critique)
+
+    def with_finish(self, finish: Finish) -> Candidate:
+        return replace(self, finish=finish)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,13 +41,21 @@ class Drawing(Strategy):
         """The engine drawn from."""
         return (self.engine,)
 
-    def draws(self, shape: Shape, plan: Plan, then: Verifier | None = None) -> Shape:
-        """The shape of `n` fresh draws.
+    def draws(self, shape: Shape, plan: Plan, then: Verifier | None = None, *, fewest: int | None = None) -> Shape:
+        """The shape of `n` fresh draws, `fewest` of which are certain.
 
         Raises:
             ShapeError: there are candidates already, which would be dropped.
         """
+        self.check_first(shape, plan)
+        return plan.sample(self.n, self.sampling, self.engine, then, fewest=fewest)
+
+    def check_first(self, shape: Shape, plan: Plan) -> None:
+        """Refuse candidates that would be dropped.
+
+        Raises:
+            ShapeError: there are some.
+        """
         if not shape.is_empty:
             rule = f"{self.kind} draws from the query and must come first, but it is given candidates"
             raise plan.refuse(rule, "move it to the start of its branch, or choose among candidates with rank or vote")
-        return plan.sample(self.n, self.sampling, self.engine, then)

@@ -36,7 +36,10 @@ class EngineActor:
         self._engine = spec.open()
         self._starting = asyncio.Lock()
         self._is_started = False
-        self._tray = Tray({"complete": self._engine.complete, "read": self._engine.read, "count": self._engine.count})
+        engine = self._engine
+        self._tray = Tray(
+            {"complete": engine.complete, "read": engine.read, "count": engine.count, "encode": engine.encode}
+        )
 
     async def facts(self) -> Facts:
         """Start the engine if need be, and say what it is."""
@@ -48,7 +51,7 @@ class EngineActor:
         return Facts(self._engine.identity, self._engine.capabilities, self._engine.meter)
 
     async def post(self, client: str, calls: list[Call], cancelled: list[int]) -> None:
-        """Start calls of `complete`, `read` and `count`, and cancel earlier ones."""
+        """Start calls of `complete`, `read`, `count` and `encode`, and cancel earlier ones."""
         await self.facts()
         self._tray.post(client, calls, cancelled)
 
@@ -86,6 +89,7 @@ class Replicas:
         self._in_flight = [0] * len(self._actors)
         self._recovering: dict[int, asyncio.Task[None]] = {}
         self._counts: dict[Prompt, int] = {}
+        self._encoded: dict[str, tuple[int, ...]] = {}
 
     @property
     def identity(self) -> str:
@@ -122,12 +126,23 @@ class Replicas:
             return self._counts[root] + len(prompt.tokens)
         return await self._counted(prompt)
 
+    async def encode(self, text: str) -> tuple[int, ...]:
+        """The ids of a text that continues something."""
+        if text not in self._encoded:
+            if len(self._encoded) >= MOST_COUNTS:
+                self._encoded.clear()
+            self._encoded[text] = await self._free("encode", text, Prompt(()))
+        return self._encoded[text]
+
     async def _counted(self, prompt: Prompt) -> int:
-        """Ask again while replicas die: counting costs nothing."""
+        counted: int = await self._free("count", prompt, prompt)
+        return counted
+
+    async def _free(self, verb: str, argument: Any, prompt: Prompt) -> Any:
+        """Ask again while replicas die: the tokenizer costs nothing."""
         for _ in range(MOST_COUNTINGS):
             try:
-                counted: int = await self._call("count", prompt)
-                return counted
+                return await self._call(verb, argument, prompt)
             except EngineUnavailable as error:
                 lost = error
         raise lost

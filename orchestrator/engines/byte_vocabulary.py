@@ -1,10 +1,12 @@
 """A vocabulary that needs no file: one token a byte.
 
-Token 0 ends a text; token ``b + 1`` is the byte ``b`` of its UTF-8 spelling. 257 tokens in all.
+Token 0 ends a text; token ``b + 1`` is the byte ``b`` of its UTF-8 spelling: 257 tokens in all. Beyond them stand three
+marks, each one token: ``<eval>`` asks the model to judge what stands before it, ``<no>`` and ``<yes>`` are its answers.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -12,24 +14,34 @@ from ..types import Message
 
 END = 0
 VOCABULARY = 257
+MARKS = {"<eval>": 257, "<no>": 258, "<yes>": 259}
+_MARK = re.compile("(" + "|".join(MARKS) + ")")
 
 
 def encode(text: str) -> tuple[int, ...]:
-    """The tokens of `text`, one a UTF-8 byte.
+    """The tokens of `text`, one a UTF-8 byte and one a mark.
 
-    >>> encode("hi")
-    (105, 106)
+    >>> encode("hi<eval>")
+    (105, 106, 257)
     """
+    if "<" not in text:
+        return encode_bytes(text)
+    parts = _MARK.split(text)
+    return tuple(token for part in parts for token in ((MARKS[part],) if part in MARKS else encode_bytes(part)))
+
+
+def encode_bytes(text: str) -> tuple[int, ...]:
+    """The tokens of `text`, marks spelled out."""
     return tuple(byte + 1 for byte in text.encode())
 
 
 def decode(tokens: Sequence[int]) -> str:
-    """The text of `tokens`; the end token is no text, and a broken character shows as U+FFFD.
+    """The text of `tokens`; the end token and marks are no text, and a broken character shows as U+FFFD.
 
     >>> decode((105, 106, END))
     'hi'
     """
-    return bytes(token - 1 for token in tokens if token != END).decode(errors="replace")
+    return bytes(token - 1 for token in tokens if END < token < VOCABULARY).decode(errors="replace")
 
 
 @lru_cache(maxsize=4096)

@@ -195,6 +195,12 @@ class OpenAIEngine:
         is_long = bound * LONG_PROMPTS > self._context_length
         return len(await self._ids(prompt, self._dialect.tokenizes and (is_long or bool(prompt.text)))) or bound
 
+    async def encode(self, text: str) -> tuple[int, ...]:
+        """The ids of a text by vLLM's ``/tokenize``; none where the server shows no ids."""
+        if not (self._dialect.tokenizes and self.capabilities.token_ids) or self._tokens is None:
+            return ()
+        return await self._tokens.text(text)
+
     async def complete(self, request: Request) -> Completion:
         """Draw one completion.
 

@@ -37,7 +37,15 @@ class ServerTokens:
         rendered = await self._part((prompt.messages, ""), {"messages": messages_of(prompt.messages)})
         if not prompt.text:
             return rendered
-        return rendered + await self._part(((), prompt.text), {"prompt": prompt.text, "add_special_tokens": False})
+        return rendered + await self.text(prompt.text)
+
+    async def text(self, text: str) -> tuple[int, ...]:
+        """The ids of a text that continues something.
+
+        Raises:
+            EngineUnavailable: no answer.
+        """
+        return await self._part(((), text), {"prompt": text, "add_special_tokens": False})
 
     async def _part(self, key: Key, asked: dict[str, Any]) -> tuple[int, ...]:
         found = self._kept.get(key)

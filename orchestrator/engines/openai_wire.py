@@ -92,8 +92,11 @@ def body(request: Request, model: str, dialect: Dialect, ids: Sequence[int] = ()
             made["include_stop_str_in_output"] = True
     if "return_token_ids" in dialect.fields:
         made["return_token_ids"] = True
-    if sampling.logprobs or request.labels:
-        made["logprobs"] = _needed(dialect, "logprobs", "log-probabilities", is_chat or 1)
+    ranks = sampling.top_logprobs
+    if sampling.logprobs or ranks or request.labels:
+        made["logprobs"] = _needed(dialect, "logprobs", "log-probabilities", is_chat or ranks or 1)
+    if ranks and is_chat:
+        made["top_logprobs"] = ranks
     if request.labels:
         made["logprob_token_ids"] = _needed(dialect, "logprob_token_ids", "chosen log-probabilities", request.labels)
         made["return_tokens_as_token_ids"] = True
@@ -156,14 +159,14 @@ def completion(raw: bytes, request: Request, meter: Meter, prompt_bound: int) ->
         choice = choices[0]
         text = choice["message"]["content"] if "message" in choice else choice["text"]
         text, finish = _ended(text or "", choice, request.sampling.stop)
-        wants = request.sampling.logprobs or request.labels
         return Completion(
             tuple(choice.get("token_ids") or ()),
             text,
             finish,
-            _usage(answer.get("usage"), meter, prompt_bound, request.sampling.max_tokens),
+            _usage(answer.get("usage"), meter, prompt_bound, request),
             _chosen(choice) if request.sampling.logprobs else None,
-            _labels(choice, request.labels) if wants and request.labels else None,
+            _labels(choice, request.labels) if request.labels else None,
+            _confidences(choice, request.sampling.top_logprobs) if request.sampling.top_logprobs else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise broken(raw, error) from None
@@ -229,11 +232,13 @@ def _ended(text: str, choice: Mapping[str, Any], stops: Sequence[str]) -> tuple[
     return text, Finish.STOP if stops and text.endswith(tuple(stops)) else Finish.EOS
 
 
-def _usage(counted: Any, meter: Meter, prompt_bound: int, max_tokens: int) -> Usage:
+def _usage(counted: Any, meter: Meter, prompt_bound: int, request: Request) -> Usage:
+    is_judging = bool(request.labels)
     if not counted:
-        return meter.generation(prompt_bound, max_tokens)
+        return meter.generation(prompt_bound, request.sampling.max_tokens, judging=is_judging)
     prompt = _count(counted["prompt_tokens"])
-    return meter.generation(prompt, _count(counted["completion_tokens"]), _cached(counted, prompt))
+    generated = _count(counted["completion_tokens"])
+    return meter.generation(prompt, generated, _cached(counted, prompt), judging=is_judging)
 
 
 def _cached(counted: Mapping[str, Any], prompt: int) -> int:
@@ -252,6 +257,17 @@ def _chosen(choice: Mapping[str, Any]) -> tuple[float, ...]:
     if "content" in listed:
         return tuple(float(each["logprob"]) for each in listed["content"] or ())
     return tuple(float(each) for each in listed["token_logprobs"])
+
+
+def _confidences(choice: Mapping[str, Any], ranks: int) -> tuple[float, ...]:
+    """Of each token; a server may list the chosen token beside the likeliest `ranks`, which is left out."""
+    listed = choice["logprobs"]
+    if "content" in listed:
+        positions = [[each["logprob"] for each in token["top_logprobs"]] for token in listed["content"] or ()]
+    else:
+        positions = [list(position.values()) for position in listed["top_logprobs"]]
+    ranked = [sorted(position, reverse=True)[:ranks] for position in positions]
+    return tuple(-sum(position) / len(position) for position in ranked)
 
 
 def _labels(choice: Mapping[str, Any], labels: Sequence[int]) -> tuple[float, ...]:

@@ -18,8 +18,9 @@ from ..canonical import digest, stable_id
 from ..engine import Capabilities, Completion, EngineSpec, Meter, Prompt, Reading, Request, Sampling, check_fits
 from ..flops import ModelShape
 from ..types import Finish, Usage
-from .byte_vocabulary import VOCABULARY, count_messages, decode
+from .byte_vocabulary import VOCABULARY, count_messages, decode, encode
 from .simulated_faults import Faults, FaultyCalls
+from .simulated_judge import confidences, judged_node, label_logprobs
 from .simulated_tree import Step, logistic, logit, uniform
 from .simulated_world import World
 
@@ -88,6 +89,7 @@ class SimulatedEngine:
             token_ids=True,
             continue_prefix=True,
             logprobs=True,
+            labels=True,
             seed=True,
             context_length=self.spec.context_length,
             tokenizer="bytes",
@@ -104,11 +106,16 @@ class SimulatedEngine:
         """Nothing to stop."""
 
     async def count(self, prompt: Prompt) -> int:
-        return count_messages(prompt.messages) + (len(prompt.tokens) or len(prompt.text.encode()))
+        return count_messages(prompt.messages) + (len(prompt.tokens) or len(encode(prompt.text)))
+
+    async def encode(self, text: str) -> tuple[int, ...]:
+        return encode(text)
 
     async def complete(self, request: Request) -> Completion:
+        """One completion; one with labels judges what was generated, see `simulated_judge`."""
         await self._calls.strike(request)
-        done = self._draw(request, await self.count(request.prompt))
+        tokens = await self.count(request.prompt)
+        done = self._labelled(request, tokens) if request.labels else self._draw(request, tokens)
         await self._take_time(digest("time", request) if self.spec.jitter_s else b"", len(done.tokens))
         return done
 
@@ -129,12 +136,24 @@ class SimulatedEngine:
         end, finish = _end(leaf.text[place.written :], sampling)
         tokens = leaf.tokens[place.written : place.written + end]
         logprobs = _logprobs(leaf, place.written, end) if sampling.logprobs else None
-        done = Completion(tokens, leaf.text[place.written : place.written + end], finish, Usage(), logprobs)
+        ranks = sampling.top_logprobs
+        sure = confidences(place.node, leaf, place.written, end, ranks) if ranks else None
+        text = leaf.text[place.written : place.written + end]
+        done = Completion(tokens, text, finish, Usage(), logprobs, confidences=sure)
         done = self._calls.distort(request, done)
         generated = sampling.max_tokens + 1 if self._calls.overruns(request) else len(done.tokens)
         return replace(
             done, usage=self._meter.generation(prompt_tokens, generated, self._cached(prompt, prompt_tokens))
         )
+
+    def _labelled(self, request: Request, prompt_tokens: int) -> Completion:
+        self._check_context(prompt_tokens, 1)
+        node = judged_node(self.spec.world, request.prompt.messages, _generated(request.prompt))
+        chances = label_logprobs(request.labels, self._noisy(node))
+        cached = self._cached(request.prompt, prompt_tokens)
+        usage = self._meter.generation(prompt_tokens, 1, cached, judging=True)
+        best = request.labels[chances.index(max(chances))]
+        return Completion((best,), decode((best,)), Finish.TOTAL_LENGTH, usage, None, chances)
 
     def _values(self, prompt: Prompt) -> tuple[float, ...]:
         text, world = _generated(prompt), self.spec.world
@@ -163,7 +182,7 @@ class SimulatedEngine:
 
 
 def _generated(prompt: Prompt) -> str:
-    return decode(prompt.tokens) if prompt.tokens else prompt.text
+    return decode(prompt.tokens or encode(prompt.text))
 
 
 def _end(text: str, sampling: Sampling) -> tuple[int, Finish]:

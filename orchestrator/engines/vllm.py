@@ -149,6 +149,10 @@ class VLLMEngine:
         """Tokens of the rendered prompt, exactly."""
         return len(self._ids(prompt, await self._chat()))
 
+    async def encode(self, text: str) -> tuple[int, ...]:
+        """The ids of a text that continues something; none where the engine reads."""
+        return tuple((await self._chat()).encode(text)) if self.capabilities.token_ids else ()
+
     async def complete(self, request: Request) -> Completion:
         """Draw one completion.
 

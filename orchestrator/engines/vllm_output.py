@@ -29,11 +29,17 @@ def sampling_params(request: Request) -> Any:
         seed=request.seed,
         stop=list(sampling.stop) or None,
         include_stop_str_in_output=True,
-        logprobs=0 if sampling.logprobs and not request.labels else None,
+        logprobs=_ranks(request),
         logprob_token_ids=list(request.labels) or None,
         output_kind=RequestOutputKind.FINAL_ONLY,
         skip_clone=True,
     )
+
+
+def _ranks(request: Request) -> int | None:
+    sampling = request.sampling
+    is_wanted = (sampling.logprobs or sampling.top_logprobs) and not request.labels
+    return sampling.top_logprobs if is_wanted else None
 
 
 def pooling_params(task: str) -> Any:
@@ -54,14 +60,17 @@ def completion(output: Any, request: Request, meter: Meter, chat: ChatTokens) ->
     if finish is Finish.ERROR:
         raise EngineUnavailable("vLLM reports that the request failed inside the engine")
     ids = tuple(made.token_ids)
-    usage = meter.generation(len(output.prompt_token_ids), len(ids), output.num_cached_tokens or 0)
+    prompt, cached = len(output.prompt_token_ids), output.num_cached_tokens or 0
+    usage = meter.generation(prompt, len(ids), cached, judging=bool(request.labels))
     chosen = chosen_logprobs(ids, made.logprobs) if request.sampling.logprobs else None
+    ranks = request.sampling.top_logprobs
+    sure = tuple(confidence(position, ranks) for position in made.logprobs) if ranks and made.logprobs else None
     labels = None
     if request.labels and made.logprobs:
         labels = tuple(made.logprobs[0][label].logprob for label in request.labels)
     if finish is Finish.STOP:
         ids, chosen = cut_at_stop(ids, made.text, chosen, chat)
-    return Completion(ids, made.text, finish, usage, chosen, labels)
+    return Completion(ids, made.text, finish, usage, chosen, labels, sure)
 
 
 def finish_of(reason: str | None, stop: int | str | None) -> Finish:
@@ -78,6 +87,12 @@ def finish_of(reason: str | None, stop: int | str | None) -> Finish:
 def chosen_logprobs(ids: tuple[int, ...], positions: Any) -> tuple[float, ...]:
     """The log-probability of each chosen token."""
     return tuple(position[token].logprob for token, position in zip(ids, positions, strict=True))
+
+
+def confidence(position: Any, ranks: int) -> float:
+    """Minus the mean log-probability of the `ranks` likeliest tokens; vLLM adds the chosen one, which is left out."""
+    ranked: list[float] = [each.logprob for each in position.values() if each.rank <= ranks]
+    return -sum(ranked) / len(ranked)
 
 
 def cut_at_stop(

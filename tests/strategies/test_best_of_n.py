@@ -27,9 +27,9 @@ async def test_one_draw_is_not_judged() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, None])
-async def test_where_all_scores_are_equal_the_first_is_first(value) -> None:
+async def test_where_all_scores_are_equal_the_shortest_and_then_the_first_is_first(value) -> None:
     best = await BestOfN(n=8, verifier=Counting(value=value)).run(QUERY, [], context(ENGINE))
-    assert indices(best) == list(range(8))
+    assert indices(best) == [c.index for c in sorted(best, key=lambda c: (c.generated_tokens, c.index))]
 
 
 async def test_a_draw_without_a_score_is_last() -> None:

@@ -1,0 +1,236 @@
+"""What every effect goes through: named by content, paid in the order asked, recorded, and cut off in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+from pydantic import TypeAdapter
+
+from .budget import Deferred, Reservation, amounts
+from .canonical import canonical_json, digest
+from .draw import Ask, Attempts, Draw, draw_key, seed_of, within
+from .engine import Engine, Prompt, Request, check_fits
+from .errors import BudgetExceeded, EngineError, UsageError
+from .run_state import Run
+from .types import Candidate, Usage
+
+T = TypeVar("T")
+Started = asyncio.Task[Candidate | None]
+
+
+class Judgement(Protocol):
+    """What a judging call gives: anything that says what it cost."""
+
+    @property
+    def usage(self) -> Usage: ...
+
+
+J = TypeVar("J", bound=Judgement)
+
+
+class Effects:
+    """Draws and judgements of one strategy, at one structural path of a run."""
+
+    def __init__(self, run: Run, strategy: str, path: str = "0") -> None:
+        self._run = run
+        self._strategy = strategy
+        self.path = path
+        self._draws: Counter[bytes] = Counter()
+        self._created = 0
+        self._steps = 0
+
+    async def _start(self, ask: Ask, prompt: Prompt, places: Places, started: list[Started]) -> None:
+        """Reserve and start the draws of one ask, adding each to `started`.
+
+        Raises:
+            BudgetExceeded: the budget ends the run here.
+            EngineError: the prompt cannot be drawn from.
+        """
+        bound, rest = await self._bounds(prompt, ask)
+        whole = bound + rest if rest else bound
+        for i in range(ask.n):
+            held = await self._run.ledger.reserve(whole)
+            started.append(asyncio.create_task(self._draw(ask, prompt, bound, rest, held, places.at(i))))
+
+    async def _draw(
+        self,
+        ask: Ask,
+        prompt: Prompt,
+        bound: Usage,
+        rest: Usage | None,
+        held: Reservation | Deferred,
+        place: tuple[bytes, int],
+    ) -> Candidate | None:
+        """One draw, paid and recorded; None where it is lost."""
+        run, (key, index) = self._run, place
+        draw = Draw(self._engine(ask.engine), Request(prompt, ask.sampling, seed_of(key)), bound, ask.engine)
+        try:
+            value = await run.journal.draw(key, draw.bound, draw.call, run.gates[draw.name], run.account)
+            done = draw.known(value)
+        except BaseException as error:
+            self._lost(error, held, draw)
+            return None
+        if rest is not None and isinstance(held, Reservation):
+            held.settle_keeping(done.usage, rest)
+            run.kept[self.path, index] = held
+        else:
+            held.settle(done.usage)
+        return Candidate(
+            done.tokens,
+            done.text,
+            done.finish,
+            ask.after,
+            index,
+            done.logprobs,
+            done.confidences,
+            origin=self.path,
+            usage=done.usage,
+        )
+
+    async def _reserve_judgement(self, key: bytes, bound: Usage, judged: Candidate | None) -> Reservation:
+        """Room for a judgement: what was kept with the draw of the candidate where that covers it; none if known."""
+        held = self._run.kept.pop((judged.origin, judged.index), None) if judged else None
+        if held is not None and not _covers(held.bound, bound):
+            held.release()  # set aside by another tokenizer's count
+            held = None
+        return held or await self._run.ledger.reserve(Usage() if key in self._run.read else bound)
+
+    async def _judge(
+        self,
+        key: bytes,
+        ask: Callable[[], Awaitable[J]],
+        kind: TypeAdapter[J],
+        engine: str,
+        bound: Usage,
+        held: Reservation,
+    ) -> J | None:
+        """One judgement, paid once however often it is asked; None where it is lost."""
+        run, attempts = self._run, Attempts(bound)
+
+        async def call() -> tuple[bytes, Usage]:
+            judgement = await attempts.attempt(ask())
+            return canonical_json(judgement), within(judgement.usage, bound, engine)
+
+        try:
+            value = await run.journal.draw(key, bound, call, run.gates[engine], run.account)
+            judgement = kind.validate_json(value)
+        except BaseException as error:
+            self._lost(error, held, attempts)
+            return None
+        held.settle(Usage() if key in run.read else judgement.usage)
+        run.read.add(key)
+        return judgement
+
+    def _lost(self, error: BaseException, held: Reservation | Deferred, attempts: Attempts) -> None:
+        """Settle for one part that failed, and lose that part alone; what is no failure of a part is raised again.
+
+        It is charged once, in full; nothing where no attempt cost anything, or the account could not pay for it.
+        """
+        if isinstance(error, BudgetExceeded):
+            held.release()
+            self._run.is_starved = True
+            self._run.stop(error)
+            return
+        held.settle(attempts.due(error))
+        if not isinstance(error, EngineError):
+            raise error
+        self._run.fail(error)
+
+    async def _collect(self, tasks: Sequence[asyncio.Task[T | None]], grace_s: float = 0.0) -> list[T | None]:
+        """The results in the order started; `grace_s` after the deadline what is unfinished is cancelled and None."""
+        try:
+            for task in tasks:  # one after the other: most have ended by the time the first has
+                if not task.done() and not (await asyncio.wait((task,), timeout=self._seconds(grace_s)))[0]:
+                    break
+        except asyncio.CancelledError:
+            await cancel(tasks)
+            raise
+        if late := [task for task in tasks if not task.done()]:
+            self._run.end_in_time()
+            await cancel(late)
+        for task in tasks:
+            task.cancelled() or task.exception()  # looked at, or asyncio reports all failures after the first
+        return [None if task.cancelled() else task.result() for task in tasks]
+
+    def _seconds(self, grace_s: float) -> float | None:
+        left = self._run.seconds_left()
+        return left if left is None else left + grace_s
+
+    def _places(self, content: bytes, n: int) -> Places:
+        """The next `n` draws of what `content` names, and their indices in this context."""
+        first, created = self._draws[content], self._created
+        self._draws[content] += n
+        self._created += n
+        return Places(content, first, created)
+
+    async def _check(self, asked: Sequence[tuple[bytes, int]]) -> None:
+        place = f"{self._run.task}/{self.path}/{self._steps}"
+        self._steps += 1
+        await self._run.journal.check(place, self._strategy, digest(asked))
+
+    def _content(self, ask: Ask, prompt: Prompt) -> bytes:
+        run = self._run
+        what = ("sample", self._engine(ask.engine).identity, prompt.messages, prompt.tokens, prompt.text, ask.sampling)
+        return digest(what, self.path, run.seed, run.replicate)
+
+    async def _bounds(self, prompt: Prompt, ask: Ask) -> tuple[Usage, Usage | None]:
+        """The most that one draw may cost, and the most that judging it may, where it will be."""
+        source, most = self._engine(ask.engine), ask.sampling.max_tokens
+        tokens = await self._count(prompt, ask.engine)
+        check_fits(source.capabilities, tokens, most, ask.engine)
+        rest = ask.then.bound(self._run.engines, tokens, most) if ask.then else Usage()
+        return source.meter.generation(tokens, most), rest if rest != Usage() else None
+
+    async def _count(self, prompt: Prompt, engine: str) -> int:
+        """The prompt's tokens on an engine.
+
+        Raises:
+            BudgetExceeded: the deadline came first.
+        """
+        async with self._run.in_time():
+            return await self._engine(engine).count(prompt)
+
+    def _engine(self, name: str) -> Engine:
+        try:
+            return self._run.engines[name]
+        except KeyError:
+            known = ", ".join(sorted(self._run.engines)) or "none"
+            raise UsageError(
+                f"engine must be one of the pipeline's ({known}), got {name!r}; add it or rename it"
+            ) from None
+
+
+class Places:
+    """The keys and indices of some draws of one content."""
+
+    __slots__ = ("_content", "_created", "_first")
+
+    def __init__(self, content: bytes, first: int, created: int) -> None:
+        self._content = content
+        self._first = first
+        self._created = created
+
+    def at(self, i: int) -> tuple[bytes, int]:
+        """The key of the `i`-th draw, and its index in the context."""
+        return draw_key(self._content, self._first + i), self._created + i
+
+
+def prompt_of(ask: Ask) -> Prompt:
+    """The conversation of an ask, and what stands after it."""
+    if ask.after is None:
+        return Prompt(ask.query.messages)
+    return Prompt(ask.query.messages, ask.after.path_tokens, ask.after.text)
+
+
+def _covers(held: Usage, bound: Usage) -> bool:
+    return all(amount <= limit for amount, limit in zip(amounts(bound), amounts(held), strict=True))
+
+
+async def cancel(tasks: Sequence[asyncio.Task[T]]) -> None:
+    """Cancel tasks and wait until they have ended."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
