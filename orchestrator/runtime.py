@@ -141,13 +141,17 @@ class Runtime:
         strategy.infer(Shape(), plan)
         return plan.estimate
 
+    def open_ledger(self, budget: Budget) -> Ledger:
+        """The ledger that holds one task to its budget."""
+        return Ledger(budget)
+
     async def execute(self, task: Task, lease: Budget) -> Done:
         """Run a task, paying at most `lease` for what the journal does not hold."""
         run = Run(
             task=task.id,
             engines=self._engines,
             gates=self._gates,
-            ledger=Ledger(task.budget),
+            ledger=self.open_ledger(task.budget),
             account=Ledger(lease),
             journal=self._journal or Journal(Memory(), retries=self._retries),
             seed=self._seed if task.seed is None else task.seed,
