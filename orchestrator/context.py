@@ -18,7 +18,8 @@ from pydantic import TypeAdapter
 
 from .budget import Budget, Ledger
 from .canonical import canonical_json, digest
-from .draw import COMPLETION, Ask
+from .draw import COMPLETION
+from .draw import Ask as Ask
 from .effects import Effects, Started, cancel, prompt_of
 from .engine import Engine, Prompt, Reading, Request, Sampling, check_draws
 from .errors import BudgetExceeded, EngineError, EngineRefused, JournalError, VerifierError
@@ -188,7 +189,7 @@ class Context(Effects):
             labels: texts; of each the first token counts, and these must differ.
             judged: the candidate that each ask is about, whose set-aside room pays; by default what it goes on from.
         """
-        about = judged or [ask.after for ask in asks]
+        about: Sequence[Candidate | None] = judged or [ask.after for ask in asks]
         started: list[asyncio.Task[Any]] = []
 
         async def start(item: tuple[Ask, Candidate | None]) -> None:

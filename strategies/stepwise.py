@@ -1,0 +1,120 @@
+"""What strategies that search step by step over text have in common: their knobs, their cost, and how they choose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from ..orchestrator.context import Context
+from ..orchestrator.errors import UsageError
+from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.types import Candidate, Finish, Query
+from ..orchestrator.verifier import Verifier
+from ..verifiers import AnyVerifier
+from ..verifiers.answers import AnyAnswer, NumberAnswer
+from .drawing import Drawing, Draws
+from .level_search import Allocator, Found, search
+from .ranking import ranked
+from .text_steps import TextSteps
+from .voting import note_unweighable, vote
+
+Choice = Literal["score", "vote", "weighted_vote"]
+
+
+def _pattern(leaf: str) -> str:
+    try:
+        re.compile(leaf)
+    except re.error as error:
+        raise UsageError(f"leaf must be a regular expression, got {leaf!r}: {error}; mend it") from None
+    return leaf
+
+
+class Stepwise(Drawing):
+    """A strategy that extends partial answers step by step, judges them, and decides which go on.
+
+    A subclass gives an `allocator`. `max_tokens` is the most of a whole path. With `n` = 1 nothing is judged.
+
+    Args:
+        n: paths that end, at most.
+        verifier: judges partial and whole paths.
+        separator: the text that ends a step, and stays in it.
+        leaf: a regular expression; a step in which it is found ends its path. Empty: only the end token does.
+        step_tokens: most tokens of a step.
+        max_steps: most steps of a path; one that is longer is cut.
+        choose: whether the best ``score`` comes first, or the answer that most paths (``vote``) or the most score
+            (``weighted_vote``) stand behind.
+        answer: how an answer is read, where votes choose.
+    """
+
+    n: Draws = 16
+    verifier: AnyVerifier
+    separator: Annotated[str, Field(min_length=1)] = "\n"
+    leaf: Annotated[str, AfterValidator(_pattern)] = ""
+    step_tokens: Annotated[int, Field(ge=1, le=100_000)] = 128
+    max_steps: Annotated[int, Field(ge=1, le=1000)] = 32
+    choose: Choice = "score"
+    answer: AnyAnswer = NumberAnswer()
+
+    def allocator(self) -> Allocator:
+        """Decides who goes on; a new one for each run."""
+        raise TypeError(f"{type(self).__name__} must implement allocator")
+
+    def engine_names(self) -> tuple[str, ...]:
+        """The engine drawn from and those the verifier asks."""
+        return (self.engine, *self.verifier.engine_names())
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        """At most `n` paths, judged; every level may have `n` steps."""
+        self.check_first(shape, plan)
+        if self.choose != "score":
+            self.answer.check()
+        made = Shape()
+        for level in range(self.max_steps):
+            made = self.plan_level(plan, level)
+        return made
+
+    def plan_level(self, plan: Plan, level: int) -> Shape:
+        """Count `n` steps after `level` others; what flows when they are the last."""
+        after = min(level * self.step_tokens, self.max_tokens - 1)
+        step = self.sampling.model_copy(update={"max_tokens": min(self.step_tokens, self.max_tokens)})
+        return plan.sample(self.n, step, self.engine, self.judge, fewest=None if level == 0 else 0, after=after)
+
+    @property
+    def judge(self) -> Verifier | None:
+        """The verifier, where there is anything to decide."""
+        return self.verifier if self.n > 1 else None
+
+    def steps(self, query: Query, ctx: Context) -> TextSteps:
+        """The states searched over."""
+        return TextSteps(
+            query,
+            ctx,
+            self.sampling,
+            engine=self.engine,
+            separator=self.separator,
+            step_tokens=self.step_tokens,
+            leaf=self.leaf,
+            verifier=self.judge,
+        )
+
+    async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
+        """The paths that ended, best first; where none did, the partial ones, marked as cut."""
+        found = await search(self.steps(query, ctx), self.allocator(), n=self.n, depth=self.max_steps, rng=ctx.rng)
+        return await self.chosen(found, ctx)
+
+    async def chosen(self, found: Found[Candidate], ctx: Context) -> list[Candidate]:
+        """Candidates in the order of choice; whole paths before cut ones."""
+        ended = [node.state for node in found.ended]
+        if not ended:
+            cut = Finish.ABORTED if ctx.is_stopped else Finish.TOTAL_LENGTH
+            ended = [node.state.with_finish(cut) for node in found.unfinished]
+        best = ranked(ended, self.verifier.name)
+        if self.choose == "score":
+            return sorted(best, key=lambda candidate: not candidate.finish.is_complete)
+        if self.choose == "weighted_vote":
+            note_unweighable(best, self.verifier.name, ctx)
+        answered = await ctx.answer(best, self.answer)
+        return vote(answered, self.verifier.name, weighted=self.choose == "weighted_vote")
