@@ -142,7 +142,7 @@ class Runtime:
         return plan.estimate
 
     def open_ledger(self, budget: Budget) -> Ledger:
-        """The ledger that holds one task to its budget."""
+        """The ledger that holds one task to its budget or its lease."""
         return Ledger(budget)
 
     async def execute(self, task: Task, lease: Budget) -> Done:
@@ -152,7 +152,7 @@ class Runtime:
             engines=self._engines,
             gates=self._gates,
             ledger=self.open_ledger(task.budget),
-            account=Ledger(lease),
+            account=self.open_ledger(lease),
             journal=self._journal or Journal(Memory(), retries=self._retries),
             seed=self._seed if task.seed is None else task.seed,
             replicate=task.replicate,
