@@ -13,7 +13,7 @@ from ..strategies import STRATEGIES
 from .context import Context
 from .engines import AnyEngine
 from .errors import ShapeError, UsageError
-from .shape import Plan, Shape
+from .shape import BYTES_PER_TOKEN, Plan, Shape
 from .strategy import Strategy
 from .types import Candidate, Query
 
@@ -139,7 +139,10 @@ class Pipeline(Strategy):
         for node in _ordered(self.nodes):
             counted = plan if node in nodes else unused
             counted.node = node.name
-            shapes[node.name] = node.strategy.infer(_input_shape(node, _shape(candidates), shapes), counted)
+            try:
+                shapes[node.name] = node.strategy.infer(_input_shape(node, _shape(candidates), shapes), counted)
+            except ShapeError:
+                return False  # earlier work was lost, so that less came than was planned for
         return ctx.room().fits(plan.estimate.most)
 
 
@@ -171,7 +174,14 @@ def _last(nodes: Sequence[Node]) -> str:
 def _shape(candidates: Sequence[Candidate]) -> Shape:
     scored = [frozenset(candidate.scores) for candidate in candidates]
     longest = max((candidate.generated_tokens for candidate in candidates), default=0)
-    return Shape(len(scored), len(scored), frozenset.intersection(*scored) if scored else frozenset(), longest)
+    extra = {
+        "critique": [candidate.critique or "" for candidate in candidates],
+        "unit_tests": ["\n".join(candidate.unit_tests) for candidate in candidates],
+    }
+    sizes = {what: max(len(text.encode()) for text in texts) for what, texts in extra.items() if any(texts)}
+    carries = {what: Shape(1, 1, longest=-(-size // BYTES_PER_TOKEN)) for what, size in sizes.items()}
+    by_all = frozenset.intersection(*scored) if scored else frozenset()
+    return Shape(len(scored), len(scored), by_all, longest, carries=carries)
 
 
 def _input_shape(node: Node, shape: Shape, shapes: Mapping[str, Shape]) -> Shape:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from .engine import Engine, Sampling
 from .errors import ShapeError
-from .types import Usage
+from .types import COUNTS, Usage
 
 if TYPE_CHECKING:
     from .verifier import Verifier
@@ -28,7 +28,7 @@ class Shape:
     Args:
         longest: most tokens generated for one of them.
         drawn_by: the names of the engines that generated them; empty where that is not known.
-        carries: what else each of them has, e.g. ``critique``.
+        carries: what else each of them has, e.g. a ``critique``, and the shape of its text.
     """
 
     fewest: int = 0
@@ -36,7 +36,7 @@ class Shape:
     scored_by: frozenset[str] = frozenset()
     longest: int = 0
     drawn_by: frozenset[str] = frozenset()
-    carries: frozenset[str] = frozenset()
+    carries: Mapping[str, Shape] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -58,12 +58,12 @@ class Shape:
             self.scored_by & other.scored_by,
             longest,
             self.drawn_by | other.drawn_by if known else frozenset(),
-            self.carries & other.carries,
+            {what: text.merged(other.carries[what]) for what, text in self.carries.items() if what in other.carries},
         )
 
-    def with_carried(self, what: str) -> Shape:
-        """The shape after each candidate got `what`."""
-        return replace(self, carries=self.carries | {what})
+    def with_carried(self, what: str, text: Shape) -> Shape:
+        """The shape after each candidate got `what`, a text drawn in one of the shape `text`."""
+        return replace(self, carries={**self.carries, what: text})
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +152,22 @@ class Plan:
         yield
         self._is_certain = before
 
+    def fork(self) -> Plan:
+        """A plan that goes on from here, to follow one of several ways that a run may take."""
+        way = Plan(self.engines, self.prompt_tokens, self.node)
+        way._judges |= self._judges
+        return way
+
+    def join(self, ways: Sequence[Plan]) -> None:
+        """Count that one of `ways` is taken, by the cheapest and the dearest of them in each dimension."""
+        least = _each(min, [way.estimate.least for way in ways])
+        most = _each(max, [way.estimate.most for way in ways])
+        self.estimate += Estimate(least if self._is_certain else Usage(), most)
+        if not self.attempt.most.calls:
+            self.attempt = Estimate(most=_each(max, [way.attempt.most for way in ways]))
+        if self._is_certain:
+            self._judges |= set.intersection(*(way._judges for way in ways))
+
     def reads(self, shape: Shape, engine: str) -> int:
         """The most tokens that `engine` reads of the text of one candidate of `shape`."""
         if self.engines is None or engine not in self.engines:
@@ -232,6 +248,10 @@ class Plan:
 
     def _add(self, one: Estimate, fewest: int, most: int) -> None:
         self.estimate += Estimate(_scaled(one.least, fewest if self._is_certain else 0), _scaled(one.most, most))
+
+
+def _each(choose: Callable[[list[int]], int], usages: Sequence[Usage]) -> Usage:
+    return Usage(**{name: choose([getattr(usage, name) for usage in usages]) for name in COUNTS})
 
 
 def _scaled(usage: Usage, times: int) -> Usage:

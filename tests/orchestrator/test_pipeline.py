@@ -8,6 +8,7 @@ import pytest
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.canonical import canonical_json
 from ponder.orchestrator.engines.simulated import SimulatedSpec
+from ponder.orchestrator.engines.simulated_faults import Faults
 from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.errors import BudgetExceeded, ShapeError, UsageError
 from ponder.orchestrator.pipeline import Node, Pipeline, build_strategy
@@ -34,7 +35,7 @@ def graph(*edges: str, **strategies: Strategy) -> Pipeline:
     return Pipeline(nodes=nodes, engines=ENGINES)
 
 
-async def run(strategy: Strategy, budget: Budget = Budget(), **knobs: float) -> Result:
+async def run(strategy: Strategy, budget: Budget = Budget(), **knobs: object) -> Result:
     engines = {name: spec.model_copy(update=knobs) for name, spec in ENGINES.items()}
     async with Runtime(engines) as runtime:
         return await runtime.run(strategy, QUERY, budget)
@@ -129,6 +130,11 @@ async def test_a_nested_pipeline_is_a_strategy() -> None:
     assert len(result.candidates) == 1
     assert result.usage.calls == 2
     assert nested.engine_names() == ("generator", "reward")
+
+
+async def test_branches_of_a_nested_pipeline_run_on_nothing_where_every_draw_was_lost() -> None:
+    nested = Pipeline.series(TWO, graph("a>v", "b>v", a=RANK, b=RANK, v=Vote()).model_copy(update={"engines": {}}))
+    assert (await run(nested, faults=Faults(refused=1.0))).stopped == "error"
 
 
 async def test_a_pipeline_of_one_node_gives_what_its_strategy_asks_for() -> None:

@@ -35,6 +35,41 @@ def test_merging_keeps_who_drew_where_all_is_known() -> None:
     assert one.merged(Shape(1, 1)).drawn_by == Shape(1, 1).merged(one).drawn_by == frozenset()
 
 
+def test_merging_keeps_what_all_carry_at_its_longest() -> None:
+    short, long = Shape(1, 1, longest=5), Shape(1, 1, longest=9)
+    both = Shape(1, 1).with_carried("critique", short).with_carried("unit_tests", short)
+    merged = both.merged(Shape(1, 2).with_carried("critique", long))
+    assert set(merged.carries) == {"critique"}
+    assert merged.carries["critique"].longest == 9
+    assert merged.narrowed(1).carries == merged.carries
+
+
+def test_one_of_several_ways_costs_what_the_cheapest_and_the_dearest_do() -> None:
+    plan = Plan(ENGINES, PLAN)
+    many, long = plan.fork(), plan.fork()
+    many.sample(4, Sampling(max_tokens=5))
+    long.sample(1, Sampling(max_tokens=90))
+    plan.join([many, long])
+    assert (plan.estimate.least.calls, plan.estimate.most.calls) == (1, 4)
+    assert (plan.estimate.most.completion_tokens, plan.estimate.most.prompt_tokens) == (90, 40)
+    assert plan.attempt.most.completion_tokens == 90
+    with plan.maybe():
+        plan.join([many, long])
+    assert (plan.estimate.least.calls, plan.estimate.most.calls) == (1, 8)
+
+
+def test_a_way_knows_who_has_judged_before_it() -> None:
+    plan, shape = Plan(ENGINES, PLAN), Shape(1, 1)
+    judged, plain = plan.fork(), plan.fork()
+    judged.score(shape, ProcessReward())
+    plan.join([judged, plain])
+    plan.score(shape, ProcessReward())
+    again = plan.fork()
+    again.score(shape, ProcessReward())
+    assert plan.estimate.least.verifier_calls == 1
+    assert again.estimate.least.verifier_calls == 0
+
+
 def test_a_plan_counts_draws_and_their_judgements() -> None:
     plan = Plan(ENGINES, PLAN)
     shape = plan.sample(4, Sampling(max_tokens=20), then=ProcessReward())

@@ -1,0 +1,28 @@
+"""Strategies as knobs of strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, SerializeAsAny
+
+from ..orchestrator.strategy import Strategy
+
+
+def build(data: Any) -> Strategy:
+    """The strategy that a table with a ``kind`` describes.
+
+    It may be a pipeline, whose module stands on this room and is therefore looked up when one is built.
+    """
+    found: Strategy = import_module("ponder.orchestrator.pipeline").build_strategy(data)
+    return found
+
+
+AnyStrategy = Annotated[SerializeAsAny[Strategy], BeforeValidator(build)]
+
+
+def engines_of(strategies: Iterable[Strategy]) -> tuple[str, ...]:
+    """Every engine that one of `strategies` uses, in their order."""
+    return tuple(dict.fromkeys(name for strategy in strategies for name in strategy.engine_names()))
