@@ -110,7 +110,7 @@ async def search(
         depth: most levels.
         rng: random numbers by name.
     """
-    growth = _Growth(domain)
+    growth = Growth(domain)
     ended, stuck = list[Node[S]](), list[Node[S]]()
     parents: list[tuple[Node[S] | None, int]] = [(None, n)]
     live = list[Node[S]]()
@@ -129,7 +129,7 @@ async def search(
     return Found(ended, live + stuck)
 
 
-class _Growth(Generic[S]):
+class Growth(Generic[S]):
     """Makes the nodes of one level after the other, and numbers them."""
 
     def __init__(self, domain: Domain[S]) -> None:
