@@ -93,7 +93,7 @@ async def test_a_vllm_server_is_recognised_and_asked_for_all_it_has(server: Scri
         assert await engine.count(ASK) == 4 + 2 * 16 + 40 + 16
         done = await engine.complete(request(logprobs=True, labels=(9,), stop=("x",)))
     assert (done.tokens, done.logprobs, done.label_logprobs) == ((5, 6), (-0.5, -0.25), (-2.0,))
-    assert done.usage == Usage(10, 8, 2, calls=1)
+    assert done.usage == Usage(10, 8, 2, verifier_calls=1)
     sent = server.sent[0]
     assert sent["return_token_ids"] and sent["include_stop_str_in_output"] and sent["logprob_token_ids"] == [9]
 
@@ -128,6 +128,15 @@ async def test_completions_join_the_messages_and_the_text(server: ScriptedServer
         done = await engine.complete(request(prompt=Prompt(ASK.messages, text=" It is"), logprobs=True, labels=(3,)))
     assert (server.paths[-1], server.sent[0]["prompt"]) == ("/v1/completions", "2+2? It is")
     assert (done.text, done.logprobs, done.label_logprobs) == ("4", (-1.0,), (-4.0,))
+
+
+async def test_confidence_leaves_out_what_a_server_lists_beyond_the_ranks(server: ScriptedServer) -> None:
+    token = {"token": "4", "logprob": -9.0, "top_logprobs": [{"logprob": -9.0}, {"logprob": -1.0}, {"logprob": -2.0}]}
+    server.default = answer(choice("4", logprobs={"content": [token]}))
+    async with opened(server) as engine:
+        done = await engine.complete(request(top_logprobs=2))
+    assert (done.confidences, done.logprobs) == ((1.5,), None)
+    assert server.sent[-1]["logprobs"] is True and server.sent[-1]["top_logprobs"] == 2
 
 
 async def test_an_answer_without_usage_is_charged_at_its_bound(server: ScriptedServer) -> None:

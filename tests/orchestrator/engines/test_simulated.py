@@ -184,6 +184,21 @@ def test_logprobs_are_those_of_the_model_at_temperature_one(engine: SimulatedEng
         assert rest.logprobs == done.logprobs[8:13]
 
 
+def test_confidence_is_the_mean_of_the_ranked_logs_and_certain_where_nothing_is_open(engine: SimulatedEngine) -> None:
+    done = draw(engine, seed=1, top_logprobs=2)
+    assert done.confidences is not None
+    letters = [done.text.index("\n", at) - 1 for at in [done.text.index(f"step {i + 1}: ") for i in range(WORLD.steps)]]
+    node = WORLD.tree(QUERY.messages)
+    for at in letters:
+        best = sorted(map(math.log, filter(None, node.law())), reverse=True)[:2]
+        assert done.confidences[at] == pytest.approx(-sum(best) / 2)
+        node = node.child("abcdefgh".index(done.text[at]))
+    certain = [value for at, value in enumerate(done.confidences) if at not in letters]
+    assert set(certain) == {10.0}
+    rest = draw(engine, prompt(done.text[:8]), seed=1, top_logprobs=2, max_tokens=9)
+    assert (rest.text, rest.confidences) == (done.text[8:17], done.confidences[8:17])
+
+
 async def test_rewards_are_the_enumerated_values(engine: SimulatedEngine) -> None:
     paths = WORLD.paths(QUERY)
     for path in paths:

@@ -75,6 +75,27 @@ async def test_log_probabilities_are_those_of_transformers(generator: VLLMEngine
     answer = await generator.complete(probe)
     assert answer.label_logprobs == pytest.approx([table[len(ids) - 1, label].item() for label in labels], abs=1e-3)
     assert answer.logprobs is None and answer.usage.completion_tokens == 1
+    assert (answer.usage.calls, answer.usage.verifier_calls) == (0, 1)
+
+
+async def test_confidence_is_the_mean_of_exactly_the_ranked_log_probabilities(
+    generator: VLLMEngine, reference: Any
+) -> None:
+    import torch
+
+    model, tokenizer = reference
+    completion = await draw(generator, asked("what is 2+2?"), seed=6, temperature=1.5, top_logprobs=5)
+    ids = expected_prompt(tokenizer, asked("what is 2+2?"))
+    with torch.no_grad():
+        logits = model(torch.tensor([[*ids, *completion.tokens]])).logits[0]
+    ranked = torch.log_softmax(logits.float(), -1).topk(5).values[len(ids) - 1 : -1]
+    assert completion.confidences == pytest.approx((-ranked.mean(-1)).tolist(), abs=1e-3)
+    assert completion.logprobs is None
+
+
+async def test_text_is_encoded_as_the_tokenizer_does_without_marks(generator: VLLMEngine, reference: Any) -> None:
+    _, tokenizer = reference
+    assert list(await generator.encode("ab 12")) == tokenizer.encode("ab 12", add_special_tokens=False)
 
 
 async def test_labels_and_chosen_log_probabilities_come_together(generator: VLLMEngine) -> None:
