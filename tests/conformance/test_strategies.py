@@ -1,10 +1,10 @@
-"""Every registered strategy keeps what `strategy.CHECKS` asks, alone and in a graph."""
+"""Every registered strategy keeps what `ponder.testing` asks, alone and in a graph."""
 
 import pytest
-from strategy import CHECKS
 
 from ponder.orchestrator.pipeline import Node, Pipeline
 from ponder.strategies import STRATEGIES, BestOfN, Rank, Sample, SelfConsistency, Strategy, Vote
+from ponder.testing import STRATEGY_CHECKS
 from ponder.verifiers import ExactMatch, ProcessReward
 
 KNOBS = {"max_tokens": 40}
@@ -36,6 +36,6 @@ def test_every_registered_strategy_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", STRATEGY_CHECKS, ids=lambda check: check.__name__)
 async def test_strategy(check, case: str) -> None:
     await check(CASES[case])

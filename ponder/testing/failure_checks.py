@@ -1,0 +1,123 @@
+"""Checks that what fails costs its own part alone: engines, verifiers, the deadline, cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from ..orchestrator.budget import Budget
+from ..orchestrator.engines.simulated_faults import Faults
+from ..orchestrator.runtime import Task
+from ..orchestrator.strategy import Strategy
+from .moods import MOODS, in_mood, verifiers_of
+from .require import require
+from .rows import Rows
+from .scene import Played, Scene, Stage, play
+from .watched_engine import Manner
+
+FAULTS = Faults(unavailable=0.2, refused=0.2, garbage=0.1, empty=0.1, cut=0.1, overrun=0.1)
+DEADLINE_S = 0.1
+MOMENTS = 24
+
+
+async def survives_engine_faults(strategy: Strategy) -> None:
+    """Faults cost their own part alone: an attempt that came back is answered with, and every lost call is charged."""
+    failures = 0
+    for seed in range(8):
+        played = await play(strategy, Scene(seed=seed, faults=FAULTS))
+        failures += played.result.failures
+        _check_loss(played, f"with seed {seed} and {FAULTS!r}")
+    require(failures > 0, "calls that fail must be counted in the result's failures", failures)
+    for fault in ("empty", "garbage", "cut"):
+        played = await play(strategy, Scene(faults=Faults(**{fault: 1.0})))
+        _check_loss(played, f"where every completion is {fault}")
+
+
+async def survives_dead_engines(strategy: Strategy) -> None:
+    """Engines that give no text are an error without an answer; where none judges, the answers are unjudged."""
+    judges = {verifier.name for verifier in verifiers_of(strategy) if verifier.engine_names()}
+    for refuses in (True, False):
+        dead = (await play(strategy, Scene(manner=Manner(fails="text", refuses=refuses)))).result
+        require(not dead.candidates and dead.stopped == "error", "without any text, a run must end in error", dead)
+        require(bool(dead.reason), "a run that ends in error must say why")
+        played = await play(strategy, Scene(manner=Manner(fails="judging", refuses=refuses)))
+        _check_loss(played, "where no judge answers")
+        scores = [s for c in played.result.candidates for name, s in c.scores.items() if name in judges]
+        unjudged = all(score.value is None for score in scores)
+        require(unjudged, "a judge that does not answer must leave no score", scores)
+
+
+async def survives_failing_verifiers(strategy: Strategy) -> None:
+    """A verifier that raises, abstains, miscounts or finds all alike costs its judgements alone."""
+    for mood in MOODS:
+        played = await play(in_mood(strategy, mood))
+        _check_loss(played, f"where a verifier {mood.replace('_', ' ')}")
+        require(bool(played.result.candidates), f"where a verifier {mood.replace('_', ' ')}, there must be an answer")
+
+
+def _check_loss(played: Played, where: str) -> None:
+    """What came back is kept, what was lost is charged and told."""
+    result = played.result
+    if played.seen.attempts:
+        require(bool(result.candidates), f"{where}, an attempt that came back must be answered with", result.reason)
+    ends = "done" if result.candidates else "error"
+    require(result.stopped == ends, f"{where}, a run must end as {ends}", result.stopped)
+    require(bool(result.failures) == bool(result.reason), f"{where}, failures must have a reason", result.summary())
+    paid = played.store.paid()
+    require(played.done.paid == paid, f"{where}, every lost call must be charged", (played.done.paid, paid))
+
+
+async def ends_at_the_deadline(strategy: Strategy) -> None:
+    """Calls that never return are cut off at the deadline; what has finished stands."""
+    calls = (await play(strategy)).seen.calls
+    clock = asyncio.get_running_loop().time
+    for serves in (0, calls // 2):
+        began = clock()
+        scene = Scene(budget=Budget(seconds=DEADLINE_S), manner=Manner(serves=serves))
+        played = await play(strategy, scene)
+        took, result, where = clock() - began, played.result, f"with {serves} of {calls} calls answered"
+        require(took < 2.0 + 10 * DEADLINE_S, f"{where}, a run must end at its deadline", f"{took:.2f} s")
+        if result.stopped == "done" and strategy.is_speculative and serves:
+            continue  # what hangs was not needed
+        require(result.stopped == "deadline", f"{where}, a run must end as deadline", result.stopped)
+        require("seconds" in result.reason, f"{where}, the reason must name the deadline", result.reason)
+        if played.seen.attempts:
+            require(bool(result.candidates), f"{where}, an attempt that came back must be answered with")
+
+
+async def leaves_nothing_behind(strategy: Strategy) -> None:
+    """Cancelled at any moment, or not at all: no task, reservation or call is left, and what was sent is charged.
+
+    Moments are turns of the event loop: each of up to 24, or 24 spread evenly over a longer run.
+    """
+    turns, ending = await _cancelled(strategy, None)
+    require(ending == "ended", "a run that nobody cancels must end", ending)
+    moments = range(turns) if turns <= MOMENTS else [turns * i // MOMENTS for i in range(MOMENTS)]
+    for moment in moments:
+        _, ending = await _cancelled(strategy, moment)
+        require(ending == "cancelled", f"cancelled at turn {moment} of {turns}, a run must stop", ending)
+
+
+async def _cancelled(strategy: Strategy, moment: int | None) -> tuple[int, Literal["ended", "cancelled"]]:
+    """Run until a turn of the event loop, cancel and look around: how many turns it took, and how it ended."""
+    scene, store, others = Scene(manner=Manner(pause=2)), Rows(), asyncio.all_tasks()
+    async with Stage(strategy, scene, store) as stage:
+        work = asyncio.create_task(stage.execute(Task(id="task", strategy=strategy, query=scene.query), Budget()))
+        turns = 0
+        while not work.done() and turns != moment:
+            await asyncio.sleep(0)
+            turns += 1
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        where = "after a run" if moment is None else f"cancelled at turn {moment}"
+        left = asyncio.all_tasks() - others
+        for task in left:
+            task.cancel()
+        require(not left, f"{where}, no task may be left", left)
+        held = [ledger.outstanding for ledger in stage.ledgers]
+        require(not any(held), f"{where}, no reservation may be left", held)
+        require(stage.seen.active == 0, f"{where}, no call may be left", stage.seen.active)
+        if stage.ledgers:
+            spent, paid = stage.ledgers[1].spent, store.paid()
+            require(spent == paid, f"{where}, what was sent must be charged and recorded", (spent, paid))
+    return turns, "cancelled" if work.cancelled() else "ended"

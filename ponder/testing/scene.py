@@ -1,0 +1,117 @@
+"""One run of a strategy in a small simulated world, and everything that could be seen of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..orchestrator.budget import Budget, Ledger
+from ..orchestrator.engine import EngineSpec
+from ..orchestrator.engines.simulated import SimulatedSpec
+from ..orchestrator.engines.simulated_faults import Faults
+from ..orchestrator.engines.simulated_world import World
+from ..orchestrator.journal import Retries
+from ..orchestrator.runtime import Done, Runtime, Task
+from ..orchestrator.shape import Estimate
+from ..orchestrator.strategy import Strategy
+from ..orchestrator.types import Query, Result
+from .probed_ledger import ProbedLedger
+from .rows import Rows
+from .watched_engine import Manner, Seen, WatchedEngine
+
+WORLD = World(seed=1, steps=2, branching=3)
+QUESTION = "Problem 3?"
+QUERY = Query.ask(QUESTION, reference=str(WORLD.problem(Query.ask(QUESTION).messages).answer))
+AT_ONCE = Retries(most=6, first_wait_s=0.0)
+NOISE = 1.0
+PRICES = {"prompt_price": 3.0, "completion_price": 15.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The circumstances of one run.
+
+    Args:
+        query: what is asked.
+        budget: the hard limits.
+        seed: chooses the draws.
+        manner: how the engines behave.
+        faults: what goes wrong with their calls by chance.
+        max_in_flight: most requests in flight on each engine.
+    """
+
+    query: Query = QUERY
+    budget: Budget = Budget()
+    seed: int = 0
+    manner: Manner = Manner()
+    faults: Faults = Faults()
+    max_in_flight: int = 256
+
+    def specs(self, strategy: Strategy) -> dict[str, SimulatedSpec]:
+        """The engines that a strategy names, each its own model of the same problems."""
+        names = dict.fromkeys(("generator", "reward", *strategy.engine_names()))
+        return {name: _spec(number, name, self.faults) for number, name in enumerate(names)}
+
+
+def _spec(number: int, name: str, faults: Faults) -> SimulatedSpec:
+    """The generator is the plain world, the reward model reads it with noise; others are weaker or stronger models."""
+    world = WORLD if number < 2 else WORLD.model_copy(update={"easiest": 0.05 * min(number, 10), "wrong_answers": 4})
+    noise = 0.0 if name == "generator" else NOISE
+    return SimulatedSpec(world=world, reward_noise=noise, faults=faults, **PRICES)
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A run that has ended: what it gave, what its engines did, what it recorded, and how its ledgers stand."""
+
+    done: Done
+    seen: Seen
+    store: Rows
+    ledger: ProbedLedger
+
+    @property
+    def result(self) -> Result:
+        return self.done.result
+
+
+class Stage(Runtime):
+    """A runtime whose engines and ledgers are watched.
+
+    Args:
+        strategy: what will be run.
+        scene: in which circumstances.
+        store: the journal's rows so far.
+    """
+
+    def __init__(self, strategy: Strategy, scene: Scene, store: Rows) -> None:
+        self.seen = Seen(scene.query)
+        self.ledgers: list[ProbedLedger] = []
+        self.engines = {
+            name: WatchedEngine(spec, scene.manner, self.seen) for name, spec in scene.specs(strategy).items()
+        }
+        in_flight = dict.fromkeys(self.engines, scene.max_in_flight)
+        engines: Mapping[str, EngineSpec | WatchedEngine] = self.engines
+        super().__init__(engines, store=store, seed=scene.seed, retries=AT_ONCE, in_flight=in_flight)
+
+    def open_ledger(self, budget: Budget) -> Ledger:
+        self.ledgers.append(ProbedLedger(budget))
+        return self.ledgers[-1]
+
+
+async def play(strategy: Strategy, scene: Scene = Scene(), store: Rows | None = None) -> Played:
+    """One run.
+
+    Raises:
+        BudgetExceeded: the budget cannot pay for one attempt.
+    """
+    store = Rows() if store is None else store
+    async with Stage(strategy, scene, store) as stage:
+        task = Task(id="task", strategy=strategy, query=scene.query, budget=scene.budget)
+        done = await stage.execute(task, Budget())
+        return Played(done, stage.seen, store, stage.ledgers[0])
+
+
+async def estimated(strategy: Strategy, scene: Scene = Scene()) -> Estimate:
+    """What a run may cost, by the strategy's own account."""
+    async with Stage(strategy, scene, Rows()) as stage:
+        return await stage.estimate(strategy, scene.query)
