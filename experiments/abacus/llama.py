@@ -38,12 +38,12 @@ class Cache:
     def __init__(self, shape: Shape, first: Tensor, capacity: int) -> None:
         """`first` [B] is the column of each sequence's first token; the columns before it are padding."""
         size = (shape.layers, len(first), shape.heads, capacity, shape.head_width)
-        self.keys, self.values = torch.zeros(size), torch.zeros(size)
-        self.first, self.length = first, 0
+        self.keys, self.values = torch.zeros(size, device=first.device), torch.zeros(size, device=first.device)
+        self.shape, self.first, self.length = shape, first, 0
 
     def mask(self, width: int) -> Tensor:
         """Which columns each of the next `width` columns may attend to: bool [B, 1, width, length + width]."""
-        column = torch.arange(self.length + width)
+        column = torch.arange(self.length + width, device=self.first.device)
         row = column[self.length :, None]
         seen = (column <= row) & (column >= self.first[:, None, None])
         return (seen | (column == row))[:, None]
@@ -51,6 +51,14 @@ class Cache:
     def keep(self, rows: Tensor) -> None:
         """Drop all sequences but `rows`, bool [B]."""
         self.keys, self.values, self.first = self.keys[:, rows], self.values[:, rows], self.first[rows]
+
+    def spread(self, rows: Tensor, capacity: int) -> Cache:
+        """A cache of `capacity` columns for the sequences `rows`, int [B], each as often as it is named."""
+        wider = Cache(self.shape, self.first[rows], capacity)
+        wider.keys[..., : self.length, :] = self.keys[:, rows, :, : self.length]
+        wider.values[..., : self.length, :] = self.values[:, rows, :, : self.length]
+        wider.length = self.length
+        return wider
 
 
 class Norm(nn.Module):
@@ -132,7 +140,7 @@ class Backbone(nn.Module):
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.norm = Norm(shape.width, shape.epsilon)
         angle = torch.outer(
-            torch.arange(vocabulary.MAX_LENGTH), shape.theta ** -torch.arange(0, 1, 2 / shape.head_width)
+            torch.arange(2 * vocabulary.MAX_LENGTH), shape.theta ** -torch.arange(0, 1, 2 / shape.head_width)
         )
         self.register_buffer("cosine", torch.cat((angle, angle), -1).cos(), persistent=False)
         self.register_buffer("sine", torch.cat((angle, angle), -1).sin(), persistent=False)
