@@ -61,6 +61,11 @@ class Shape:
             {what: text.merged(other.carries[what]) for what, text in self.carries.items() if what in other.carries},
         )
 
+    def either(self, other: Shape) -> Shape:
+        """The shape where one of two branches' candidates are passed on."""
+        both = self.merged(other)
+        return replace(both, fewest=min(self.fewest, other.fewest), most=max(self.most, other.most))
+
     def with_carried(self, what: str, text: Shape) -> Shape:
         """The shape after each candidate got `what`, a text drawn in one of the shape `text`."""
         return replace(self, carries={**self.carries, what: text})

@@ -3,12 +3,25 @@
 import pytest
 
 from ponder.orchestrator.pipeline import Node, Pipeline
-from ponder.strategies import STRATEGIES, BestOfN, Rank, Sample, SelfConsistency, Strategy, Vote
+from ponder.strategies import (
+    STRATEGIES,
+    BestOfN,
+    Critic,
+    Ensemble,
+    Fuse,
+    Rank,
+    Ranker,
+    Sample,
+    SelfConsistency,
+    Strategy,
+    Vote,
+)
 from ponder.testing import STRATEGY_CHECKS
 from ponder.verifiers import ExactMatch, ProcessReward
 
 KNOBS = {"max_tokens": 40}
 FOUR = Sample(n=4, **KNOBS)
+THREE = Sample(n=3, **KNOBS)
 REWARD = ProcessReward()
 BRANCHES = Pipeline(
     nodes=(
@@ -26,6 +39,10 @@ CASES: dict[str, Strategy] = {
     "self_consistency": SelfConsistency(n=4, **KNOBS),
     "rank": Pipeline.series(FOUR, Rank(verifier=REWARD, keep=2)),
     "vote": Pipeline.series(FOUR, Rank(verifier=REWARD), Vote(weights="process_reward")),
+    "ensemble": Ensemble(members=(Sample(n=2, **KNOBS), Sample(n=1, temperature=0.5, **KNOBS))),
+    "critic": Pipeline.series(THREE, Critic(**KNOBS)),
+    "ranker": Pipeline.series(THREE, Critic(**KNOBS), Ranker(keep=2, **KNOBS)),
+    "fuse": Pipeline.series(THREE, Fuse(n=2, **KNOBS), Fuse(**KNOBS)),
     "branches": BRANCHES,
     "nested": Pipeline.series(Pipeline.series(FOUR, name="inner"), Pipeline.series(Rank(verifier=REWARD))),
 }

@@ -29,6 +29,11 @@ def test_merging_keeps_the_scores_that_all_have() -> None:
     assert not one.is_empty
 
 
+def test_one_of_two_branches_has_as_many_as_the_smaller_to_the_larger() -> None:
+    one, other = Shape(1, 4, frozenset("ab"), 50), Shape(0, 9, frozenset("b"), 20)
+    assert one.either(other) == other.either(one) == Shape(0, 9, frozenset("b"), 50)
+
+
 def test_merging_keeps_who_drew_where_all_is_known() -> None:
     one, other = Shape(1, 1, drawn_by=frozenset("a")), Shape(1, 1, drawn_by=frozenset("b"))
     assert one.merged(other).drawn_by == frozenset("ab")

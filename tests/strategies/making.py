@@ -34,9 +34,9 @@ def indices(candidates: Sequence[Candidate]) -> list[int]:
     return [each.index for each in candidates]
 
 
-def context(engine: Engine | None = None, seed: int = 0, budget: Budget = Budget()) -> Context:
-    """The context of a run on one engine."""
-    engines = {} if engine is None else {"generator": engine}
+def context(engine: Engine | None = None, seed: int = 0, budget: Budget = Budget(), **others: Engine) -> Context:
+    """The context of a run on one engine, and on others by their name."""
+    engines = others if engine is None else {"generator": engine, **others}
     gates = {name: nullcontext() for name in engines}
     retries = Retries(first_wait_s=0.0)
     run = Run("test", engines, gates, Ledger(budget), Ledger(Budget()), Journal(Memory(), retries=retries), seed)

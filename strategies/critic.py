@@ -1,0 +1,61 @@
+"""Critic: one call tells the strengths and weaknesses of every candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from ..orchestrator.context import Context
+from ..orchestrator.errors import VerifierError
+from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.types import Candidate, Query
+from .asking import Asking
+from .prompting import FENCED, Template, asked, fill, numbered, question_of
+from .replies import sections
+
+PROMPT = f"""Below are a question and numbered responses to it. {FENCED}
+Question:
+{{question}}
+
+Responses:
+{{responses}}
+
+For every response, tell its strengths and its weaknesses: what is right, what is wrong or missing, and what would \
+improve it. Begin the part about a response on a new line with its number in square brackets, like this:
+[1]
+Strengths: ...
+Weaknesses: ..."""
+
+
+class Critic(Asking):
+    """Give each candidate its critique, all in one call (Archon: Saad-Falcon et al. 2024, section 3.1).
+
+    A critique belongs to its candidate and goes with it, unlike the list beside the candidates of the published code,
+    which outlives them. A candidate that the reply says nothing about, or two things, keeps the critique it had, if
+    any. Costs one call; one deep.
+
+    Args:
+        prompt: how it is asked; the reply has a part for each response, headed [1], [2], ...
+    """
+
+    kind: Literal["critic"] = "critic"
+    prompt: Annotated[str, Template("question", "responses")] = PROMPT
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        """The same candidates, each with a critique."""
+        return shape.with_carried("critique", self.asks(plan, shape, self.prompt, 1, min(shape.fewest, 1), shape.most))
+
+    async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
+        """The candidates in their order."""
+        if not candidates or ctx.is_stopped:
+            return list(candidates)
+        responses = numbered([candidate.text for candidate in candidates], ctx)
+        text = fill(self.prompt, question=question_of(query), responses=responses)
+        replies = await ctx.sample(asked(query, text), 1, self.sampling, engine=self.engine)
+        if not replies:
+            return list(candidates)
+        found = sections(replies[0].text, len(candidates))
+        if not any(found):
+            rule = "a critic's reply must have a part headed [1], [2], ... for each response, but none was found"
+            ctx.note(VerifierError(f"{rule}; change the critic's prompt or engine"))
+        return [c.with_critique(part) if part else c for c, part in zip(candidates, found, strict=True)]

@@ -1,0 +1,49 @@
+"""Ensemble: several models draw side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..orchestrator.context import Context
+from ..orchestrator.draw import Ask
+from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.strategy import Strategy
+from ..orchestrator.types import Candidate, Query
+from .nesting import engines_of
+from .sample import Sample
+
+Members = Annotated[tuple[Sample, ...], Field(min_length=1, max_length=64)]
+
+
+class Ensemble(Strategy):
+    """Draw from several models, each with its own number of draws and sampling.
+
+    These are the generators of Archon (Saad-Falcon et al. 2024, section 3.1). Candidates come in the order of the
+    members. Costs the sum of the members' draws; one call deep.
+
+    Args:
+        members: who draws, and how; where the budget does not reach, the first are served first.
+    """
+
+    kind: Literal["ensemble"] = "ensemble"
+    members: Members
+
+    def engine_names(self) -> tuple[str, ...]:
+        """The engines drawn from."""
+        return engines_of(self.members)
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        """The members' fresh candidates, side by side."""
+        if not shape.is_empty:
+            rule = "ensemble draws from the query and must come first, but it is given candidates"
+            raise plan.refuse(rule, "move it to the start of its branch, or fuse the candidates with fuse")
+        return reduce(Shape.merged, [member.infer(shape, plan) for member in self.members])
+
+    async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
+        """The draws of every member."""
+        drawn = await ctx.draw([Ask(query, member.sampling, member.n, member.engine) for member in self.members])
+        return [candidate for group in drawn for candidate in group]

@@ -1,0 +1,58 @@
+"""Fuse: new answers, each written with all candidates in view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from ..orchestrator.context import Context
+from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.types import Candidate, Query
+from .asking import check_given, described, reading
+from .drawing import Drawing
+from .prompting import FENCED, Template, asked, fill, numbered, question_of
+
+PROMPT = f"""Below are a question and numbered responses to it, some perhaps with a critique. {FENCED}
+
+Question:
+{{question}}
+
+Responses:
+{{responses}}
+
+Any of them may be wrong. Write one answer that is better than each: take over what is right, correct what is wrong, \
+supply what is missing. Do not copy one response, and do not mention that there were any. Begin the answer at once."""
+
+
+class Fuse(Drawing):
+    """Replace the candidates by `n` answers fused from them (Jiang et al. 2023; Saad-Falcon et al. 2024, section 3.1).
+
+    Every candidate is shown, with its critique where it has one. The fused answers are new candidates, without
+    critique, score or answer of those before. Where no fused answer can be had, the candidates are passed on as they
+    came; where there are none, because every earlier draw was lost, the question is put plainly. Costs `n` calls; one
+    deep.
+
+    Args:
+        prompt: how it is asked.
+    """
+
+    kind: Literal["fuse"] = "fuse"
+    prompt: Annotated[str, Template("question", "responses")] = PROMPT
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        """`n` fresh candidates, or those that came."""
+        check_given(self, shape, plan)
+        reads = reading(plan, shape, self.engine, self.prompt, shape.most)
+        fused = plan.sample(self.n, self.sampling, self.engine, fewest=self.n * min(shape.fewest, 1), reads=reads)
+        return fused.either(shape)
+
+    async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
+        """The fused answers."""
+        if ctx.is_stopped:
+            return list(candidates)
+        question = query
+        if candidates:
+            responses = numbered(described(candidates), ctx)
+            question = asked(query, fill(self.prompt, question=question_of(query), responses=responses))
+        fused = await ctx.sample(question, self.n, self.sampling, engine=self.engine)
+        return fused or list(candidates)

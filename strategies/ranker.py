@@ -1,0 +1,72 @@
+"""Ranker: one call orders all candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from ..orchestrator.context import Context
+from ..orchestrator.errors import VerifierError
+from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.types import Candidate, Query
+from .asking import Asking, described
+from .drawing import Draws
+from .prompting import FENCED, Template, asked, fill, numbered, question_of
+from .replies import permutation
+
+PROMPT = f"""Below are a question and numbered responses to it. {FENCED}
+Question:
+{{question}}
+
+Responses:
+{{responses}}
+
+Order all responses from the best to the worst, by how correct, complete and helpful they are. The first line of your \
+reply must be the order alone, every number once, like this:
+[2] > [3] > [1]"""
+
+
+class Ranker(Asking):
+    """Order all candidates in one listwise call and keep the best (Archon: Saad-Falcon et al. 2024, section 3.1).
+
+    The candidates are shown in an order of `ctx.rng`, so that a judge who likes the first best favours none of them,
+    with their critiques where they have some. Only a whole ranking is read: a number twice or unknown, one that is
+    missing, or prose in the first line keeps the order that came in, and is noted in the result, where the published
+    code guesses. One candidate costs no call; more cost one, one deep.
+
+    Args:
+        keep: candidates to pass on; None passes all on, best first.
+        shuffle: whether the order shown is drawn at random; if not, it is the order that came in.
+        prompt: how it is asked; the first line of the reply is such as [2] > [3] > [1].
+    """
+
+    kind: Literal["ranker"] = "ranker"
+    keep: Draws | None = None
+    shuffle: bool = True
+    prompt: Annotated[str, Template("question", "responses")] = PROMPT
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        """At most `keep` of the candidates."""
+        self.asks(plan, shape, self.prompt, int(shape.most > 1), int(shape.fewest > 1), shape.most)
+        return shape if self.keep is None else shape.narrowed(self.keep)
+
+    async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
+        """The candidates, best first."""
+        if len(candidates) < 2 or ctx.is_stopped:
+            return list(candidates)[: self.keep]
+        count = len(candidates)
+        places = ctx.rng("order").permutation(count).tolist() if self.shuffle else list(range(count))
+        shown = [candidates[place] for place in places]
+        responses = numbered(described(shown), ctx)
+        text = fill(self.prompt, question=question_of(query), responses=responses)
+        replies = await ctx.sample(asked(query, text), 1, self.sampling, engine=self.engine)
+        if not replies:
+            return list(candidates)[: self.keep]
+        order = permutation(replies[0].text, count)
+        if order is None:
+            rule = f"a ranker's reply must begin with a line that orders all {count} responses, like [2] > [1]"
+            ctx.note(
+                VerifierError(f"{rule}, but it does not; their order is kept; change the ranker's prompt or engine")
+            )
+            return list(candidates)[: self.keep]
+        return [shown[place] for place in order][: self.keep]
