@@ -1,0 +1,70 @@
+"""Every registered strategy runs for real: vLLM on CPU, the abacus generator and reward model."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from pydantic import BaseModel
+from test_strategies import CASES
+
+from ponder.orchestrator.canonical import canonical_json
+from ponder.orchestrator.data.abacus import problems
+from ponder.orchestrator.engines.vllm import VLLMSpec
+from ponder.orchestrator.journal import Memory
+from ponder.orchestrator.runtime import Runtime, Task
+from ponder.orchestrator.types import Query
+from ponder.strategies.prompting import Template
+from ponder.verifiers import AbacusAnswer, AnswerKey
+
+pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
+GENERATORS = ("generator", "second", "third", "judge")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def runtime() -> AsyncIterator[Runtime]:
+    """The abacus models: the generator under every name that a case draws from, and the reward model."""
+    generator = VLLMSpec(model="abacus-generator", core=0, kv_cache_gib=0.25).open()
+    reward = VLLMSpec(model="abacus-prm", runner="pooling", core=1, kv_cache_gib=0.25).open()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        async with Runtime({**dict.fromkeys(GENERATORS, generator), "reward": reward}, store=Memory()) as opened:
+            yield opened
+
+
+def abacus(part: Any) -> Any:
+    """A case as the abacus models can run it: their way of answering, and prompts that fit their 256 tokens."""
+    if isinstance(part, tuple):
+        return tuple(map(abacus, part))
+    if isinstance(part, AnswerKey):
+        return AbacusAnswer()
+    if not isinstance(part, BaseModel):
+        return part
+    changes = {}
+    for name, field in type(part).model_fields.items():
+        template = next((each for each in field.metadata if isinstance(each, Template)), None)
+        changes[name] = _short(template) if template else abacus(getattr(part, name))
+    return part.model_copy(update=changes)
+
+
+def _short(template: Template) -> str:
+    """The places alone; the question last, so that what follows it is an answer to it."""
+    places = sorted(template.places, key=lambda place: place == "question")
+    return "\n".join(f"{{{place}}}" for place in places)
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_it_runs_and_is_replayed(runtime: Runtime, name: str) -> None:
+    strategy = abacus(CASES[name])
+    asked = [next(problems((steps,), seed, "test")) for steps, seed in ((1, 0), (1, 1), (2, 2))]
+    for query in [Query.ask(each.prompt, id=each.prompt, reference=each.answer) for each in asked]:
+        task = Task(id=f"{name} {query.id}", strategy=strategy, query=query)
+        first, again = await runtime.execute(task, task.budget), await runtime.execute(task, task.budget)
+        assert first.result.stopped == "done", first.result.reason
+        assert first.result.text
+        assert first.result.usage.completion_tokens > 0
+        assert canonical_json(again.result) == canonical_json(first.result)
+        assert again.paid.total_tokens == 0
