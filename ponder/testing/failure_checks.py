@@ -17,6 +17,7 @@ from .watched_engine import Manner
 
 FAULTS = Faults(unavailable=0.2, refused=0.2, garbage=0.1, empty=0.1, cut=0.1, overrun=0.1)
 DEADLINE_S = 0.1
+LATEST_S = 2.0
 MOMENTS = 24
 
 
@@ -76,7 +77,7 @@ async def ends_at_the_deadline(strategy: Strategy) -> None:
         scene = Scene(budget=Budget(seconds=DEADLINE_S), manner=Manner(serves=serves))
         played = await play(strategy, scene)
         took, result, where = clock() - began, played.result, f"with {serves} of {calls} calls answered"
-        require(took < 2.0 + 10 * DEADLINE_S, f"{where}, a run must end at its deadline", f"{took:.2f} s")
+        require(took < LATEST_S, f"{where}, a run must end at its deadline", f"{took:.2f} s")
         if result.stopped == "done" and strategy.is_speculative and serves:
             continue  # what hangs was not needed
         require(result.stopped == "deadline", f"{where}, a run must end as deadline", result.stopped)

@@ -81,7 +81,7 @@ async def _check_orders(part: Observed, given: Sequence[Candidate]) -> None:
 def _shows_several(seen: Seen, given: Sequence[Candidate]) -> bool:
     texts = {candidate.text.strip() for candidate in given} - {""}
     shown = ("\n".join(message.content for message in prompt) for prompt in seen.prompts)
-    return any(sum(text in prompt for text in texts) > 1 for prompt in shown) or len(texts) < len(given)
+    return any(sum(text in prompt for text in texts) > 1 for prompt in shown)
 
 
 def _facts(candidate: Candidate) -> tuple[object, ...]:
