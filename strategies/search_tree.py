@@ -108,6 +108,13 @@ class SearchTree(Generic[S]):
                 each.total += outcome.value
                 each.leaves += not outcome.is_terminal
 
+    def principal(self) -> Branch[S]:
+        """The leaf that the most visits lead to, from the root down; of equal visits the higher value wins."""
+        node = self.root
+        while node.children:
+            node = max(node.children, key=lambda child: (child.visits, child.value))
+        return node
+
 
 def lineage(node: Branch[S]) -> Iterable[Branch[S]]:
     """The node and those above it, up to the root."""
