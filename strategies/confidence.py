@@ -41,7 +41,8 @@ def trace_confidence(confidences: Sequence[float], measure: Measure, window: int
         groups = groups[-1:]
     else:
         groups = np.sort(groups)[: max(1, len(groups) // BOTTOM_GROUPS if measure == "bottom" else 1)]
-    return sum(groups.tolist()) / (UNITS * width * len(groups))
+    total: int = sum(groups.tolist())
+    return total / (UNITS * width * len(groups))
 
 
 def path_confidences(candidate: Candidate) -> tuple[float, ...]:

@@ -34,7 +34,7 @@ def beta_confidence(counts: Sequence[int]) -> float:
     for k in range(second):
         term = term * (n - k) // (k + 1)
         below += term
-    return (2**n - below) / 2**n
+    return ((1 << n) - below) / (1 << n)
 
 
 def dirichlet_confidence(counts: Sequence[int]) -> float:
@@ -65,7 +65,8 @@ def _poisson(means: Floats, most: int) -> Floats:
     """The chance of 0 to `most` - 1 events (rows) at each mean; the last is the Gamma density of shape `most` there."""
     events = np.arange(most)[:, None]
     factorials = np.array([math.lgamma(k + 1) for k in range(most)])[:, None]
-    return np.exp(events * np.log(means) - means - factorials)
+    chances: Floats = np.exp(events * np.log(means) - means - factorials)
+    return chances
 
 
 @lru_cache(maxsize=1)
