@@ -4,6 +4,8 @@ import pytest
 
 from ponder.orchestrator.pipeline import Node, Pipeline
 from ponder.strategies import (
+    ABMCTS,
+    MCTS,
     STRATEGIES,
     BestOfN,
     Critic,
@@ -16,10 +18,12 @@ from ponder.strategies import (
     Strategy,
     Vote,
 )
+from ponder.strategies.posteriors import Beta
 from ponder.testing import STRATEGY_CHECKS
 from ponder.verifiers import ExactMatch, ProcessReward
 
 KNOBS = {"max_tokens": 40}
+STEPS = {"max_tokens": 40, "step_tokens": 12, "max_steps": 4, "leaf": "answer:"}
 FOUR = Sample(n=4, **KNOBS)
 THREE = Sample(n=3, **KNOBS)
 REWARD = ProcessReward()
@@ -43,6 +47,10 @@ CASES: dict[str, Strategy] = {
     "critic": Pipeline.series(THREE, Critic(**KNOBS)),
     "ranker": Pipeline.series(THREE, Critic(**KNOBS), Ranker(keep=2, **KNOBS)),
     "fuse": Pipeline.series(THREE, Fuse(n=2, **KNOBS), Fuse(**KNOBS)),
+    "mcts": MCTS(n=4, expand=2, verifier=REWARD, **STEPS),
+    "mcts-parallel": MCTS(n=3, expand=2, parallel=2, rule="puct", exploration=0.5, verifier=REWARD, **STEPS),
+    "ab_mcts": ABMCTS(n=4, verifier=REWARD, **KNOBS),
+    "ab_mcts-engines": ABMCTS(n=4, parallel=2, verifier=REWARD, engines=("generator", "second"), prior=Beta(), **KNOBS),
     "branches": BRANCHES,
     "nested": Pipeline.series(Pipeline.series(FOUR, name="inner"), Pipeline.series(Rank(verifier=REWARD))),
 }
