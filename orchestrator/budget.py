@@ -141,13 +141,17 @@ class Reservation:
 
 
 class Deferred:
-    """A reservation whose settling waits until its turn comes, so that the ledger does not depend on speed."""
+    """A reservation whose settling waits until its turn comes, so that the ledger does not depend on speed.
 
-    __slots__ = ("_held", "_usage")
+    `error` is why the work was lost, to be noted when its turn comes.
+    """
+
+    __slots__ = ("_held", "_usage", "error")
 
     def __init__(self, held: Reservation) -> None:
         self._held = held
         self._usage: Usage | None = None
+        self.error: Exception | None = None
 
     def settle(self, usage: Usage) -> None:
         """Note what was really spent."""

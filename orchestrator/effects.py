@@ -137,7 +137,10 @@ class Effects:
         held.settle(attempts.due(error))
         if not isinstance(error, EngineError):
             raise error
-        self._run.fail(error)
+        if isinstance(held, Deferred):
+            held.error = error
+        else:
+            self._run.fail(error)
 
     async def _collect(self, tasks: Sequence[asyncio.Task[T | None]], grace_s: float = 0.0) -> list[T | None]:
         """The results in the order started; `grace_s` after the deadline what is unfinished is cancelled and None."""
