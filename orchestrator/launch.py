@@ -2,8 +2,8 @@
 
 Candidates come in the order they were launched, so that short ones have no advantage. At most `in_flight` stand between
 the one that comes next and the last that was launched, and each is settled when its turn comes: which draws were
-launched when the caller stops, what that costs and which of them failed is the same at any speed. What the journal holds
-comes first, and nothing is sent before it is used up.
+launched when the caller stops, what that costs and which of them failed is the same at any speed. What the journal
+holds comes first, and nothing is sent before it is used up.
 """
 
 from __future__ import annotations
