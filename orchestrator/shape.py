@@ -214,7 +214,7 @@ class Plan:
         """
         verifier.check()
         if self.engines is not None:
-            least = verifier.bound(self.engines, self._shortest_prompt(verifier), 0)
+            least = verifier.least(self.engines, self._shortest_prompt(verifier))
             most = self._judgement(verifier, shape.drawn_by, shape.longest)
             is_new = verifier.engine_names() not in self._judges
             if self._is_certain and shape.fewest:

@@ -57,6 +57,10 @@ class Verifier(BaseModel):
         """The most it may cost to judge one candidate of `completion_tokens` after `prompt_tokens`."""
         return Usage()
 
+    def least(self, engines: Mapping[str, Engine], prompt_tokens: int) -> Usage:
+        """The least it costs to judge a candidate after `prompt_tokens`, where it costs anything."""
+        return self.bound(engines, prompt_tokens, 0)
+
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
         """One score a candidate, in order; ``Score(None)`` for what it cannot tell."""
         raise TypeError(f"{type(self).__name__} must implement score")

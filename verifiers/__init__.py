@@ -15,7 +15,9 @@ from .abacus import AbacusChecker
 from .answers import ANSWERS, AbacusAnswer, AnswerKey, AnyAnswer, NumberAnswer, SymbolicAnswer, TextAnswer
 from .exact_match import ExactMatch
 from .math_answer import MathAnswer
+from .platt import fit_platt
 from .process_reward import ProcessReward, split_steps
+from .self_evaluation import SelfEvaluation
 
 VERIFIERS: Registry[Verifier] = Registry(
     "verifier",
@@ -25,6 +27,7 @@ VERIFIERS: Registry[Verifier] = Registry(
         "exact_match": ExactMatch,
         "math_answer": MathAnswer,
         "process_reward": ProcessReward,
+        "self_evaluation": SelfEvaluation,
     },
 )
 AnyVerifier = Annotated[SerializeAsAny[Verifier], BeforeValidator(VERIFIERS.build)]
@@ -41,8 +44,10 @@ __all__ = [
     "MathAnswer",
     "NumberAnswer",
     "ProcessReward",
+    "SelfEvaluation",
     "SymbolicAnswer",
     "TextAnswer",
     "Verifier",
+    "fit_platt",
     "split_steps",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +12,7 @@ from ..orchestrator.errors import UsageError
 from ..orchestrator.types import Candidate, Query, Score, Usage
 from ..orchestrator.verifier import Verifier
 from .aggregate import Aggregate, aggregate
+from .platt import sigmoid
 
 if TYPE_CHECKING:
     from ..orchestrator.context import Context
@@ -67,7 +67,7 @@ class ProcessReward(Verifier):
         count = len(split_steps(text, self.separator))
         if len(reading.values) != count or not count:
             return Score(None, detail=f"{count} steps, but {len(reading.values)} values were read", usage=reading.usage)
-        values = tuple(map(_sigmoid, reading.values)) if self.link == "sigmoid" else reading.values
+        values = tuple(map(sigmoid, reading.values)) if self.link == "sigmoid" else reading.values
         if not all(0 <= value <= 1 for value in values):
             wrong_scale = "a value read is not in [0, 1]; set link where the model gives logits"
             return Score(None, detail=wrong_scale, usage=reading.usage)
@@ -81,8 +81,3 @@ def split_steps(text: str, separator: str = "\n") -> list[str]:
     (['a', 'b'], ['a', 'b'], [])
     """
     return [step for step in text.removesuffix(separator).split(separator) if step.strip()]
-
-
-def _sigmoid(logit: float) -> float:
-    """The logistic function, without overflow; NaN stays NaN."""
-    return 0.5 * (1 + math.tanh(0.5 * logit))

@@ -1,0 +1,115 @@
+"""The generator as its own judge: would it do better if it started over?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from ..orchestrator.draw import Ask
+from ..orchestrator.engine import Engine, Sampling
+from ..orchestrator.errors import UsageError
+from ..orchestrator.reopening import reopened
+from ..orchestrator.types import Candidate, Message, Query, Score, Usage
+from ..orchestrator.verifier import Verifier
+from .platt import sigmoid
+
+if TYPE_CHECKING:
+    from ..orchestrator.context import Context
+
+DEFAULT_ENGINE = "generator"
+QUESTION = "Would you do better if you started over? Answer with one word, Yes or No."
+TURNS = 64
+"""Tokens, at most, that a chat template puts around two more turns."""
+Label = Annotated[str, Field(min_length=1)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class SelfEvaluation(Verifier):
+    """The probability that no restart would be better, as the generator itself tells it (Manvi, Singh and Ermon 2024).
+
+    One decode step after a whole or partial attempt: ``sigmoid(slope * (log P(no) - log P(yes)) + offset)``. A model
+    trained for it has a `suffix` that asks and two tokens that answer; any other is asked the `question` in a user
+    turn. The paper trains its model to answer such a turn; one that was not trained is poorly calibrated, so fit slope
+    and offset with `fit_platt` on attempts of known quality before comparing its scores with a threshold.
+    Costs one verifier call a candidate, one token deep.
+
+    Args:
+        engine: the engine that judges, among the pipeline's.
+        form: whether the suffix asks, within the attempt, or the question, in a turn after it.
+        suffix: the text that asks, where `form` is ``"suffix"``.
+        question: the user turn that asks, where `form` is ``"question"``.
+        labels: "no" and "yes" as the model says them, each known by its first token; None takes those of the form.
+        slope: how much the log-odds count.
+        offset: log-odds added to them.
+    """
+
+    kind: Literal["self_evaluation"] = "self_evaluation"
+    engine: Label = DEFAULT_ENGINE
+    form: Literal["suffix", "question"] = "suffix"
+    suffix: Label = "<eval>"
+    question: Label = QUESTION
+    labels: tuple[Label, Label] | None = None
+    slope: Finite = 1.0
+    offset: Finite = 0.0
+
+    @property
+    def name(self) -> str:
+        """The kind, then the engine and the form where they are not the default."""
+        engine = "" if self.engine == DEFAULT_ENGINE else f":{self.engine}"
+        return self.kind + engine + ("" if self.form == "suffix" else f":{self.form}")
+
+    def engine_names(self) -> tuple[str, ...]:
+        return (self.engine,)
+
+    def bound(self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int) -> Usage:
+        judge = self._judge(engines)
+        asking = len(self.suffix.encode()) if self.form == "suffix" else len(self.question.encode()) + TURNS
+        return judge.meter.generation(prompt_tokens + completion_tokens + asking, 1, judging=True)
+
+    def least(self, engines: Mapping[str, Engine], prompt_tokens: int) -> Usage:
+        return self._judge(engines).meter.generation(prompt_tokens, 1, judging=True)
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+        asks = [await self._ask(query, candidate, ctx) for candidate in candidates]
+        labels = self.labels or (("<no>", "<yes>") if self.form == "suffix" else ("No", "Yes"))
+        return [self._judged(found) for found in await ctx.classify(asks, labels, candidates)]
+
+    async def _ask(self, query: Query, candidate: Candidate, ctx: Context) -> Ask:
+        one = Sampling(temperature=0, max_tokens=1)
+        if self.form == "suffix":
+            return Ask(query, one, 1, self.engine, await ctx.append(reopened(candidate), self.suffix, self.engine))
+        turns = (Message(role="assistant", content=candidate.text), Message(role="user", content=self.question))
+        return Ask(query.model_copy(update={"messages": (*query.messages, *turns)}), one, 1, self.engine)
+
+    def _judged(self, found: tuple[float, ...] | None) -> Score:
+        if found is None:
+            return Score(None, kind="self", detail=f"engine {self.engine!r} told no probability of the labels")
+        no, yes = found
+        value = sigmoid(self.slope * (no - yes) + self.offset)
+        detail = "neither label can follow" if math.isnan(value) else ""
+        return Score(value, kind="self", detail=detail)
+
+    def _judge(self, engines: Mapping[str, Engine]) -> Engine:
+        """The engine that judges.
+
+        Raises:
+            UsageError: there is none of that name, or it cannot.
+        """
+        found = engines.get(self.engine)
+        if found is None:
+            known = ", ".join(sorted(engines)) or "none"
+            raise UsageError(
+                f"{self.kind} must ask one of the pipeline's engines ({known}), got {self.engine!r}; "
+                "add it or rename it"
+            )
+        can = found.capabilities
+        if not can.labels or (self.form == "suffix" and not can.continue_prefix):
+            raise UsageError(
+                f"{self.kind} must ask an engine that tells the probability of a label"
+                f"{' after a text it continues' if self.form == 'suffix' else ''}, but {self.engine!r} does not; "
+                "use vLLM, or another verifier"
+            )
+        return found
