@@ -4,19 +4,29 @@ from ..orchestrator.registry import Registry
 from ..orchestrator.strategy import Strategy
 from .ab_mcts import ABMCTS
 from .adaptive_consistency import AdaptiveConsistency
+from .adaptive_sampling import AdaptiveSampling
 from .best_of_n import BestOfN
+from .budget_forcing import BudgetForcing
+from .certainty_probe import CertaintyProbe
 from .confidence_stopping import ConfidenceStopping
 from .confidence_vote import ConfidenceVote
 from .critic import Critic
+from .early_pruning import EarlyPruning
 from .ensemble import Ensemble
 from .esc import EarlyStoppingSelfConsistency
 from .first_accepted import FirstAccepted
 from .fuser import Fuse
 from .mcts import MCTS
+from .mixture_of_agents import MixtureOfAgents
 from .rank import Rank
 from .ranker import Ranker
 from .sample import Sample
 from .self_consistency import SelfConsistency
+from .self_refine import SelfRefine
+from .sequential_parallel import SequentialParallel
+from .unit_test_evaluator import UnitTestEvaluator
+from .unit_test_generator import UnitTestGenerator
+from .verifier_filter import VerifierFilter
 from .vote import Vote
 
 STRATEGIES: Registry[Strategy] = Registry(
@@ -25,19 +35,29 @@ STRATEGIES: Registry[Strategy] = Registry(
     {
         "ab_mcts": ABMCTS,
         "adaptive_consistency": AdaptiveConsistency,
+        "adaptive_sampling": AdaptiveSampling,
         "best_of_n": BestOfN,
+        "budget_forcing": BudgetForcing,
+        "certainty_probe": CertaintyProbe,
         "confidence_stopping": ConfidenceStopping,
         "confidence_vote": ConfidenceVote,
         "critic": Critic,
+        "early_pruning": EarlyPruning,
         "ensemble": Ensemble,
         "esc": EarlyStoppingSelfConsistency,
         "first_accepted": FirstAccepted,
         "fuse": Fuse,
         "mcts": MCTS,
+        "mixture_of_agents": MixtureOfAgents,
         "rank": Rank,
         "ranker": Ranker,
         "sample": Sample,
         "self_consistency": SelfConsistency,
+        "self_refine": SelfRefine,
+        "sequential_parallel": SequentialParallel,
+        "unit_test_evaluator": UnitTestEvaluator,
+        "unit_test_generator": UnitTestGenerator,
+        "verifier_filter": VerifierFilter,
         "vote": Vote,
     },
 )
@@ -47,18 +67,28 @@ __all__ = [
     "MCTS",
     "STRATEGIES",
     "AdaptiveConsistency",
+    "AdaptiveSampling",
     "BestOfN",
+    "BudgetForcing",
+    "CertaintyProbe",
     "ConfidenceStopping",
     "ConfidenceVote",
     "Critic",
+    "EarlyPruning",
     "EarlyStoppingSelfConsistency",
     "Ensemble",
     "FirstAccepted",
     "Fuse",
+    "MixtureOfAgents",
     "Rank",
     "Ranker",
     "Sample",
     "SelfConsistency",
+    "SelfRefine",
+    "SequentialParallel",
     "Strategy",
+    "UnitTestEvaluator",
+    "UnitTestGenerator",
+    "VerifierFilter",
     "Vote",
 ]

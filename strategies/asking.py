@@ -11,6 +11,7 @@ from ..orchestrator.engine import Sampling
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Candidate
+from .placing import check_given
 from .prompting import NUMBERING
 
 
@@ -46,17 +47,6 @@ class Asking(Strategy):
         check_given(self, shape, plan)
         reads = reading(plan, shape, self.engine, template, shown)
         return plan.sample(n, self.sampling, self.engine, fewest=certain, reads=reads)
-
-
-def check_given(strategy: Strategy, shape: Shape, plan: Plan) -> None:
-    """Refuse a place where nothing is drawn before.
-
-    Raises:
-        ShapeError: there are no candidates.
-    """
-    if shape.is_empty:
-        rule = f"{strategy.kind} works on candidates, but nothing before it draws any"
-        raise plan.refuse(rule, "put a sample before it")
 
 
 def reading(plan: Plan, shape: Shape, engine: str, template: str, shown: int) -> int:

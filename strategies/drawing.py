@@ -10,6 +10,7 @@ from ..orchestrator.engine import MAX_DRAWS, Sampling
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.verifier import Verifier
+from .placing import check_first
 
 Draws = Annotated[int, Field(ge=1, le=MAX_DRAWS)]
 
@@ -56,6 +57,4 @@ class Drawing(Strategy):
         Raises:
             ShapeError: there are some.
         """
-        if not shape.is_empty:
-            rule = f"{self.kind} draws from the query and must come first, but it is given candidates"
-            raise plan.refuse(rule, "move it to the start of its branch, or choose among candidates with rank or vote")
+        check_first(self, shape, plan)

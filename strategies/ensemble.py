@@ -14,6 +14,7 @@ from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Candidate, Query
 from .nesting import engines_of
+from .placing import check_first
 from .sample import Sample
 
 Members = Annotated[tuple[Sample, ...], Field(min_length=1, max_length=64)]
@@ -38,9 +39,7 @@ class Ensemble(Strategy):
 
     def infer(self, shape: Shape, plan: Plan) -> Shape:
         """The members' fresh candidates, side by side."""
-        if not shape.is_empty:
-            rule = "ensemble draws from the query and must come first, but it is given candidates"
-            raise plan.refuse(rule, "move it to the start of its branch, or fuse the candidates with fuse")
+        check_first(self, shape, plan)
         return reduce(Shape.merged, [member.infer(shape, plan) for member in self.members])
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:

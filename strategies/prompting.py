@@ -93,13 +93,13 @@ def question_of(query: Query) -> str:
 
 
 def numbered(texts: Sequence[str], ctx: Context) -> str:
-    """Responses as [1] to [k], each between two lines that it cannot know and that are taken out of it."""
+    """Responses as [1] to [k], each `fenced`."""
+    return "\n\n".join(f"[{i}]\n{fenced(text, ctx)}" for i, text in enumerate(texts, 1))
+
+
+def fenced(text: str, ctx: Context) -> str:
+    """A text between two lines that it cannot know and that are taken out of it."""
     fence = f"== {ctx.rng('fence').bytes(8).hex()} =="
-    parts = [f"[{i}]\n{fence}\n{_without(fence, text)}\n{fence}" for i, text in enumerate(texts, 1)]
-    return "\n\n".join(parts)
-
-
-def _without(fence: str, text: str) -> str:
     while fence in text:
         text = text.replace(fence, "")
-    return text
+    return f"{fence}\n{text}\n{fence}"

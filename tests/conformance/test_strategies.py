@@ -8,24 +8,34 @@ from ponder.strategies import (
     MCTS,
     STRATEGIES,
     AdaptiveConsistency,
+    AdaptiveSampling,
     BestOfN,
+    BudgetForcing,
+    CertaintyProbe,
     ConfidenceStopping,
     ConfidenceVote,
     Critic,
+    EarlyPruning,
     EarlyStoppingSelfConsistency,
     Ensemble,
     FirstAccepted,
     Fuse,
+    MixtureOfAgents,
     Rank,
     Ranker,
     Sample,
     SelfConsistency,
+    SelfRefine,
+    SequentialParallel,
     Strategy,
+    UnitTestEvaluator,
+    UnitTestGenerator,
+    VerifierFilter,
     Vote,
 )
 from ponder.strategies.posteriors import Beta
 from ponder.testing import STRATEGY_CHECKS
-from ponder.verifiers import ExactMatch, ProcessReward
+from ponder.verifiers import ExactMatch, ProcessReward, SelfEvaluation
 
 KNOBS = {"max_tokens": 40}
 STEPS = {"max_tokens": 40, "step_tokens": 12, "max_steps": 4, "leaf": "answer:"}
@@ -63,6 +73,26 @@ CASES: dict[str, Strategy] = {
     "mcts-parallel": MCTS(n=3, expand=2, parallel=2, rule="puct", exploration=0.5, verifier=REWARD, **STEPS),
     "ab_mcts": ABMCTS(n=4, verifier=REWARD, **KNOBS),
     "ab_mcts-engines": ABMCTS(n=4, parallel=2, verifier=REWARD, engines=("generator", "second"), prior=Beta(), **KNOBS),
+    "best_of_n-self_evaluation": BestOfN(n=3, verifier=SelfEvaluation(), **KNOBS),
+    "best_of_n-question": BestOfN(n=3, verifier=SelfEvaluation(form="question"), **KNOBS),
+    "adaptive_sampling": AdaptiveSampling(n=6, temperature=2.0, cooling=0.5, **KNOBS),
+    "adaptive_sampling-reward": AdaptiveSampling(
+        n=5, temperature=3.0, cooling=0.5, rounds="single", verifier=REWARD, **KNOBS
+    ),
+    "early_pruning": EarlyPruning(n=4, checkpoints=(10, 20), **KNOBS),
+    "early_pruning-speculate": EarlyPruning(n=4, checkpoints=(12, 22), mode="speculate", verifier=REWARD, **KNOBS),
+    "certainty_probe": CertaintyProbe(n=2, chunk=12, agreeing=2, probe="answer: ", ends="\n", probe_tokens=10, **KNOBS),
+    "self_refine": SelfRefine(n=2, rounds=1, critique_tokens=20, **KNOBS),
+    "self_refine-verifier": SelfRefine(rounds=2, critique_tokens=20, verifier=REWARD, **KNOBS),
+    "budget_forcing": BudgetForcing(n=2, thinking_tokens=30, end_of_thinking="", max_tokens=60),
+    "budget_forcing-closed": BudgetForcing(thinking_tokens=80, num_ignore=2, end_of_thinking="step 2", max_tokens=120),
+    "sequential_parallel": SequentialParallel(n=5, chains=2, **KNOBS),
+    "sequential_parallel-weighted": SequentialParallel(n=4, chains=2, verifier=REWARD, weighted=True, **KNOBS),
+    "verifier_filter": Pipeline.series(THREE, VerifierFilter(**KNOBS)),
+    "unit_test_generator": Pipeline.series(THREE, UnitTestGenerator(**KNOBS)),
+    "unit_test_evaluator": Pipeline.series(THREE, UnitTestGenerator(**KNOBS), UnitTestEvaluator(keep=2, **KNOBS)),
+    "unit_test_evaluator-executed": Pipeline.series(THREE, UnitTestEvaluator(verifier=REWARD)),
+    "mixture_of_agents": MixtureOfAgents(members=(Sample(n=2, **KNOBS),), layers=2, aggregator=Sample(**KNOBS)),
     "branches": BRANCHES,
     "nested": Pipeline.series(Pipeline.series(FOUR, name="inner"), Pipeline.series(Rank(verifier=REWARD))),
 }
