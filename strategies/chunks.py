@@ -1,0 +1,28 @@
+"""Drawing one attempt in chunks: what a chunk ends goes on, until the attempt ends or reaches its length."""
+
+from __future__ import annotations
+
+from ..orchestrator.engine import Sampling
+from ..orchestrator.types import Candidate, Finish
+
+
+def at_most(sampling: Sampling, tokens: int) -> Sampling:
+    """The same sampling, for at most `tokens` more."""
+    return sampling.model_copy(update={"max_tokens": tokens})
+
+
+def opened(candidate: Candidate, max_tokens: int) -> Candidate:
+    """The attempt as a partial one where only its chunk ended it: fewer than `max_tokens` are generated.
+
+    >>> from ponder.orchestrator.types import Usage
+    >>> cut = Candidate((7, 8), "ab", Finish.TOTAL_LENGTH, usage=Usage(completion_tokens=2))
+    >>> opened(cut, 3).finish, opened(cut, 2).finish
+    (<Finish.STEP_LENGTH: 'step_length'>, <Finish.TOTAL_LENGTH: 'total_length'>)
+    """
+    is_cut = candidate.finish is Finish.TOTAL_LENGTH and candidate.generated_tokens < max_tokens
+    return candidate.with_finish(Finish.STEP_LENGTH) if is_cut else candidate
+
+
+def is_open(candidate: Candidate) -> bool:
+    """Whether the attempt can go on."""
+    return not candidate.finish.is_terminal
