@@ -102,6 +102,6 @@ def _need(composition: Strategy) -> _Need | None:
 
 
 def _arm(need: _Need, members: list[Strategy]) -> Arm:
-    knobs = {**need.sampling.model_dump(exclude={"logprobs"}), "n": need.draws, "engine": need.engine}
+    knobs = {**need.sampling.model_dump(include=set(Sample.model_fields)), "n": need.draws, "engine": need.engine}
     strategy = Sample(**knobs) if need.verifier is None else BestOfN(**knobs, verifier=need.verifier)
     return Arm(strategy, tuple(members), need.draws, need.answer, need.verifier)
