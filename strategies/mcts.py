@@ -61,13 +61,12 @@ class MCTS(Stepwise):
         self.check_first(shape, plan)
         if self.choose != "score":
             self.answer.check()
-        expansion, single = self.model_copy(update={"n": self.expand}), self.model_copy(update={"n": 1})
-        found = expansion.plan_level(plan, 0)
-        for simulation in range(1, self.n):
-            found = expansion.plan_level(plan, min(simulation, self.max_steps - 1))
-        with plan.maybe():
-            for level in range(1, self.max_steps):
-                found = single.plan_level(plan, level)
+        found = self.model_copy(update={"n": self.expand}).plan_level(plan, 0)
+        deepest = self.max_steps - 1
+        for level in range(1, self.max_steps):
+            simulations = max(0, self.n - level) if level == deepest else int(level < self.n)
+            draws = simulations * self.expand + 1
+            found = self.model_copy(update={"n": draws}).plan_level(plan, level)
         return replace(found, fewest=1, most=self.n * self.expand)
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
