@@ -21,9 +21,12 @@ from ponder.cli import serve as commanded
 from ponder.orchestrator.pipeline_file import load, read_toml
 from ponder.orchestrator.server.serve import serve as served
 from ponder.search.sweep import Sweep
+from ponder.strategies import STRATEGIES
+from ponder.verifiers import VERIFIERS
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*GUIDES, *sorted((ROOT / "docs" / "strategies").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INSTALL = re.compile(r"`(?:uv )?pip (install [^`]+)`")
 LINK = re.compile(r"\]\(([^)#:]+)\)")
@@ -77,13 +80,17 @@ def check_toml(folder: Path, code: str) -> None:
     name = code.partition("\n")[0].removeprefix("# ").strip()
     assert name.endswith(".toml"), "a TOML example begins with its file's name"
     (folder / name).write_text(code)
-    if "data" in read_toml(folder / name):
+    if name == "pyproject.toml":
+        assert set(read_toml(folder / name)["project"]["entry-points"]) <= {STRATEGIES.group, VERIFIERS.group}
+    elif "data" in read_toml(folder / name):
         assert Sweep.load(folder / name).compositions()
     else:
         assert load(folder / name).nodes
 
 
 def run_python(folder: Path, code: str) -> None:
+    if code.startswith("# file: "):
+        (folder / code.partition("\n")[0].removeprefix("# file: ")).write_text(code)
     environment = {**os.environ, "PYTHONWARNINGS": "error::SyntaxWarning"}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=120, env=environment
@@ -97,6 +104,10 @@ def run_line(line: str, folder: Path, port: int, running: ExitStack) -> None:
         subprocess.run(["make", "-n", *shlex.split(command)[1:]], cwd=ROOT, check=True, capture_output=True)
     elif command.startswith("ponder serve "):
         running.enter_context(serving(folder, command.removeprefix("ponder "), port))
+    elif command.startswith("pytest "):
+        arguments = shlex.split(command)[1:]
+        done = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
     else:
         assert command.startswith("ponder "), f"no test runs {command!r}"
         ponder(folder, command.removeprefix("ponder "))
