@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
+LONGEST = 40
 UNSAID = frozenset({"kind", "nodes", "engines", "name"})
 
 
 def in_words(model: BaseModel) -> str:
-    """The kind of `model` and its knobs that differ from their defaults; a model among them in brackets.
+    """The kind of `model` and its knobs that differ from their defaults; a model in brackets, a long text cut short.
 
     >>> from ponder.strategies import BestOfN
     >>> from ponder.verifiers import ProcessReward
@@ -25,4 +26,7 @@ def _word(value: object) -> str:
     if isinstance(value, BaseModel):
         words = in_words(value)
         return f"({words})" if " " in words else words
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, list | tuple):
+        return ",".join(map(_word, value))
+    text = str(value)
+    return text if len(text) <= LONGEST else " ".join(text[: LONGEST - 3].split()) + "..."

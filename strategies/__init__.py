@@ -7,6 +7,7 @@ from .adaptive_consistency import AdaptiveConsistency
 from .adaptive_sampling import AdaptiveSampling
 from .best_of_n import BestOfN
 from .budget_forcing import BudgetForcing
+from .cascade import Cascade
 from .certainty_probe import CertaintyProbe
 from .confidence_stopping import ConfidenceStopping
 from .confidence_vote import ConfidenceVote
@@ -20,6 +21,7 @@ from .mcts import MCTS
 from .mixture_of_agents import MixtureOfAgents
 from .rank import Rank
 from .ranker import Ranker
+from .route_by_difficulty import RouteByDifficulty
 from .sample import Sample
 from .self_consistency import SelfConsistency
 from .self_refine import SelfRefine
@@ -38,6 +40,7 @@ STRATEGIES: Registry[Strategy] = Registry(
         "adaptive_sampling": AdaptiveSampling,
         "best_of_n": BestOfN,
         "budget_forcing": BudgetForcing,
+        "cascade": Cascade,
         "certainty_probe": CertaintyProbe,
         "confidence_stopping": ConfidenceStopping,
         "confidence_vote": ConfidenceVote,
@@ -51,6 +54,7 @@ STRATEGIES: Registry[Strategy] = Registry(
         "mixture_of_agents": MixtureOfAgents,
         "rank": Rank,
         "ranker": Ranker,
+        "route_by_difficulty": RouteByDifficulty,
         "sample": Sample,
         "self_consistency": SelfConsistency,
         "self_refine": SelfRefine,
@@ -70,6 +74,7 @@ __all__ = [
     "AdaptiveSampling",
     "BestOfN",
     "BudgetForcing",
+    "Cascade",
     "CertaintyProbe",
     "ConfidenceStopping",
     "ConfidenceVote",
@@ -82,6 +87,7 @@ __all__ = [
     "MixtureOfAgents",
     "Rank",
     "Ranker",
+    "RouteByDifficulty",
     "Sample",
     "SelfConsistency",
     "SelfRefine",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, SerializeAsAny
 
+from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.strategy import Strategy
 
 
@@ -26,3 +27,11 @@ AnyStrategy = Annotated[SerializeAsAny[Strategy], BeforeValidator(build)]
 def engines_of(strategies: Iterable[Strategy]) -> tuple[str, ...]:
     """Every engine that one of `strategies` uses, in their order."""
     return tuple(dict.fromkeys(name for strategy in strategies for name in strategy.engine_names()))
+
+
+def infer_part(strategy: Strategy, name: str, shape: Shape, plan: Plan) -> Shape:
+    """The shape of what a part gives, under its own name in messages."""
+    outer, plan.node = plan.node, f"{plan.node}.{name}" if plan.node else name
+    inferred = strategy.infer(shape, plan)
+    plan.node = outer
+    return inferred

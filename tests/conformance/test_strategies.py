@@ -11,6 +11,7 @@ from ponder.strategies import (
     AdaptiveSampling,
     BestOfN,
     BudgetForcing,
+    Cascade,
     CertaintyProbe,
     ConfidenceStopping,
     ConfidenceVote,
@@ -23,6 +24,7 @@ from ponder.strategies import (
     MixtureOfAgents,
     Rank,
     Ranker,
+    RouteByDifficulty,
     Sample,
     SelfConsistency,
     SelfRefine,
@@ -40,6 +42,7 @@ from ponder.verifiers import ExactMatch, ProcessReward, SelfEvaluation
 KNOBS = {"max_tokens": 40}
 STEPS = {"max_tokens": 40, "step_tokens": 12, "max_steps": 4, "leaf": "answer:"}
 FOUR = Sample(n=4, **KNOBS)
+TWO = Sample(n=2, **KNOBS)
 THREE = Sample(n=3, **KNOBS)
 REWARD = ProcessReward()
 BRANCHES = Pipeline(
@@ -93,6 +96,12 @@ CASES: dict[str, Strategy] = {
     "unit_test_evaluator": Pipeline.series(THREE, UnitTestGenerator(**KNOBS), UnitTestEvaluator(keep=2, **KNOBS)),
     "unit_test_evaluator-executed": Pipeline.series(THREE, UnitTestEvaluator(verifier=REWARD)),
     "mixture_of_agents": MixtureOfAgents(members=(Sample(n=2, **KNOBS),), layers=2, aggregator=Sample(**KNOBS)),
+    "cascade": Cascade(stages=(FOUR, BRANCHES), verifier=REWARD, thresholds=(0.9,)),
+    "cascade-accepted": Cascade(stages=(TWO, FOUR), verifier=ExactMatch(), thresholds=(0.0,)),
+    "route_by_difficulty": RouteByDifficulty(
+        routes=(TWO, Pipeline.series(FOUR, Fuse(**KNOBS))), thresholds=(0.1,), verifier=REWARD, probe=TWO
+    ),
+    "route_by_difficulty-unknown": RouteByDifficulty(routes=(TWO, FOUR), thresholds=(0.5,), metadata="level"),
     "branches": BRANCHES,
     "nested": Pipeline.series(Pipeline.series(FOUR, name="inner"), Pipeline.series(Rank(verifier=REWARD))),
 }

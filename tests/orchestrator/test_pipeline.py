@@ -15,7 +15,8 @@ from ponder.orchestrator.pipeline import Node, Pipeline, build_strategy
 from ponder.orchestrator.pipeline_file import load, load_all, save, to_mermaid, to_text, to_toml
 from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.types import Query, Result
-from ponder.strategies import BestOfN, Rank, Sample, SelfConsistency, Strategy, Vote
+from ponder.orchestrator.wording import in_words
+from ponder.strategies import BestOfN, Ensemble, Fuse, Rank, Sample, SelfConsistency, Strategy, Vote
 from ponder.verifiers import ExactMatch, ProcessReward
 
 WORLD = World(seed=1, steps=2, branching=3)
@@ -202,6 +203,13 @@ def test_pictures_name_every_node_and_edge() -> None:
     assert "  a + b -> j: rank verifier=process_reward" in text.splitlines()
     assert "  query -> a: sample n=2 max_tokens=40" in text.splitlines()
     assert any(line.startswith("  engine reward: simulated") for line in text.splitlines())
+
+
+def test_strategies_among_knobs_and_long_prompts_are_told_in_few_words() -> None:
+    ensemble = Ensemble(members=(TWO, Sample(engine="prm")))
+    assert in_words(ensemble) == "ensemble members=(sample n=2 max_tokens=40),(sample engine=prm)"
+    asked = in_words(Fuse(prompt="{question}\n{responses}\n" + "Write a better one. " * 9))
+    assert asked == "fuse prompt={question} {responses} Write a bet..."
 
 
 def test_no_name_or_knob_is_taken_for_a_word_of_the_picture() -> None:
