@@ -209,7 +209,7 @@ def test_strategies_among_knobs_and_long_prompts_are_told_in_few_words() -> None
     ensemble = Ensemble(members=(TWO, Sample(engine="prm")))
     assert in_words(ensemble) == "ensemble members=(sample n=2 max_tokens=40),(sample engine=prm)"
     asked = in_words(Fuse(prompt="{question}\n{responses}\n" + "Write a better one. " * 9))
-    assert asked == "fuse prompt={question} {responses} Write a bet..."
+    assert asked == "fuse prompt={question} {responses} Write a better..."
 
 
 def test_no_name_or_knob_is_taken_for_a_word_of_the_picture() -> None:
