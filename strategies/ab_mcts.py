@@ -34,13 +34,19 @@ UNKNOWN = "unknown"
 
 
 class ABMCTS(Drawing):
-    """Adaptive branching Monte Carlo tree search with node aggregation, AB-MCTS-A (Inoue et al. 2025).
+    """Search over whole answers, deciding by Thompson sampling between a new answer and a better old one.
 
-    The tree's nodes are whole answers. A child of the root is a fresh draw, a child of an answer refines it. Which
-    node gets the next child, and from which engine, is decided by Thompson sampling; see `AdaptiveBranching`. All
-    answers come back, best score first. Scores become rewards in [0, 1] as `reward` says; a lost draw is no child.
-    Costs `n` draws and at most `n` judgements, those below the root with an answer in their prompt; two dependent
-    calls deep for each round of `parallel`.
+    The tree's nodes are whole answers. A child of the root is a fresh draw, a child of an answer refines it. Which node
+    gets the next child, and from which engine, is drawn from posteriors; see `AdaptiveBranching`. All answers come
+    back, best score first. Scores become rewards in [0, 1] as `reward` says; a lost draw is no child.
+
+    Family: tree search
+    When it pays: a score is dependable (tests to run, say), and it is not known beforehand whether fresh draws,
+        refinement or another model helps. With a noisy score it refines what is wrong.
+    Cost: `n` draws and at most `n` judgements; depth 2 for each round of `parallel`. Prompts below the root hold an
+        answer.
+    Source: Inoue et al. 2025, arXiv 2503.04412, AB-MCTS-A (node aggregation).
+    Departs: answers asked for at once are chosen before any of them is judged, and only by chance apart.
 
     Args:
         verifier: judges each answer.

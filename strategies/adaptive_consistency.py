@@ -21,13 +21,18 @@ CRITERIA = {"beta": beta_confidence, "dirichlet": dirichlet_confidence}
 
 
 class AdaptiveConsistency(Drawing):
-    """Draw until the most frequent answer is likely enough to stay so, `n` at most, and vote (Aggarwal et al. 2023).
+    """Draw until the most frequent answer is likely enough to stay so, `n` at most, and vote.
 
-    Candidates without an answer are no votes: they neither agree nor stop anything. The paper draws one at a time;
-    here a round is drawn at once, or everything is launched at once. Launched draws vote in the order of launch,
-    not of arrival, so that the vote is not one of short candidates; what is in flight at the stop is cancelled and
-    charged in full. Costs at most `n` draws; as many dependent calls deep as there are rounds, one where all are
-    launched at once.
+    Candidates without an answer are no votes: they neither agree nor stop anything. Launched draws vote in the order of
+    launch, not of arrival, so that the vote is not one of short candidates; what is in flight at the stop is cancelled
+    and charged in full.
+
+    Family: adaptive stopping
+    When it pays: most questions are easy: they stop after a few draws and leave the budget to the hard ones, at nearly
+        the accuracy of a full vote. Where every question is hard it is a vote with more rounds.
+    Cost: at most `n` draws; depth `n / round`, or 1 where all are launched at once.
+    Source: Aggarwal et al. 2023, arXiv 2305.11860, the Beta and the Dirichlet stopping criterion.
+    Departs: the paper draws one at a time; here a round is drawn at once, or everything is launched at once.
 
     Args:
         threshold: the probability of staying ahead that is enough.

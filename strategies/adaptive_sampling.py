@@ -20,13 +20,19 @@ Temperature = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 
 
 class AdaptiveSampling(Drawing):
-    """Draw in rounds until an attempt is good enough; the best one answers (Manvi, Singh and Ermon 2024).
+    """Draw in rounds until an attempt is good enough; the best one answers.
 
-    The paper scores with the generator's own evaluation; any verifier may. Its schedule of temperatures is not
-    published: round k, from 0, draws here at ``max(coolest, temperature - cooling * k)``. What a round draws does not
-    depend on the threshold, so that with the same seed a lower one draws a part of what a higher one does: one attempt
-    where every score reaches it, all `n` where none can. An attempt that could not be scored never reaches it.
-    A single draw is not judged. Costs 1 to `n` draws and as many judgements; two calls deep a round.
+    What a round draws does not depend on the threshold, so that with the same seed a lower one draws a part of what a
+    higher one does: one attempt where every score reaches it, all `n` where none can. An attempt that could not be
+    scored never reaches it. A single draw is not judged.
+
+    Family: self-evaluation
+    When it pays: the score of an attempt is calibrated, so that one threshold suits all questions, and questions differ
+        in difficulty. An overconfident score stops at the first attempt.
+    Cost: 1 to `n` draws and as many judgements; depth 2 a round.
+    Source: Manvi, Singh and Ermon 2024, arXiv 2410.02725, adaptive sampling.
+    Departs: the paper scores with the generator's own evaluation, here any verifier may; its schedule of temperatures
+        is not published, here round k, from 0, draws at ``max(coolest, temperature - cooling * k)``.
 
     Args:
         n: draws at most.

@@ -16,12 +16,21 @@ from .voting import note_unweighable, vote
 
 
 class BestOfN(Drawing):
-    """Draw `n` candidates and put first the one the verifier likes best (Cobbe et al. 2021).
+    """Draw `n` candidates and put first the one the verifier likes best.
 
-    With `weighted`, the scores of candidates with the same answer are added and the best answer wins (Li et al. 2023);
-    a negative score weighs nothing there, and is noted in the result.
-    Equal candidates are judged once, and a single draw is not judged at all. Costs `n` draws and at most `n`
-    judgements; two dependent calls deep.
+    With `weighted`, the scores of candidates with the same answer are added and the best answer wins; a negative score
+    weighs nothing there, and is noted in the result. Equal candidates are judged once, and a single draw is not judged
+    at all.
+
+    Family: parallel sampling
+    When it pays: the model finds a right answer now and then, and the verifier ranks better than chance. Where most
+        draws agree a vote is as good without a verifier; a verifier that errs makes large `n` worse, since the best
+        scored is then the best at misleading it.
+    Cost: `n` draws and at most `n` judgements; depth 2.
+    Source: Cobbe et al. 2021, arXiv 2110.14168, section 4.2; `weighted`: Li et al. 2023, arXiv 2206.02336, the voting
+        verifier.
+    Departs: a candidate whose score is missing comes after all that have one, instead of being taken for the worst or
+        the best.
 
     Args:
         verifier: judges each candidate.

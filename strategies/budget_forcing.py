@@ -48,15 +48,21 @@ class Stream:
 
 
 class BudgetForcing(Drawing):
-    """Thinking cut at a cap and prolonged where it ends early (s1; Muennighoff et al. 2025, Section 3.1).
+    """Cut thinking at a cap, and prolong it where it ends early.
 
     Upper bound: where thinking reaches `thinking_tokens`, its end and `answer_prefix` are put after it and the answer
     is drawn. Lower bound: where the model ends its thinking, or the whole text, the end is taken away and `wait` put in
-    its place, up to `num_ignore` times. The published harness gives each continuation the whole allowance and cuts the
-    text later; here all continuations together think at most `thinking_tokens`, ends that were taken away included, and
-    the whole attempt generates at most `max_tokens`. What is put in is prompt, not generated. An attempt whose
-    continuation is lost comes back as the model last ended it.
-    Costs `max_tokens` at most for each of `n` attempts, which advance together; ``num_ignore + 2`` calls deep.
+    its place, up to `num_ignore` times. What is put in is prompt, not generated. An attempt whose continuation is lost
+    comes back as the model last ended it.
+
+    Family: sequential
+    When it pays: a reasoning model stops too early on hard questions, or must answer within a fixed number of tokens.
+        Prolonging soon saturates, and a model that was right may talk itself out of it.
+    Cost: `num_ignore + 2` calls an attempt of `n`, `max_tokens` generated at most; depth `num_ignore + 2`.
+    Source: Muennighoff et al. 2025 (s1), arXiv 2501.19393, section 3.1.
+    Departs: the published harness gives each continuation the whole allowance and cuts the text later; here all
+        continuations together think at most `thinking_tokens`, ends that were taken away included, and the whole
+        attempt generates at most `max_tokens`.
 
     Args:
         max_tokens: most tokens generated for an attempt, thinking and answer.

@@ -37,16 +37,21 @@ class Chain:
 
 
 class CertaintyProbe(Drawing):
-    """Chains of thought that end early once their answer is certain (Dynasor's Certaindex; Fu et al. 2024).
+    """Draw chains of thought that end early once their answer is certain.
 
     After each chunk the chain is followed by `probe` on a branch of its own, whose short completion up to `ends` is the
     answer so far. A chain leaves where its last `agreeing` probes gave one and the same answer without a word of
-    `hesitation`; then `exit_text`, the probe and that answer end it. The published code leaves also on answers that
-    differ, finds its words within others ("no" in "denominator"), and probes before the chunk; here answers are
-    compared by canonical key, words are whole, and the probe reads all that was drawn. A chain never generates more
-    than `max_tokens`: the last chunk is clipped; probes come on top.
-    Costs at most `max_tokens` and `probe_tokens` a chunk for each of `n` chains, which advance together; two calls deep
-    a chunk.
+    `hesitation`; then `exit_text`, the probe and that answer end it. A chain never generates more than `max_tokens`:
+    the last chunk is clipped; probes come on top.
+
+    Family: adaptive stopping
+    When it pays: long chains of thought have their answer well before they end. On short answers the probes cost more
+        than they save.
+    Cost: a chunk and a probe of `probe_tokens` for every `chunk` tokens of each of `n` chains; depth 2 a chunk.
+    Source: Fu et al. 2024 (Dynasor), arXiv 2412.20993, Certaindex.
+    Departs: the published code leaves also on answers that differ, finds its words within others ("no" in
+        "denominator"), and probes before the chunk; here answers are compared by canonical key, words are whole, and
+        the probe reads all that was drawn.
 
     Args:
         chunk: tokens between probes.
@@ -55,7 +60,8 @@ class CertaintyProbe(Drawing):
         ends: the text that ends the answer; of closing brackets, the one that closes what the probe opened.
         exit_text: what stands between a chain that leaves and its answer.
         probe_tokens: most tokens of a probe's answer.
-        probe_temperature: how probes are drawn, as is `probe_top_p`.
+        probe_temperature: softmax temperature of probes.
+        probe_top_p: nucleus mass kept of probes.
         hesitation: words that show doubt, in any case.
         answer: how the answer is read from what a probe drew.
     """

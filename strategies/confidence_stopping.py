@@ -23,17 +23,22 @@ from .voting import vote
 
 
 class ConfidenceStopping(Drawing):
-    """Draw `n` candidates, end the unsure ones while they are written, stop once the vote is clear (DeepConf online).
+    """Draw `n` candidates, end the unsure ones while they are written, stop once the vote is clear.
 
-    The first `warmup` candidates are drawn whole (Fu et al. 2025). The least sure window of each gives its confidence,
-    and the confidence that a share `keep` of them reach is the bar. Later ones are written chunk by chunk, and end as
+    The first `warmup` candidates are drawn whole. The least sure window of each gives its confidence, and the
+    confidence that a share `keep` of them reach is the bar. Later ones are written chunk by chunk, and end as
     ``aborted`` once a window falls below the bar; what reaches the bar to its end votes, by its confidence. No more are
-    begun once the winner has a share `consensus` of the votes.
+    begun once the winner has a share `consensus` of the votes. A stop string is found where it lies within one chunk.
+    Where the engine gives no confidences nothing is ended and all vote alike.
 
-    The paper ends an attempt inside the engine at the token where it falls; here up to `chunk` - 1 tokens are written
-    past it. A stop string is found where it lies within one chunk. Where the engine gives no confidences nothing is
-    ended and all vote alike. Costs at most `n` candidates, each of ``max_tokens / chunk`` calls after the warm-up; as
-    many dependent calls deep for each round of them.
+    Family: adaptive stopping
+    When it pays: answers are long, wrong ones waver while they are written, and the engine gives log-probabilities.
+        Short answers are over before a window tells anything.
+    Cost: at most `n` candidates, each of ``max_tokens / chunk`` calls after the warm-up; depth ``max_tokens / chunk`` a
+        round.
+    Source: Fu et al. 2025 (DeepConf), arXiv 2508.15260, online thinking.
+    Departs: the paper ends an attempt inside the engine at the token where it falls; here up to `chunk` - 1 tokens are
+        written past it.
 
     Args:
         warmup: candidates drawn whole at first, `n` at most.

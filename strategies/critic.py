@@ -28,11 +28,17 @@ Weaknesses: ..."""
 
 
 class Critic(Asking):
-    """Give each candidate its critique, all in one call (Archon: Saad-Falcon et al. 2024, section 3.1).
+    """Give each candidate its critique, all in one call.
 
-    A critique belongs to its candidate and goes with it, unlike the list beside the candidates of the published code,
-    which outlives them. A candidate that the reply says nothing about, or two things, keeps the critique it had, if
-    any. Costs one call; one deep.
+    A critique belongs to its candidate and goes with it. A candidate that the reply says nothing about, or two things,
+    keeps the critique it had, if any.
+
+    Family: composition
+    When it pays: a `ranker` or a `fuse` comes after it and profits from strengths and weaknesses spelt out. Alone it
+        changes no answer.
+    Cost: 1 call; depth 1.
+    Source: Saad-Falcon et al. 2024 (Archon), arXiv 2409.15254, section 3.1.
+    Departs: the published code keeps critiques in a list beside the candidates, which outlives them.
 
     Args:
         prompt: how it is asked; the reply has a part for each response, headed [1], [2], ...

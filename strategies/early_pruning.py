@@ -25,17 +25,23 @@ Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class EarlyPruning(Drawing):
-    """Draw `n` streams, prune the worse at each checkpoint, choose among those that end (Manvi et al. 2024).
+    """Draw `n` streams, prune the worse at each checkpoint, choose among those that end.
 
-    At a checkpoint the unfinished streams are judged as they stand and the best ``ceil(keep * streams)`` go on. A
-    stream that has ended by then is not compared with partial ones and is never pruned: the paper does not say which,
-    and an ended stream's score is of another kind. Where no later checkpoint can prune, the rest is drawn at once; so
-    with `keep` = 1, or no checkpoint before `max_tokens`, this is Best-of-N, draw for draw. In mode ``pause`` no token
-    past a checkpoint is drawn before the verdict. In mode ``speculate`` the next chunk is drawn meanwhile, and dropped
-    where the verdict is against its stream: faster, charged, and the same answer; where the budget might not last, it
-    pauses.
-    Pruned streams are no answers; they come back, aborted, only where no stream ends. Costs `n` draws' first chunks,
-    fewer of each later one, and a judgement a chunk; two calls deep a checkpoint, one in mode ``speculate``.
+    At a checkpoint the unfinished streams are judged as they stand and the best ``ceil(keep * streams)`` go on. Where
+    no later checkpoint can prune, the rest is drawn at once; so with `keep` = 1, or no checkpoint before `max_tokens`,
+    this is Best-of-N, draw for draw. In mode ``pause`` no token past a checkpoint is drawn before the verdict. In mode
+    ``speculate`` the next chunk is drawn meanwhile, and dropped where the verdict is against its stream: faster,
+    charged, and the same answer; where the budget might not last, it pauses. Pruned streams are no answers; they come
+    back, aborted, only where no stream ends.
+
+    Family: self-evaluation
+    When it pays: answers are long and a partial one shows already whether it will fail: most of Best-of-N at a part of
+        its tokens. A judge that cannot read partial answers prunes by chance.
+    Cost: `n` first chunks, fewer of each later one, and a judgement a chunk; depth 2 a checkpoint, 1 in mode
+        ``speculate``.
+    Source: Manvi, Singh and Ermon 2024, arXiv 2410.02725, early pruning.
+    Departs: a stream that has ended by a checkpoint is not compared with partial ones and never pruned: the paper does
+        not say which, and an ended stream's score is of another kind.
 
     Args:
         n: streams.

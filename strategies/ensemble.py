@@ -23,8 +23,14 @@ Members = Annotated[tuple[Sample, ...], Field(min_length=1, max_length=64)]
 class Ensemble(Strategy):
     """Draw from several models, each with its own number of draws and sampling.
 
-    These are the generators of Archon (Saad-Falcon et al. 2024, section 3.1). Candidates come in the order of the
-    members. Costs the sum of the members' draws; one call deep.
+    Candidates come in the order of the members.
+
+    Family: composition
+    When it pays: models fail on different questions and something after it can tell good from bad. The plain average of
+        a strong and a weak model is worse than the strong one.
+    Cost: the sum of the members' draws; depth 1.
+    Source: Saad-Falcon et al. 2024 (Archon), arXiv 2409.15254, section 3.1, the generators.
+    Departs: each member has its own sampling.
 
     Args:
         members: who draws, and how; where the budget does not reach, the first are served first.

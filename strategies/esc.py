@@ -16,11 +16,17 @@ from .voting import vote
 
 
 class EarlyStoppingSelfConsistency(Drawing):
-    """Draw windows of candidates until one window is unanimous, `n` candidates at most, and vote (Li et al. 2024).
+    """Draw windows of candidates until one window is unanimous, `n` candidates at most, and vote.
 
     A window stops only when it is whole and every candidate of it has the same answer: one without an answer, or one
-    that was lost, never agrees. The vote is over everything drawn; the authors' code returns the last window's answer.
-    Costs at most `n` draws, `expected_samples` on average; one dependent call deep for each window.
+    that was lost, never agrees. `expected_samples` tells the mean number of draws.
+
+    Family: adaptive stopping
+    When it pays: many questions are so easy that a few draws agree; the others get the full vote. Small windows stop
+        too soon on a wrong favourite.
+    Cost: at most `n` draws; depth `n / window`.
+    Source: Li et al. 2024 (ESC), arXiv 2401.10480.
+    Departs: the vote is over everything drawn; the authors' code returns the last window's answer.
 
     Args:
         window: candidates of a window, drawn at once.

@@ -16,12 +16,18 @@ from .ranking import ranked
 
 
 class FirstAccepted(Drawing):
-    """Draw until the verifier accepts a candidate, `n` times at most (resampling; Stroebl et al. 2024).
+    """Draw until the verifier accepts a candidate, `n` times at most.
 
     A score of at least `threshold` accepts; what cannot be judged is not accepted. The accepted candidate comes first;
-    where none was, the best scored does. A verifier that errs bounds what this can reach, however many draws there
-    are: see `ResamplingLaw`. A single draw is not judged at all. Costs at most `n` draws and `n` judgements; two
-    dependent calls deep for each round.
+    where none was, the best scored does. A single draw is not judged at all.
+
+    Family: adaptive stopping
+    When it pays: the verifier is nearly free of error (tests, a proof checker): the cost of Best-of-N falls to that of
+        the first success. A verifier that errs bounds what can be reached, however many draws there are: see
+        `ResamplingLaw`.
+    Cost: at most `n` draws and `n` judgements; depth 2 for each round.
+    Source: Stroebl, Kapoor and Narayanan 2024, arXiv 2411.17501, resampling with an imperfect verifier.
+    Departs: a round may draw several at once.
 
     Args:
         verifier: judges each candidate.

@@ -26,12 +26,19 @@ supply what is missing. Do not copy one response, and do not mention that there 
 
 
 class Fuse(Drawing):
-    """Replace the candidates by `n` answers fused from them (Jiang et al. 2023; Saad-Falcon et al. 2024, section 3.1).
+    """Replace the candidates by `n` answers fused from them.
 
     Every candidate is shown, with its critique where it has one. The fused answers are new candidates, without
     critique, score or answer of those before. Where no fused answer can be had, the candidates are passed on as they
-    came; where there are none, because every earlier draw was lost, the question is put plainly. Costs `n` calls; one
-    deep.
+    came; where there are none, because every earlier draw was lost, the question is put plainly.
+
+    Family: composition
+    When it pays: answers are free text of which each has a part right, and the fusing model can read many at once.
+        Where one short answer is right, a vote or a rank is cheaper and safer.
+    Cost: `n` calls; depth 1. Prompts hold all candidates.
+    Source: Jiang et al. 2023 (LLM-Blender), arXiv 2306.02561, GenFuser; Saad-Falcon et al. 2024 (Archon), arXiv
+        2409.15254, section 3.1.
+    Departs: a fuser that fails loses the fusion, not the candidates.
 
     Args:
         prompt: how it is asked.

@@ -25,16 +25,22 @@ Tree = SearchTree[Step | None]
 
 
 class MCTS(Stepwise):
-    """Monte Carlo tree search whose nodes are partial answers and whose moves are steps (Kocsis and Szepesvári 2006).
+    """Monte Carlo tree search whose nodes are partial answers and whose moves are steps.
 
     A simulation goes down from the question by `rule` to a node without children, draws `expand` next steps, judges
-    each and backs its reward up. There is no playout: the verifier's score of a partial path takes its place, as a
-    value network does in Silver et al. 2017. A step drawn twice is one child, and PUCT's prior is the share of the
-    draws that gave it. A path that has ended is not simulated again and a subtree that is explored is left, so that
-    every simulation expands another node, and there may be fewer than `n`. Where no path has ended by then, the most
-    visited one goes on, a step at a time. Scores become rewards in [0, 1] as `reward` says.
-    Costs at most ``n * expand + max_steps - 1`` steps and as many judgements; two dependent calls deep for each round
-    of `parallel` simulations, and for each step at the end.
+    each and backs its reward up. A step drawn twice is one child, and PUCT's prior is the share of the draws that gave
+    it. A path that has ended is not simulated again and a subtree that is explored is left, so that every simulation
+    expands another node, and there may be fewer than `n`. Where no path has ended by then, the most visited one goes
+    on, a step at a time. Scores become rewards in [0, 1] as `reward` says.
+
+    Family: tree search
+    When it pays: steps are few and hard, and a process reward is dependable enough that going back to an earlier step
+        is worth the waiting. Beam search is far less deep at equal cost.
+    Cost: at most ``n * expand + max_steps - 1`` steps and as many judgements; depth 2 for each round of `parallel`
+        simulations, and for each step at the end.
+    Source: Kocsis and Szepesvári 2006, "Bandit based Monte-Carlo Planning" (UCT); Silver et al. 2017, "Mastering the
+        Game of Go without Human Knowledge" (PUCT, a value instead of a playout).
+    Departs: there is no playout: the verifier's score of a partial path takes its place.
 
     Args:
         n: simulations, each the expansion of one node.

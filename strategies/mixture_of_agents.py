@@ -29,13 +29,19 @@ Responses:
 
 
 class MixtureOfAgents(Strategy):
-    """Several models answer, answer again with the answers before in view, and one sums up (Wang et al. 2024, 2.2).
+    """Several models answer, answer again with the answers before in view, and one sums up.
 
-    The responses stand in the system message, after what it says already. A proposer that fails costs one reference;
-    a layer that fails whole leaves those before it, and where there are none the question is put plainly. The
-    aggregator draws by its own knobs; without its answer the last references stand. Costs the members' draws `layers`
-    times and the aggregator's; `layers` + 1 deep; prompts grow by the answers of a layer. The published system has
-    three layers, the last of them the aggregator: `layers` = 2.
+    The responses stand in the system message, after what it says already. A proposer that fails costs one reference; a
+    layer that fails whole leaves those before it, and where there are none the question is put plainly. The aggregator
+    draws by its own knobs; without its answer the last references stand.
+
+    Family: composition
+    When it pays: open-ended questions, several models of like strength, and an aggregator that writes well. A weak
+        proposer drags the others down; a question with one short answer is better voted on.
+    Cost: the members' draws `layers` times, and the aggregator's; depth ``layers + 1``. Prompts grow by the answers of
+        a layer.
+    Source: Wang et al. 2024, arXiv 2406.04692, section 2.2.
+    Departs: the published system has three layers, the last of them the aggregator: `layers` = 2 here.
 
     Args:
         members: the proposers of every layer.

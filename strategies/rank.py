@@ -15,7 +15,16 @@ from .ranking import ranked
 
 
 class Rank(Strategy):
-    """Judge each candidate and keep the `keep` best (Best-of-N over what earlier nodes drew).
+    """Judge each candidate of earlier nodes and keep the `keep` best.
+
+    It is Best-of-N over whatever was drawn before, by one model or several. Equal candidates are judged once.
+
+    Family: selection
+    When it pays: a verifier should choose among candidates of several sources, or cut their number before something
+        dearer looks at them.
+    Cost: a judgement a candidate; depth 1.
+    Source: Cobbe et al. 2021, arXiv 2110.14168, section 4.2, for the choice by score.
+    Departs: a candidate whose score is missing comes after all that have one.
 
     Args:
         verifier: judges each candidate.

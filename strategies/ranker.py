@@ -27,12 +27,19 @@ reply must be the order alone, every number once, like this:
 
 
 class Ranker(Asking):
-    """Order all candidates in one listwise call and keep the best (Archon: Saad-Falcon et al. 2024, section 3.1).
+    """Order all candidates in one listwise call and keep the best.
 
     The candidates are shown in an order of `ctx.rng`, so that a judge who likes the first best favours none of them,
     with their critiques where they have some. Only a whole ranking is read: a number twice or unknown, one that is
-    missing, or prose in the first line keeps the order that came in, and is noted in the result, where the published
-    code guesses. One candidate costs no call; more cost one, one deep.
+    missing, or prose in the first line keeps the order that came in, and is noted in the result. One candidate costs no
+    call.
+
+    Family: composition
+    When it pays: there is no reward model, and a good judge can read all candidates at once. Many or long candidates
+        make lists that it gets wrong.
+    Cost: 1 call; depth 1.
+    Source: Saad-Falcon et al. 2024 (Archon), arXiv 2409.15254, section 3.1.
+    Departs: where a ranking is not whole the published code guesses.
 
     Args:
         keep: candidates to pass on; None passes all on, best first.

@@ -12,7 +12,17 @@ from .drawing import Drawing
 
 
 class Sample(Drawing):
-    """Draw `n` candidates, in the order of their index; with `n` = 1, one call of the model."""
+    """Draw `n` candidates and pass them on in the order of their index.
+
+    With `n` = 1 it is one call of the model.
+
+    Family: parallel sampling
+    When it pays: alone, as the baseline that everything else must beat at equal cost; in a pipeline, as what a `rank`,
+        a `vote` or a `fuse` works on.
+    Cost: `n` draws; depth 1.
+    Source: none; it is the model itself.
+    Departs: nowhere.
+    """
 
     kind: Literal["sample"] = "sample"
 

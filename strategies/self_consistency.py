@@ -14,10 +14,17 @@ from .voting import vote
 
 
 class SelfConsistency(Drawing):
-    """Draw `n` candidates and put first those whose answer is the most frequent (Wang et al. 2023).
+    """Draw `n` candidates and put first those whose answer is the most frequent.
 
     Answers are compared by canonical key, so that equality is an equivalence; candidates without an answer abstain.
-    Costs `n` draws; one call deep.
+
+    Family: parallel sampling
+    When it pays: answers are short and can be compared, and the right one is the most frequent though seldom the
+        majority. It cannot help where one wrong answer is the favourite, nor where answers are free text.
+    Cost: `n` draws; depth 1.
+    Source: Wang et al. 2023, arXiv 2203.11171, section 2.
+    Departs: equally frequent answers go by their earliest draw, where the source leaves ties open; what has no answer
+        is no class of its own.
 
     Args:
         answer: how the answer is read from a candidate.

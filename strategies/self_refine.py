@@ -45,14 +45,18 @@ Write a new and complete response to the question that mends what the critique i
 
 
 class SelfRefine(Drawing):
-    """Draft, critique, revise, by one model in turn (Madaan et al. 2023), and choose among all drafts.
+    """Draft, critique and revise, by one model in turn, and choose among all drafts.
 
-    The paper returns the last revision, though revising can make an answer worse; here every draft is kept, and the
-    verifier chooses, or, without one, the vote of their answers, ties to the earlier draft. A draft is revised no
+    The verifier chooses, or, without one, the vote of their answers, ties to the earlier draft. A draft is revised no
     further where the critique ends in `no_issues`, a revision has the same text or answer as before, or its score
     falls. Prompts hold the last draft and the last critique alone, so that they do not grow.
-    Costs up to ``rounds + 1`` draws and `rounds` critiques for each of `n` drafts, which are refined side by side;
-    ``2 * rounds + 1`` calls deep.
+
+    Family: sequential
+    When it pays: the critic sees what the writer missed: form, omissions, code that was run. Models seldom find their
+        own errors of reasoning, and at equal cost more fresh draws often win.
+    Cost: up to ``rounds + 1`` draws and `rounds` critiques for each of `n` drafts; depth ``2 * rounds + 1``.
+    Source: Madaan et al. 2023, arXiv 2303.17651, algorithm 1.
+    Departs: the paper returns the last revision, though revising can make an answer worse; here every draft is kept.
 
     Args:
         n: drafts, each refined for itself.

@@ -31,13 +31,18 @@ Find out what went wrong in them, if anything, and write a new and complete resp
 
 
 class SequentialParallel(Drawing):
-    """Share `n` draws between `chains` side by side and revisions within each (Snell et al. 2024, Section 6).
+    """Share `n` draws between `chains` side by side and revisions within each.
 
-    Easy questions gain more from revisions, hard ones from fresh starts; the ratio of the two is the knob. The paper
-    trains its model to revise and shows it up to four wrong answers; here any model is asked, by a prompt.
-    A verifier chooses the best of each chain, then the best of those; without one all answers vote.
-    Costs `n` draws and at most as many judgements, ``ceil(n / chains)`` steps deep; with as many chains as draws this
-    is Best-of-N, or self-consistency, draw for draw.
+    A verifier chooses the best of each chain, then the best of those; without one all answers vote. With as many chains
+    as draws this is Best-of-N, or self-consistency, draw for draw.
+
+    Family: sequential
+    When it pays: easy questions gain more from revisions, hard ones from fresh starts; the best ratio is found by a
+        sweep.
+    Cost: `n` draws and at most as many judgements; depth ``ceil(n / chains)``, and the judging.
+    Source: Snell et al. 2024, arXiv 2408.03314, section 6.
+    Departs: the paper trains its model to revise and shows it up to four wrong answers; here any model is asked, by a
+        prompt.
 
     Args:
         n: draws in all; the first chains get what does not divide.

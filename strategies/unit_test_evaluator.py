@@ -38,13 +38,19 @@ Unit Test #1: [Failed]"""
 
 
 class UnitTestEvaluator(Asking):
-    """Order candidates by the share of their unit tests that they pass (Archon: Saad-Falcon et al. 2024, section 3.1).
+    """Order candidates by the share of their unit tests that they pass.
 
     A model reads a candidate and its tests and gives a verdict on each; only the exact line is one. A test without a
-    verdict is unknown and counts one half, where the published code counts it failed; a candidate without any verdict
-    is not scored. With a `verifier` the tests are executed instead: it must give one step score a test. The share is
-    filed under ``unit_test_evaluator``, the tests as its steps; ties go to fewer generated tokens, then to the lower
-    index. Costs one call for each different candidate, or the verifier's judgements; one deep.
+    verdict is unknown and counts one half; a candidate without any verdict is not scored. With a `verifier` the tests
+    are executed instead: it must give one step score a test. The share is filed under ``unit_test_evaluator``, the
+    tests as its steps; ties go to fewer generated tokens, then to the lower index.
+
+    Family: composition
+    When it pays: what a good answer must do can be listed, as for instructions and code, and a `unit_test_generator`
+        has listed it. Tests that miss the point rank by what does not matter.
+    Cost: 1 call for each different candidate, or the verifier's judgements; depth 1.
+    Source: Saad-Falcon et al. 2024 (Archon), arXiv 2409.15254, section 3.1.
+    Departs: the published code counts a test without a verdict as failed.
 
     Args:
         keep: candidates to pass on; None passes all on, best first.

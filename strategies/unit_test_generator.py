@@ -26,11 +26,17 @@ good answer and can be checked by reading the answer alone. Reply with a JSON li
 
 
 class UnitTestGenerator(Asking):
-    """Give the candidates unit tests in words, written in one call from the question alone (Archon: Saad-Falcon et al.
-    2024, section 3.1).
+    """Give the candidates unit tests in words, written in one call from the question alone.
 
     The reply is a JSON list of strings, or lines that begin as items of a list; anything else gives no tests, which is
-    noted in the result. Tests go with the candidates that they are for. Costs one call; one deep.
+    noted in the result. Tests go with the candidates that they are for.
+
+    Family: composition
+    When it pays: a `unit_test_evaluator` comes after it, and the question implies what an answer must do. Alone it
+        changes no answer.
+    Cost: 1 call; depth 1.
+    Source: Saad-Falcon et al. 2024 (Archon), arXiv 2409.15254, section 3.1.
+    Departs: tests belong to their candidates and go with them.
 
     Args:
         tests: tests at most, 1 to 100.

@@ -41,13 +41,19 @@ Is the response correct? Reply with one line, [Correct] or [Incorrect], and noth
 
 
 class VerifierFilter(Asking):
-    """Keep the candidates that a model finds correct (Archon: Saad-Falcon et al. 2024, section 3.1).
+    """Keep the candidates that a model finds correct.
 
-    The model first reasons, without being told what to find, where the published prompt asks why the response is
-    accurate; a second call gives the verdict. Only the line [Correct] or [Incorrect] is one. A candidate without a
-    verdict, whatever went wrong, is kept: unknown is not failed. Where every one is found incorrect all are kept.
-    Each is scored 1, 0 or None under ``verifier_filter``, in the order that came in. Equal candidates are judged
-    once. Costs two calls a candidate; two deep.
+    The model first reasons, without being told what to find; a second call gives the verdict. Only the line [Correct]
+    or [Incorrect] is one. A candidate without a verdict, whatever went wrong, is kept: unknown is not failed. Where
+    every one is found incorrect all are kept. Each is scored 1, 0 or None under ``verifier_filter``, in the order that
+    came in. Equal candidates are judged once.
+
+    Family: composition
+    When it pays: wrong answers are easier to spot than to avoid, and something after it chooses among what is left. A
+        strict judge of hard questions drops the right ones.
+    Cost: 2 calls a candidate; depth 2.
+    Source: Saad-Falcon et al. 2024 (Archon), arXiv 2409.15254, section 3.1.
+    Departs: the published prompt asks why the response is accurate, which presumes that it is.
 
     Args:
         prompt: how the reasoning is asked for.

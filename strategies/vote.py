@@ -14,9 +14,18 @@ from .voting import note_unweighable, vote
 
 
 class Vote(Strategy):
-    """Order candidates by the vote of their answers (Wang et al. 2023), weighted by scores they already carry.
+    """Order the candidates of earlier nodes by the vote of their answers.
 
-    A negative score weighs nothing, and is noted in the result.
+    Each counts as one, or as the score it carries already under the verifier named by `weights`. A negative score
+    weighs nothing, and is noted in the result. Candidates without an answer come last.
+
+    Family: selection
+    When it pays: answers can be compared and several sources drew them; weighted, where a verifier is better than
+        chance but too noisy to choose alone.
+    Cost: nothing; depth 0.
+    Source: Wang et al. 2023, arXiv 2203.11171, section 2; weighted: Li et al. 2023, arXiv 2206.02336, the voting
+        verifier.
+    Departs: where all weights are zero the count decides; what has no answer is no class of its own.
 
     Args:
         answer: how the answer is read from a candidate.
