@@ -27,11 +27,12 @@ from .launch import launched
 from .run_state import Run as Run
 from .shape import Plan
 from .types import Candidate, Finish, Query, Score, Usage
-from .verifier import Verifier
+from .verifier import Executor, Verifier
 
 T = TypeVar("T")
 READING = TypeAdapter(Reading)
 SCORE = TypeAdapter(Score)
+OUTPUTS: TypeAdapter[list[str | None]] = TypeAdapter(list[str | None])
 GRACE_S = 0.1
 ONE_TOKEN = Sampling(temperature=0.0, max_tokens=1)
 
@@ -232,6 +233,36 @@ class Context(Effects):
         found = [asyncio.create_task(self._guarded(self._key(text, key), what)) for text in texts]
         answers = dict(zip(texts, await self._collect(found, GRACE_S), strict=True))
         return [candidate.with_answer(answers[candidate.text]) for candidate in candidates]
+
+    async def execute(
+        self, query: Query, runs: Sequence[tuple[Candidate, Sequence[str]]], executor: Executor
+    ) -> list[list[str | None]]:
+        """What each candidate gives for each of its inputs; None where it gives nothing, or not in time."""
+        ctx = self.child(executor.name, executor.kind)
+
+        def run(candidate: Candidate, inputs: Sequence[str]) -> Coroutine[Any, Any, list[str | None] | None]:
+            return ctx._guarded(ctx._outputs(query, candidate, inputs, executor), executor.name)
+
+        if executor.engine_names():
+            found = [await run(*each) for each in runs]
+        else:
+            found = await self._collect([asyncio.create_task(run(*each)) for each in runs], GRACE_S)
+        return [outputs or [None] * len(inputs) for outputs, (_, inputs) in zip(found, runs, strict=True)]
+
+    async def _outputs(
+        self, query: Query, candidate: Candidate, inputs: Sequence[str], executor: Executor
+    ) -> list[str | None]:
+        async def call() -> tuple[bytes, Usage]:
+            outputs = (await executor.outputs(query, [candidate], inputs, self))[0]
+            if len(outputs) != len(inputs):
+                raise VerifierError(f"{executor.name} must give {len(inputs)} outputs, got {len(outputs)}")
+            return canonical_json(outputs), Usage()
+
+        if not executor.is_recorded:
+            return OUTPUTS.validate_json((await call())[0])
+        what = (executor.model_dump(mode="json"), query.messages, query.reference, query.metadata)
+        key = digest("execute", what, candidate.text, inputs)
+        return OUTPUTS.validate_json(await self._run.journal.draw(key, Usage(), call, nullcontext(), self._run.account))
 
     async def _key(self, text: str, key: AnswerReader) -> str | None:
         async def call() -> tuple[bytes, Usage]:

@@ -64,3 +64,16 @@ class Verifier(BaseModel):
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
         """One score a candidate, in order; ``Score(None)`` for what it cannot tell."""
         raise TypeError(f"{type(self).__name__} must implement score")
+
+
+class Executor(Verifier):
+    """A verifier that runs attempts, such as programs: on its own tests, one step score a test, and on given inputs.
+
+    A subclass implements `outputs` beside `score`. Strategies ask through `ctx.execute`, never directly.
+    """
+
+    async def outputs(
+        self, query: Query, candidates: Sequence[Candidate], inputs: Sequence[str], ctx: Context
+    ) -> list[list[str | None]]:
+        """What each candidate gives for each input, in order; None where it gives nothing, fails or takes too long."""
+        raise TypeError(f"{type(self).__name__} must implement outputs")

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, SerializeAsAny
 
 from ..orchestrator.registry import Registry
-from ..orchestrator.verifier import Verifier
+from ..orchestrator.verifier import Executor, Verifier
 from .abacus import AbacusChecker
 from .answers import ANSWERS, AbacusAnswer, AnswerKey, AnyAnswer, NumberAnswer, SymbolicAnswer, TextAnswer
 from .exact_match import ExactMatch
@@ -18,6 +18,7 @@ from .math_answer import MathAnswer
 from .platt import fit_platt
 from .process_reward import ProcessReward, split_steps
 from .self_evaluation import SelfEvaluation
+from .simulated_code import SimulatedCode
 
 VERIFIERS: Registry[Verifier] = Registry(
     "verifier",
@@ -28,9 +29,11 @@ VERIFIERS: Registry[Verifier] = Registry(
         "math_answer": MathAnswer,
         "process_reward": ProcessReward,
         "self_evaluation": SelfEvaluation,
+        "simulated_code": SimulatedCode,
     },
 )
 AnyVerifier = Annotated[SerializeAsAny[Verifier], BeforeValidator(VERIFIERS.build)]
+AnyExecutor = Annotated[SerializeAsAny[Executor], BeforeValidator(VERIFIERS.build)]
 
 __all__ = [
     "ANSWERS",
@@ -39,12 +42,15 @@ __all__ = [
     "AbacusChecker",
     "AnswerKey",
     "AnyAnswer",
+    "AnyExecutor",
     "AnyVerifier",
     "ExactMatch",
+    "Executor",
     "MathAnswer",
     "NumberAnswer",
     "ProcessReward",
     "SelfEvaluation",
+    "SimulatedCode",
     "SymbolicAnswer",
     "TextAnswer",
     "Verifier",

@@ -43,7 +43,8 @@ def test_a_verifier_is_data(verifier: Verifier) -> None:
 
 
 def test_every_kind_is_registered_under_its_own_name() -> None:
-    assert VERIFIERS.names() == ["abacus", "exact_match", "math_answer", "process_reward"]
+    kinds = ["abacus", "exact_match", "math_answer", "process_reward", "self_evaluation", "simulated_code"]
+    assert VERIFIERS.names() == kinds
     assert [VERIFIERS[kind]().kind for kind in VERIFIERS.names()] == VERIFIERS.names()
 
 
