@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..orchestrator.budget import COUNTED, Budget, amounts
 from ..orchestrator.canonical import canonical_json
@@ -15,6 +15,8 @@ from .moods import MOODS, in_mood
 from .require import require
 from .scene import Played, Scene, estimated, play
 
+TOKENS = "total_tokens"
+LOSSES = Faults(unavailable=0.2, refused=0.2, garbage=0.1, empty=0.1, cut=0.1)
 LOOKS = 24
 """Budgets tried, evenly, of a strategy that looks at the amounts of its room; others are tried at every one."""
 
@@ -31,7 +33,8 @@ class AtLimit:
 async def never_overspends(strategy: Strategy) -> None:
     """At every budget of every dimension: refused with the figure, or within the budget, with an answer and a reason.
 
-    The engines' own counts decide, so that a call past the ledger is seen.
+    The engines' own counts decide, so that a call past the ledger is seen. Every budget of tokens is tried on engines
+    that fail now and then too.
     """
     whole = await play(strategy)
     most = spent_in(dict(zip(COUNTED, amounts((await estimated(strategy)).most), strict=True)))
@@ -44,6 +47,9 @@ async def never_overspends(strategy: Strategy) -> None:
                 require(calls >= drawn, f"a larger budget must not draw less (at {dimension} = {at.limit})", calls)
                 drawn = calls
         require(drawn == whole.result.usage.calls, f"enough {dimension} must pay for the whole run", drawn)
+    async for at in every_budget(strategy, TOKENS, most[TOKENS], Scene(faults=LOSSES)):
+        if at.played is not None:
+            _check_spending(at, at.played, TOKENS)
 
 
 def spent_in(figures: dict[str, int]) -> dict[str, int]:
@@ -51,7 +57,7 @@ def spent_in(figures: dict[str, int]) -> dict[str, int]:
     return {name: amount for name, amount in figures.items() if amount}
 
 
-async def every_budget(strategy: Strategy, dimension: str, most: int) -> AsyncIterator[AtLimit]:
+async def every_budget(strategy: Strategy, dimension: str, most: int, scene: Scene = Scene()) -> AsyncIterator[AtLimit]:
     """Runs under every limit from 0 at which anything can differ, up to one that refuses nothing.
 
     Between two limits that are visited, the ledger proves that nothing changes (see `probed_ledger`). Where a strategy
@@ -59,7 +65,7 @@ async def every_budget(strategy: Strategy, dimension: str, most: int) -> AsyncIt
     """
     limit: int | None = 0
     while limit is not None:
-        at = await _at_limit(strategy, dimension, limit)
+        at = await _at_limit(strategy, dimension, limit, scene)
         yield at
         if at.played is None:
             assert at.refused is not None
@@ -75,9 +81,9 @@ async def every_budget(strategy: Strategy, dimension: str, most: int) -> AsyncIt
         limit = following
 
 
-async def _at_limit(strategy: Strategy, dimension: str, limit: int) -> AtLimit:
+async def _at_limit(strategy: Strategy, dimension: str, limit: int, scene: Scene) -> AtLimit:
     try:
-        return AtLimit(limit, await play(strategy, Scene(budget=budget_of(dimension, limit))))
+        return AtLimit(limit, await play(strategy, replace(scene, budget=budget_of(dimension, limit))))
     except BudgetExceeded as error:
         return AtLimit(limit, refused=error)
 
@@ -96,13 +102,8 @@ def _check_limit(at: AtLimit, dimension: str, whole: Played) -> None:
     if at.played is None:
         require(at.refused is not None and at.refused.dimension == dimension, f"{where}, the refusal must name it")
         return
-    result, place = at.played.result, COUNTED.index(dimension)
-    require(amounts(result.usage)[place] <= at.limit, f"{where}, usage must stay within it", result.usage)
-    require(
-        amounts(at.played.seen.served)[place] <= at.limit,
-        f"{where}, the engines must be asked for no more",
-        at.played.seen.served,
-    )
+    _check_spending(at, at.played, dimension)
+    result = at.played.result
     require(bool(result.candidates), f"{where}, what was drawn must be answered with", result.reason)
     if result.stopped == "done":
         same = canonical_json(result.candidates) == canonical_json(whole.result.candidates)
@@ -110,6 +111,15 @@ def _check_limit(at: AtLimit, dimension: str, whole: Played) -> None:
     else:
         require(result.stopped == "budget", f"{where}, a run must end by its budget", result.stopped)
         require(result.reason.startswith(dimension), f"{where}, the reason must name the dimension", result.reason)
+
+
+def _check_spending(at: AtLimit, played: Played, dimension: str) -> None:
+    where, place = f"at {dimension} = {at.limit}", COUNTED.index(dimension)
+    usage, served = played.result.usage, played.seen.served
+    require(amounts(usage)[place] <= at.limit, f"{where}, usage must stay within it", usage)
+    require(amounts(served)[place] <= at.limit, f"{where}, the engines must be asked for no more", served)
+    if played.seen.attempts:
+        require(bool(played.result.candidates), f"{where}, an attempt that came back must be answered with")
 
 
 async def usage_is_what_was_paid(strategy: Strategy) -> None:
@@ -139,6 +149,7 @@ async def is_estimated(strategy: Strategy) -> None:
     estimate = await estimated(strategy)
     least, most = amounts(estimate.least), amounts(estimate.most)
     scenes = [Scene(seed=seed) for seed in range(5)]
+    scenes += [Scene(cache_block=4)]
     scenes += [Scene(faults=Faults(**{fault: 1.0})) for fault in ("empty", "garbage", "cut")]
     runs = [(strategy, scene) for scene in scenes] + [
         (in_mood(strategy, mood), Scene()) for mood in MOODS if mood != "raises"

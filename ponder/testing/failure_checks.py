@@ -9,16 +9,17 @@ from ..orchestrator.budget import Budget
 from ..orchestrator.engines.simulated_faults import Faults
 from ..orchestrator.runtime import Task
 from ..orchestrator.strategy import Strategy
+from .budget_checks import LOSSES
 from .moods import MOODS, in_mood, verifiers_of
 from .require import require
 from .rows import Rows
 from .scene import Played, Scene, Stage, play
 from .watched_engine import Manner
 
-FAULTS = Faults(unavailable=0.2, refused=0.2, garbage=0.1, empty=0.1, cut=0.1, overrun=0.1)
+FAULTS = LOSSES.model_copy(update={"overrun": 0.1})
 DEADLINE_S = 0.1
 LATEST_S = 2.0
-MOMENTS = 24
+MOMENTS = 64
 
 
 async def survives_engine_faults(strategy: Strategy) -> None:
@@ -89,7 +90,7 @@ async def ends_at_the_deadline(strategy: Strategy) -> None:
 async def leaves_nothing_behind(strategy: Strategy) -> None:
     """Cancelled at any moment, or not at all: no task, reservation or call is left, and what was sent is charged.
 
-    Moments are turns of the event loop: each of up to 24, or 24 spread evenly over a longer run.
+    Moments are turns of the event loop: each of up to 64, or 64 spread evenly over a longer run.
     """
     turns, ending = await _cancelled(strategy, None)
     require(ending == "ended", "a run that nobody cancels must end", ending)

@@ -38,6 +38,7 @@ class Scene:
         manner: how the engines behave.
         faults: what goes wrong with their calls by chance.
         max_in_flight: most requests in flight on each engine.
+        cache_block: tokens in a block of the engines' prefix caches; 0 for no cache.
     """
 
     query: Query = QUERY
@@ -46,18 +47,19 @@ class Scene:
     manner: Manner = Manner()
     faults: Faults = Faults()
     max_in_flight: int = 256
+    cache_block: int = 0
 
     def specs(self, strategy: Strategy) -> dict[str, SimulatedSpec]:
         """The engines that a strategy names, each its own model of the same problems."""
         names = dict.fromkeys(("generator", "reward", *strategy.engine_names()))
-        return {name: _spec(number, name, self.faults) for number, name in enumerate(names)}
+        return {name: _spec(number, name, self) for number, name in enumerate(names)}
 
 
-def _spec(number: int, name: str, faults: Faults) -> SimulatedSpec:
+def _spec(number: int, name: str, scene: Scene) -> SimulatedSpec:
     """The generator is the plain world, the reward model reads it with noise; others are weaker or stronger models."""
     world = WORLD if number < 2 else WORLD.model_copy(update={"easiest": 0.05 * min(number, 10), "wrong_answers": 4})
     noise = 0.0 if name == "generator" else NOISE
-    return SimulatedSpec(world=world, reward_noise=noise, faults=faults, **PRICES)
+    return SimulatedSpec(world=world, reward_noise=noise, cache_block=scene.cache_block, faults=scene.faults, **PRICES)
 
 
 @dataclass(frozen=True, slots=True)
