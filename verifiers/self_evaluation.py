@@ -88,9 +88,9 @@ class SelfEvaluation(Verifier):
         if found is None:
             return Score(None, kind="self", detail=f"engine {self.engine!r} told no probability of the labels")
         no, yes = found
-        value = sigmoid(self.slope * (no - yes) + self.offset)
-        detail = "neither label can follow" if math.isnan(value) else ""
-        return Score(value, kind="self", detail=detail)
+        if math.exp(no) + math.exp(yes) == 0:
+            return Score(None, kind="self", detail="neither label can follow")
+        return Score(sigmoid(self.slope * (no - yes) + self.offset), kind="self")
 
     def _judge(self, engines: Mapping[str, Engine]) -> Engine:
         """The engine that judges.
