@@ -22,9 +22,16 @@ Threshold = Annotated[float, Field(allow_inf_nan=False)]
 class Cascade(Strategy):
     """Try strategies from the cheapest to the dearest, and stop at the first whose best candidate scores enough.
 
-    This is the cascade of FrugalGPT (Chen et al. 2023, section 3), over strategies instead of models, with any verifier
-    as its scoring function. The last stage is not judged. Candidates of earlier stages come back only where later ones
-    gave none, the better scored stage first. Costs the stages that ran, and a judgement of each but the last.
+    The last stage is not judged. Candidates of earlier stages come back only where later ones gave none, the better
+    scored stage first.
+
+    Family: composition
+    When it pays: most questions are easy enough for the cheap stages, and the verifier knows when they are not. A
+        verifier that accepts what is wrong caps the accuracy of the whole; one that accepts little pays for every
+        stage.
+    Cost: the stages that ran, and a judgement of each but the last; depth the sum of theirs.
+    Source: Chen et al. 2023 (FrugalGPT), arXiv 2305.05176, section 3.
+    Departs: stages are strategies instead of models, and any verifier scores.
 
     Args:
         stages: at least two; each is given what the cascade is given.

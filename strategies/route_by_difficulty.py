@@ -24,12 +24,19 @@ from .sample import Sample
 
 
 class RouteByDifficulty(Strategy):
-    """Estimate how hard a query is and answer it by the strategy meant for that (Snell et al. 2024, section 3.2).
+    """Estimate how hard a query is and answer it by the strategy meant for that.
 
-    The difficulty is one minus the mean score of some cheap probes, the paper's "model-predicted difficulty", or a
-    number that the query's metadata holds. The first route takes what is below the first threshold, and so on; what
-    lies on a threshold goes to the harder side, and what cannot be told to the last route. Probes come back, best
-    first, only where the route gave nothing. Costs the probes, their judgements, and the route taken.
+    The difficulty is one minus the mean score of some cheap probes, or a number that the query's metadata holds. The
+    first route takes what is below the first threshold, and so on; what lies on a threshold goes to the harder side,
+    and what cannot be told to the last route. Probes come back, best first, only where the route gave nothing.
+
+    Family: composition
+    When it pays: the best strategy differs with difficulty, as revisions for easy questions and search for hard ones,
+        and a few probes tell which it is. Where one strategy wins everywhere the probes are wasted.
+    Cost: the probes, their judgements, and the route taken; depth 2 more than the route's.
+    Source: Snell et al. 2024, arXiv 2408.03314, section 3.2, model-predicted difficulty.
+    Departs: the paper bins questions by quantiles of many samples' scores; here thresholds part the mean score of a
+        few.
 
     Args:
         routes: strategies from the easiest queries to the hardest; each is given what this one is given.
