@@ -5,6 +5,7 @@ from ..orchestrator.strategy import Strategy
 from .ab_mcts import ABMCTS
 from .adaptive_consistency import AdaptiveConsistency
 from .adaptive_sampling import AdaptiveSampling
+from .beam_search import BeamSearch
 from .best_of_n import BestOfN
 from .budget_forcing import BudgetForcing
 from .cascade import Cascade
@@ -12,6 +13,7 @@ from .certainty_probe import CertaintyProbe
 from .confidence_stopping import ConfidenceStopping
 from .confidence_vote import ConfidenceVote
 from .critic import Critic
+from .dvts import DVTS
 from .early_pruning import EarlyPruning
 from .ensemble import Ensemble
 from .esc import EarlyStoppingSelfConsistency
@@ -19,8 +21,11 @@ from .first_accepted import FirstAccepted
 from .fuser import Fuse
 from .mcts import MCTS
 from .mixture_of_agents import MixtureOfAgents
+from .particle_filter import ParticleFilter
+from .particle_gibbs import ParticleGibbs
 from .rank import Rank
 from .ranker import Ranker
+from .rebase import Rebase
 from .route_by_difficulty import RouteByDifficulty
 from .sample import Sample
 from .self_consistency import SelfConsistency
@@ -38,6 +43,7 @@ STRATEGIES: Registry[Strategy] = Registry(
         "ab_mcts": ABMCTS,
         "adaptive_consistency": AdaptiveConsistency,
         "adaptive_sampling": AdaptiveSampling,
+        "beam_search": BeamSearch,
         "best_of_n": BestOfN,
         "budget_forcing": BudgetForcing,
         "cascade": Cascade,
@@ -45,6 +51,7 @@ STRATEGIES: Registry[Strategy] = Registry(
         "confidence_stopping": ConfidenceStopping,
         "confidence_vote": ConfidenceVote,
         "critic": Critic,
+        "dvts": DVTS,
         "early_pruning": EarlyPruning,
         "ensemble": Ensemble,
         "esc": EarlyStoppingSelfConsistency,
@@ -52,8 +59,11 @@ STRATEGIES: Registry[Strategy] = Registry(
         "fuse": Fuse,
         "mcts": MCTS,
         "mixture_of_agents": MixtureOfAgents,
+        "particle_filter": ParticleFilter,
+        "particle_gibbs": ParticleGibbs,
         "rank": Rank,
         "ranker": Ranker,
+        "rebase": Rebase,
         "route_by_difficulty": RouteByDifficulty,
         "sample": Sample,
         "self_consistency": SelfConsistency,
@@ -68,10 +78,12 @@ STRATEGIES: Registry[Strategy] = Registry(
 
 __all__ = [
     "ABMCTS",
+    "DVTS",
     "MCTS",
     "STRATEGIES",
     "AdaptiveConsistency",
     "AdaptiveSampling",
+    "BeamSearch",
     "BestOfN",
     "BudgetForcing",
     "Cascade",
@@ -85,8 +97,11 @@ __all__ = [
     "FirstAccepted",
     "Fuse",
     "MixtureOfAgents",
+    "ParticleFilter",
+    "ParticleGibbs",
     "Rank",
     "Ranker",
+    "Rebase",
     "RouteByDifficulty",
     "Sample",
     "SelfConsistency",

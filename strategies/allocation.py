@@ -56,6 +56,18 @@ def equal_split(budget: int, nodes: int) -> list[int]:
     return [budget // nodes + (i < budget % nodes) for i in range(nodes)]
 
 
+def placed(counts: Sequence[int], places: Sequence[int], size: int) -> list[int]:
+    """A row of `size` counts: these at these places, zero elsewhere.
+
+    >>> placed([3, 1], [2, 0], 4)
+    [1, 0, 3, 0]
+    """
+    row = [0] * size
+    for place, count in zip(places, counts, strict=True):
+        row[place] = count
+    return row
+
+
 def largest_remainder(budget: int, shares: Sequence[float]) -> list[int]:
     """The whole part of each quota, and one more to those with the largest rest (Hamilton's method).
 
@@ -91,22 +103,40 @@ def sequential_ceil(budget: int, shares: Sequence[float]) -> list[int]:
 
 
 def resample(
-    budget: int, shares: Sequence[float], rng: np.random.Generator, scheme: Scheme = "systematic"
+    budget: int,
+    shares: Sequence[float],
+    rng: np.random.Generator,
+    scheme: Scheme = "systematic",
+    *,
+    retained: int | None = None,
 ) -> list[int]:
     """Counts whose expectation is the quota, ``budget * share``, exactly (Douc, Cappé and Moulines 2005).
 
-    Points of [0, 1) are thrown on the shares laid end to end: ``multinomial`` throws each anywhere, ``stratified`` one
-    in each of `budget` equal parts, ``systematic`` at the same place in each, so that a count is less than one away
-    from its quota; ``residual`` gives the whole part of each quota and throws the rest anywhere.
+    Points of [0, `budget`) are thrown on the quotas laid end to end: ``multinomial`` throws each anywhere,
+    ``stratified`` one in each unit, ``systematic`` at the same place in each unit, so that a count is less than one
+    away from its quota; ``residual`` gives the whole part of each quota and throws the rest anywhere.
+
+    Args:
+        budget: the sum of the counts.
+        shares: weights in the order in which they are laid out.
+        rng: where the points come from.
+        scheme: how they are thrown.
+        retained: the place of a share that must get one at least: the counts then follow their law given that one of
+            the `budget`, drawn evenly, is its (Andrieu, Doucet and Holenstein 2010).
     """
-    if scheme != "residual":
-        return thrown(points(budget, rng, scheme), budget, shares)
-    whole = _whole(shares)
-    total = sum(whole)
-    quotas = [divmod(budget * share, total) for share in whole]
-    rest = budget - sum(floor for floor, _ in quotas)
-    more = _counts(points(rest, rng, "multinomial"), rest, [remainder for _, remainder in quotas])
-    return [floor + extra for (floor, _), extra in zip(quotas, more, strict=True)]
+    widths, floors = _whole(shares), [0] * len(shares)
+    total = sum(widths)
+    if scheme == "residual":
+        floors = [budget * width // total for width in widths]
+        widths = [budget * width % total for width in widths]
+    rest = budget - sum(floors)
+    thrown = points(rest, rng, scheme)
+    if retained is not None and rest and not _is_whole(floors, widths, total, retained, rng):
+        at = _within(widths, rest, retained, rng)
+        thrown = [each - each % GRAIN + at % GRAIN for each in thrown] if scheme == "systematic" else thrown
+        thrown[at // GRAIN] = at
+    counts = [floor + more for floor, more in zip(floors, fallen(thrown, widths, rest), strict=True)]
+    return counts if retained is None else _with_one(counts, retained)
 
 
 def points(budget: int, rng: np.random.Generator, scheme: Scheme) -> list[int]:
@@ -120,16 +150,32 @@ def points(budget: int, rng: np.random.Generator, scheme: Scheme) -> list[int]:
     return [budget * offset for offset in offsets]
 
 
-def thrown(points: Sequence[int], budget: int, shares: Sequence[float]) -> list[int]:
-    """How many points fall on each share, the shares laid end to end over [0, `budget`)."""
-    return _counts(points, budget, _whole(shares))
+def fallen(thrown: Sequence[int], widths: Sequence[int], budget: int) -> list[int]:
+    """How many points fall on each width, the widths laid end to end over [0, `budget`)."""
+    ends = [end * budget * GRAIN for end in accumulate(widths)]
+    total, counts = sum(widths), [0] * len(widths)
+    for point in thrown:
+        counts[bisect_right(ends, point * total)] += 1
+    return counts
 
 
-def _counts(points: Sequence[int], budget: int, whole: Sequence[int]) -> list[int]:
-    ends = [end * budget * GRAIN for end in accumulate(whole)]
-    counts = [0] * len(whole)
-    for point in points:
-        counts[bisect_right(ends, point * sum(whole))] += 1
+def _is_whole(floors: Sequence[int], rests: Sequence[int], total: int, i: int, rng: np.random.Generator) -> bool:
+    """Whether the one of `i` that is drawn evenly is of the whole part of its quota."""
+    return int(rng.integers(GRAIN)) * (floors[i] * total + rests[i]) < floors[i] * total * GRAIN
+
+
+def _within(widths: Sequence[int], budget: int, i: int, rng: np.random.Generator) -> int:
+    """A point that falls on the `i`-th width, evenly drawn; any point where the width is too thin to have one."""
+    before, total = sum(widths[:i]) * budget * GRAIN, sum(widths)
+    low, high = -(-before // total), -(-(before + widths[i] * budget * GRAIN) // total)
+    return min(low + int(rng.integers(GRAIN)) * (high - low) // GRAIN, budget * GRAIN - 1)
+
+
+def _with_one(counts: list[int], i: int) -> list[int]:
+    """Counts with one at least for `i`, taken from who has most: for a share too thin to be hit."""
+    if not counts[i] and any(counts):
+        counts[counts.index(max(counts))] -= 1
+        counts[i] = 1
     return counts
 
 

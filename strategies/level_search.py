@@ -6,7 +6,8 @@ knows neither tokens nor tensors: a state is whatever its domain makes of it, a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+import math
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -96,10 +97,29 @@ class Found(Generic[S]):
     unfinished: list[Node[S]]
 
 
+def standing(node: Node[S]) -> tuple[bool, float, float, int]:
+    """The sorting key of nodes, best first: a valid score, the higher score, the cheaper path, the earlier node."""
+    return (node.score is None, -(node.score or 0.0), math.fsum(each.cost for each in lineage(node)), node.index)
+
+
+def lineage(node: Node[S]) -> Iterator[Node[S]]:
+    """The node and its ancestors, up to the first level."""
+    at: Node[S] | None = node
+    while at is not None:
+        yield at
+        at = at.parent
+
+
 async def search(
-    domain: Domain[S], allocator: Allocator, *, n: int, depth: int, rng: Callable[[str], np.random.Generator]
+    domain: Domain[S],
+    allocator: Allocator,
+    *,
+    n: int,
+    depth: int,
+    rng: Callable[[str], np.random.Generator],
+    first: int | None = None,
 ) -> Found[S]:
-    """Search level by level, `n` children on the first, until `n` paths have ended or nothing can go on.
+    """Search level by level until `n` paths have ended or nothing can go on.
 
     A node whose children were all lost stays among the unfinished, so that nothing paid for is thrown away.
 
@@ -109,10 +129,11 @@ async def search(
         n: most paths that end.
         depth: most levels.
         rng: random numbers by name.
+        first: children on the first level; None for `n`.
     """
     growth = Growth(domain)
     ended, stuck = list[Node[S]](), list[Node[S]]()
-    parents: list[tuple[Node[S] | None, int]] = [(None, n)]
+    parents: list[tuple[Node[S] | None, int]] = [(None, n if first is None else first)]
     live = list[Node[S]]()
     for level in range(1, depth + 1):
         children, childless = await growth.grow(parents)

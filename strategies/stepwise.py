@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -44,6 +45,7 @@ class Stepwise(Drawing):
         leaf: a regular expression; a step in which it is found ends its path. Empty: only the end token does.
         step_tokens: most tokens of a step.
         max_steps: most steps of a path; one that is longer is cut.
+        lookahead: greedy steps made after a path before it is judged, and then dropped; they are paid for.
         choose: whether the best ``score`` comes first, or the answer that most paths (``vote``) or the most score
             (``weighted_vote``) stand behind.
         answer: how an answer is read, where votes choose.
@@ -55,6 +57,7 @@ class Stepwise(Drawing):
     leaf: Annotated[str, AfterValidator(_pattern)] = ""
     step_tokens: Annotated[int, Field(ge=1, le=100_000)] = 128
     max_steps: Annotated[int, Field(ge=1, le=1000)] = 32
+    lookahead: Annotated[int, Field(ge=0, le=64)] = 0
     choose: Choice = "score"
     answer: AnyAnswer = NumberAnswer()
 
@@ -78,9 +81,19 @@ class Stepwise(Drawing):
 
     def plan_level(self, plan: Plan, level: int) -> Shape:
         """Count `n` steps after `level` others; what flows when they are the last."""
+        fewest = None if level == 0 else 0
+        if not self.lookahead or self.judge is None:
+            return self._plan_steps(plan, level, fewest, self.judge)
+        made = seen = self._plan_steps(plan, level, fewest)
+        for further in range(level + 1, level + self.lookahead + 1):
+            seen = self._plan_steps(plan, further, 0)
+        with plan.maybe():
+            return replace(made, scored_by=plan.score(seen, self.judge).scored_by)
+
+    def _plan_steps(self, plan: Plan, level: int, fewest: int | None, then: Verifier | None = None) -> Shape:
         after = min(level * self.step_tokens, self.max_tokens - 1)
         step = self.sampling.model_copy(update={"max_tokens": min(self.step_tokens, self.max_tokens)})
-        return plan.sample(self.n, step, self.engine, self.judge, fewest=None if level == 0 else 0, after=after)
+        return plan.sample(self.n, step, self.engine, then, fewest=fewest, after=after)
 
     @property
     def judge(self) -> Verifier | None:
@@ -98,6 +111,7 @@ class Stepwise(Drawing):
             step_tokens=self.step_tokens,
             leaf=self.leaf,
             verifier=self.judge,
+            lookahead=self.lookahead,
         )
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
@@ -107,14 +121,24 @@ class Stepwise(Drawing):
 
     async def chosen(self, found: Found[Candidate], ctx: Context) -> list[Candidate]:
         """Candidates in the order of choice; whole paths before cut ones."""
+        return await self.ordered(self.paths(found, ctx), self.verifier.name, ctx)
+
+    def paths(self, found: Found[Candidate], ctx: Context) -> list[Candidate]:
+        """The paths that ended; where none did, the partial ones, marked as cut."""
         ended = [node.state for node in found.ended]
-        if not ended:
-            cut = Finish.ABORTED if ctx.is_stopped else Finish.TOTAL_LENGTH
-            ended = [node.state.with_finish(cut) for node in found.unfinished]
-        best = ranked(ended, self.verifier.name)
+        return ended or cut([node.state for node in found.unfinished], ctx)
+
+    async def ordered(self, paths: Sequence[Candidate], by: str, ctx: Context) -> list[Candidate]:
+        """`paths` as the scores under `by` choose, alone or as the weights of votes."""
+        best = ranked(paths, by)
         if self.choose == "score":
             return sorted(best, key=lambda candidate: not candidate.finish.is_complete)
         if self.choose == "weighted_vote":
-            note_unweighable(best, self.verifier.name, ctx)
-        answered = await ctx.answer(best, self.answer)
-        return vote(answered, self.verifier.name, weighted=self.choose == "weighted_vote")
+            note_unweighable(best, by, ctx)
+        return vote(await ctx.answer(best, self.answer), by, weighted=self.choose == "weighted_vote")
+
+
+def cut(paths: Sequence[Candidate], ctx: Context) -> list[Candidate]:
+    """Paths that could have gone on, marked with why they did not."""
+    finish = Finish.ABORTED if ctx.is_stopped else Finish.TOTAL_LENGTH
+    return [path.with_finish(finish) for path in paths]

@@ -106,7 +106,9 @@ class TextSteps:
         if step.finish is Finish.STOP:
             if step.piece.endswith(self._sampling.stop or ("\0",)) or not step.piece.endswith(self._separator):
                 return Finish.STOP
-            return Finish.ERROR if _is_blank(step) and step.parent and _is_blank(step.parent) else Finish.STEP
+            if _is_blank(step) and step.parent and _is_blank(step.parent):
+                return Finish.ERROR
+            return Finish.STEP if step.generated_tokens < self._sampling.max_tokens else Finish.TOTAL_LENGTH
         if step.finish is Finish.TOTAL_LENGTH and step.generated_tokens < self._sampling.max_tokens:
             return Finish.STEP_LENGTH
         return step.finish

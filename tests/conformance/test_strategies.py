@@ -5,10 +5,12 @@ import pytest
 from ponder.orchestrator.pipeline import Node, Pipeline
 from ponder.strategies import (
     ABMCTS,
+    DVTS,
     MCTS,
     STRATEGIES,
     AdaptiveConsistency,
     AdaptiveSampling,
+    BeamSearch,
     BestOfN,
     BudgetForcing,
     Cascade,
@@ -22,8 +24,11 @@ from ponder.strategies import (
     FirstAccepted,
     Fuse,
     MixtureOfAgents,
+    ParticleFilter,
+    ParticleGibbs,
     Rank,
     Ranker,
+    Rebase,
     RouteByDifficulty,
     Sample,
     SelfConsistency,
@@ -72,6 +77,20 @@ CASES: dict[str, Strategy] = {
     "esc": EarlyStoppingSelfConsistency(n=6, window=2, **KNOBS),
     "confidence_vote": ConfidenceVote(n=4, keep=0.5, measure="min", window=10, **KNOBS),
     "confidence_stopping": ConfidenceStopping(n=4, warmup=2, keep=0.5, window=10, chunk=12, round=2, **KNOBS),
+    "beam_search": BeamSearch(n=4, beam_width=2, verifier=REWARD, **STEPS),
+    "beam_search-lookahead": BeamSearch(
+        n=3, beam_width=3, lookahead=1, choose="weighted_vote", verifier=REWARD, **STEPS
+    ),
+    "dvts": DVTS(n=4, beam_width=2, verifier=REWARD, **STEPS),
+    "rebase": Rebase(n=4, verifier=REWARD, **STEPS),
+    "rebase-tree_cost": Rebase(
+        n=4, rounding="systematic", keep=0.9, tree_cost=0.5, choose="vote", verifier=REWARD, **STEPS
+    ),
+    "particle_filter": ParticleFilter(n=4, threshold=1.0, verifier=REWARD, **STEPS),
+    "particle_filter-incremental": ParticleFilter(
+        n=4, weight="incremental", resampling="multinomial", select="sample", verifier=REWARD, **STEPS
+    ),
+    "particle_gibbs": ParticleGibbs(n=3, sweeps=2, threshold=1.0, verifier=REWARD, **STEPS),
     "mcts": MCTS(n=4, expand=2, verifier=REWARD, **STEPS),
     "mcts-parallel": MCTS(n=3, expand=2, parallel=2, rule="puct", exploration=0.5, verifier=REWARD, **STEPS),
     "ab_mcts": ABMCTS(n=4, verifier=REWARD, **KNOBS),

@@ -10,11 +10,11 @@ import pytest
 from ponder.strategies.allocation import (
     GRAIN,
     equal_split,
+    fallen,
     largest_remainder,
     resample,
     sequential_ceil,
     softmax,
-    thrown,
 )
 
 SCHEMES = ("systematic", "stratified", "multinomial", "residual")
@@ -84,7 +84,8 @@ def test_equal_shares_are_resampled_as_they_are() -> None:
 def test_a_point_at_the_very_end_falls_on_the_last_share_there_is() -> None:
     """Cumulative sums of 0.1 end below 1; a point past their end is nobody's in floating point."""
     shares = [0.1] * 10 + [0.0]
-    assert thrown([GRAIN - 1], 1, shares) == [0] * 9 + [1, 0]
+    widths = [int(share * 2**60) for share in shares]
+    assert fallen([GRAIN - 1], widths, 1) == [0] * 9 + [1, 0]
 
 
 def test_a_larger_share_never_gets_less() -> None:

@@ -1,0 +1,53 @@
+"""Beam search guided by a process score."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .allocation import equal_split, placed
+from .level_search import Level, S, standing
+from .stepwise import Stepwise
+
+
+class BeamSearch(Stepwise):
+    """Keep the best of each level, one in `beam_width`, and share the next level among them (Snell et al. 2024, §5.2).
+
+    Paths that have ended take their place out of the width, so that at most `n` end: the search does not fill up with
+    short answers, and does not stop at the first `n` of many. With `beam_width` 1 everything goes on: `n` independent
+    paths. With `beam_width` `n` one node goes on at each level.
+    Costs at most `n` steps and `n` judgements a level, and `lookahead` times as many steps; two dependent calls deep a
+    level.
+
+    Args:
+        beam_width: one node in so many goes on, and there is always one.
+        unique: whether equal nodes of a level count as one.
+    """
+
+    kind: Literal["beam_search"] = "beam_search"
+    beam_width: Annotated[int, Field(ge=1, le=4096)] = 4
+    unique: bool = True
+
+    def allocator(self) -> Beam:
+        """The best go on alike."""
+        return Beam(self.beam_width, self.unique)
+
+
+class Beam:
+    """Gives the room of the next level in equal parts to the best ``room / beam_width`` of this one, rounded up."""
+
+    def __init__(self, beam_width: int, unique: bool) -> None:
+        self._beam_width = beam_width
+        self._unique = unique
+
+    def allocate(self, level: Level[S]) -> list[int]:
+        order = sorted(range(len(level.nodes)), key=lambda i: standing(level.nodes[i]))
+        if self._unique:
+            first: dict[Hashable, int] = {}
+            for i in order:
+                first.setdefault(level.nodes[i].key, i)
+            order = list(first.values())
+        kept = order[: -(-level.room // self._beam_width)]
+        return placed(equal_split(level.room, len(kept)), kept, len(level.nodes))

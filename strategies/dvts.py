@@ -1,0 +1,65 @@
+"""DVTS: diverse verifier tree search."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..orchestrator.errors import ShapeError
+from ..orchestrator.shape import Plan, Shape
+from .level_search import Level, Node, S, standing
+from .stepwise import Stepwise
+
+
+class DVTS(Stepwise):
+    """Independent greedy trees: in each, the best of `beam_width` children goes on (Beeching et al. 2024).
+
+    There are ``n / beam_width`` trees, and nodes are compared within their tree alone, which keeps the trees apart. A
+    tree ends when its best child has come to its end. Its other children that have ended too are whole answers and
+    stay, each taking one child out of its tree's width; those that could have gone on are dropped.
+    Costs at most `n` steps and `n` judgements a level, and `lookahead` times as many steps; two dependent calls deep a
+    level.
+
+    Args:
+        n: children a level, a multiple of `beam_width`.
+        beam_width: children of each tree a level.
+    """
+
+    kind: Literal["dvts"] = "dvts"
+    beam_width: Annotated[int, Field(ge=1, le=4096)] = 4
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        """At most `n` paths, judged.
+
+        Raises:
+            ShapeError: the trees would not be of one width.
+        """
+        if self.n % self.beam_width:
+            raise self._uneven(plan)
+        return super().infer(shape, plan)
+
+    def allocator(self) -> Trees:
+        """The best of each tree goes on."""
+        return Trees(self.beam_width)
+
+    def _uneven(self, plan: Plan) -> ShapeError:
+        rule = f"n of dvts must be a multiple of beam_width, got {self.n} and {self.beam_width}"
+        return plan.refuse(rule, f"take n = {-(-self.n // self.beam_width) * self.beam_width}")
+
+
+class Trees:
+    """Gives the best node of each tree what is left of the tree's width, unless the best has ended."""
+
+    def __init__(self, beam_width: int) -> None:
+        self._beam_width = beam_width
+        self._ended = Counter[int]()
+
+    def allocate(self, level: Level[S]) -> list[int]:
+        trees = defaultdict[int, list[Node[S]]](list)
+        for node in (*level.nodes, *level.ended):
+            trees[node.root // self._beam_width].append(node)
+        self._ended.update(node.root // self._beam_width for node in level.ended)
+        best = {min(nodes, key=standing): tree for tree, nodes in trees.items()}
+        return [self._beam_width - self._ended[best[node]] if node in best else 0 for node in level.nodes]

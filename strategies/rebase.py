@@ -1,0 +1,78 @@
+"""REBASE: reward-balanced search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from ..orchestrator.context import Context
+from ..orchestrator.types import Candidate
+from .allocation import Rounding, largest_remainder, placed, resample, sequential_ceil, softmax
+from .level_search import Found, Level, S, standing
+from .stepwise import Stepwise, cut
+from .tree_cost import worth_their_cost
+
+
+class Rebase(Stepwise):
+    """Share each level among the nodes by the softmax of their scores (Wu et al. 2024).
+
+    A node with score R gets its part of the room, ``exp(R / balance) / sum``, as a whole number of children; the room
+    is `n` less the paths that have ended or were cut. Shares round to whole numbers by ``largest_remainder``, which the
+    paper's rounding of each share by itself does not: the room is spent exactly. ``systematic`` and ``multinomial``
+    round at random, so that each expectation is the share; ``sequential_ceil`` is what the authors' code does, without
+    its loss of children to floating point. Paths cut at `max_steps` are kept, after the whole ones.
+    Costs at most `n` steps and `n` judgements a level; two dependent calls deep a level.
+
+    Args:
+        balance: the temperature of the softmax; 0 gives all to the best, a large one shares alike.
+        rounding: how shares become whole numbers.
+        keep: the part of a level's nodes, best first, that may get children at all.
+        tree_cost: the price of the whole tree, against shares that sum to 1: nodes whose share is not worth the part
+            of the tree that only they need are dropped (Hooper et al. 2025, ETS), so that the rest shares prefixes.
+            0 drops none.
+    """
+
+    kind: Literal["rebase"] = "rebase"
+    balance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.2
+    rounding: Rounding = "largest_remainder"
+    keep: Annotated[float, Field(gt=0, le=1)] = 1.0
+    tree_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+
+    def allocator(self) -> Balanced:
+        """Children in proportion to the softmax of the scores."""
+        return Balanced(self)
+
+    def paths(self, found: Found[Candidate], ctx: Context) -> list[Candidate]:
+        """The paths that ended, and those that were cut."""
+        return [node.state for node in found.ended] + cut([node.state for node in found.unfinished], ctx)
+
+
+class Balanced:
+    """Gives each node its part of the room by the softmax of its score."""
+
+    def __init__(self, knobs: Rebase) -> None:
+        self._knobs = knobs
+
+    def allocate(self, level: Level[S]) -> list[int]:
+        knobs, nodes = self._knobs, level.nodes
+        order = sorted(range(len(nodes)), key=lambda i: standing(nodes[i]))
+        order = order[: math.ceil(knobs.keep * len(nodes))]
+        shares = softmax([nodes[i].score for i in order], knobs.balance)
+        if knobs.tree_cost:
+            worth = worth_their_cost([nodes[i] for i in order], shares, knobs.tree_cost)
+            order = [order[place] for place in worth]
+            shares = softmax([nodes[i].score for i in order], knobs.balance)
+        return placed(rounded(level.room, shares, knobs.rounding, level.rng), order, len(nodes))
+
+
+def rounded(room: int, shares: Sequence[float], rounding: Rounding, rng: np.random.Generator) -> list[int]:
+    """Whole numbers of children that sum to `room`, for shares in falling order."""
+    if rounding == "largest_remainder":
+        return largest_remainder(room, shares)
+    if rounding == "sequential_ceil":
+        return sequential_ceil(room, shares)
+    return resample(room, shares, rng, rounding)

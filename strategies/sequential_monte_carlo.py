@@ -1,0 +1,105 @@
+"""Sequential Monte Carlo over partial answers: what particles weigh, and how they are resampled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from ..orchestrator.context import Context
+from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.types import Candidate, Score
+from .allocation import Scheme, resample
+from .level_search import Found, Level, Node, S
+from .particle_weights import Potential, Tempering, effective_size, log_potential, tempered
+from .stepwise import Stepwise, cut
+
+WEIGHT = "particle_weight"
+"""The name of the score that says what part a particle has of the weight of all."""
+
+
+class SequentialMonteCarlo(Stepwise):
+    """A stepwise search whose paths are particles, weighed by the potential of their score and resampled.
+
+    Candidates carry their part of the final weight as the score ``particle_weight``, by which they are chosen.
+
+    Args:
+        weight: what a particle weighs: the current potential alone (``reset``), or its ratio to the parent's, times
+            what the parent weighs since it was resampled (``incremental``).
+        potential: of a score r: ``odds`` r / (1 - r), ``probability`` r, or ``exponential`` exp(r) for any scale.
+        resampling: how whole numbers of copies are drawn; each expectation is the particle's share.
+        threshold: resample where the effective number of particles is below this part of those that go on; 1
+            resamples at every level, 0 never.
+        tempering: how shares are flattened where a few particles have nearly all too early.
+    """
+
+    weight: Literal["reset", "incremental"] = "reset"
+    potential: Potential = "odds"
+    resampling: Scheme = "systematic"
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
+    tempering: Tempering = "none"
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        """At most `n` paths, judged and weighed."""
+        found = super().infer(shape, plan)
+        return replace(found, scored_by=found.scored_by | {WEIGHT})
+
+    def allocator(self) -> Particles:
+        """Copies in proportion to weight."""
+        return Particles(self)
+
+    def paths(self, found: Found[Candidate], ctx: Context) -> list[Candidate]:
+        """The paths that ended, and those that were cut."""
+        return [node.state for node in found.ended] + cut([node.state for node in found.unfinished], ctx)
+
+
+class Particles:
+    """Weighs particles, and gives each its copies.
+
+    Those that can go on are resampled among themselves. A copy of a particle of weight w and share s of K copies
+    weighs ``w / (K s)``, so that the expected weight of everything that comes of it is w, however shares are tempered:
+    the mean of the final weights is then an unbiased estimate of the normalising constant (Doucet and Johansen 2009).
+    """
+
+    def __init__(self, knobs: SequentialMonteCarlo) -> None:
+        self.knobs = knobs
+        self._carried: dict[object, float] = {}
+
+    def log_weight(self, node: Node[S]) -> float:
+        """The logarithm of a particle's weight; minus infinity where its score cannot be told."""
+        return self._carry(node) + log_potential(node.score, self.knobs.potential)
+
+    def allocate(self, level: Level[S]) -> list[int]:
+        nodes, knobs = level.nodes, self.knobs
+        weights = [self.log_weight(node) for node in nodes]
+        shares = tempered(weights, knobs.tempering, level.depth / knobs.max_steps)
+        if knobs.threshold < 1 and effective_size(shares) >= knobs.threshold * len(nodes):
+            self._carried |= {node: self._carry(node) for node in nodes}
+            return [1] * len(nodes)
+        counts = self.copies(level, shares)
+        for node, share, count in zip(nodes, shares, counts, strict=True):
+            if count:
+                self._carried[node] = self._carry(node) - math.log(level.room * share)
+        return counts
+
+    def copies(self, level: Level[S], shares: Sequence[float]) -> list[int]:
+        """How many copies each particle gets."""
+        return resample(level.room, shares, level.rng, self.knobs.resampling)
+
+    def _carry(self, node: Node[S]) -> float:
+        """The logarithm of what a particle weighs beside the potential of its score."""
+        return self._carried.get(node.parent, 0.0) if self.knobs.weight == "incremental" else 0.0
+
+
+def weighed(particles: Iterable[Candidate], shares: Sequence[float]) -> list[Candidate]:
+    """Particles with their share as a score."""
+    return [each.with_score(WEIGHT, Score(share)) for each, share in zip(particles, shares, strict=True)]
+
+
+def drawn(shares: Sequence[float], rng: np.random.Generator) -> int:
+    """The place of a share, drawn in proportion."""
+    return resample(1, shares, rng, "multinomial").index(1)
