@@ -13,13 +13,19 @@ from .stepwise import Stepwise
 
 
 class BeamSearch(Stepwise):
-    """Keep the best of each level, one in `beam_width`, and share the next level among them (Snell et al. 2024, §5.2).
+    """Keep the best of each level, one in `beam_width`, and share the next level among them.
 
     Paths that have ended take their place out of the width, so that at most `n` end: the search does not fill up with
     short answers, and does not stop at the first `n` of many. With `beam_width` 1 everything goes on: `n` independent
     paths. With `beam_width` `n` one node goes on at each level.
-    Costs at most `n` steps and `n` judgements a level, and `lookahead` times as many steps; two dependent calls deep a
-    level.
+
+    Family: stepwise search
+    When it pays: answers have steps and a process reward tells a bad one early, above all on hard questions at small
+        budgets. With many paths it narrows to variants of one answer and misleads the verifier; then Best-of-N or
+        `dvts` is better.
+    Cost: at most `n` steps and `n` judgements a level, and `lookahead` times as many steps; depth 2 a level.
+    Source: Snell et al. 2024, arXiv 2408.03314, section 5.2.
+    Departs: ended paths leave the width instead of being extended or copied.
 
     Args:
         beam_width: one node in so many goes on, and there is always one.

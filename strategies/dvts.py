@@ -14,13 +14,19 @@ from .stepwise import Stepwise
 
 
 class DVTS(Stepwise):
-    """Independent greedy trees: in each, the best of `beam_width` children goes on (Beeching et al. 2024).
+    """Search in independent greedy trees: in each, the best of `beam_width` children goes on.
 
     There are ``n / beam_width`` trees, and nodes are compared within their tree alone, which keeps the trees apart. A
     tree ends when its best child has come to its end. Its other children that have ended too are whole answers and
     stay, each taking one child out of its tree's width; those that could have gone on are dropped.
-    Costs at most `n` steps and `n` judgements a level, and `lookahead` times as many steps; two dependent calls deep a
-    level.
+
+    Family: stepwise search
+    When it pays: as `beam_search`, at larger budgets: the trees keep different answers alive, which a vote or a good
+        verifier can use. At small budgets a few narrow trees are worse than one beam.
+    Cost: at most `n` steps and `n` judgements a level, and `lookahead` times as many steps; depth 2 a level.
+    Source: Beeching, Tunstall and Rush 2024, "Scaling test-time compute with open models", diverse verifier tree
+        search.
+    Departs: children that have not ended are no answers, and do not come back beside those that have.
 
     Args:
         n: children a level, a multiple of `beam_width`.

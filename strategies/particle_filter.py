@@ -13,14 +13,19 @@ from .sequential_monte_carlo import WEIGHT, SequentialMonteCarlo, drawn, weighed
 
 
 class ParticleFilter(SequentialMonteCarlo):
-    """Sample answers from the model tilted by a process score, with `n` particles (Puri et al. 2025, Algorithm 1).
+    """Sample answers from the model tilted by a process score, with `n` particles.
 
     A particle is a partial answer. At each level all go on by a step and are weighed; where few hold most of the
     weight, those that can go on are drawn anew from one another in proportion to it. ``reset`` weights are the paper's;
     ``incremental`` ones target the model times the potential of the whole answer.
-    Unlike the paper's, particles that have ended keep their weight and are not copied, equal weights are left alone
-    (`threshold`), and nothing is resampled after the last step, which can only lose what was paid for.
-    Costs at most `n` steps and `n` judgements a level; two dependent calls deep a level.
+
+    Family: stepwise search
+    When it pays: the process reward is noisy: resampling keeps unlikely paths alive that a beam would cut for good.
+        With a dependable one a greedier search needs fewer particles.
+    Cost: at most `n` steps and `n` judgements a level; depth 2 a level.
+    Source: Puri et al. 2025, arXiv 2502.01618, algorithm 1.
+    Departs: particles that have ended keep their weight and are not copied, equal weights are left alone (`threshold`),
+        and nothing is resampled after the last step, which can only lose what was paid for.
 
     Args:
         n: particles.

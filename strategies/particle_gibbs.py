@@ -21,14 +21,21 @@ Place = tuple[str, int]
 
 
 class ParticleGibbs(SequentialMonteCarlo):
-    """Particle filters in turn, each conditional on a path of the one before (Andrieu, Doucet and Holenstein 2010).
+    """Run particle filters in turn, each conditional on a path of the one before.
 
     The first is a plain filter. From each a path is drawn by weight; the next has ``n - 1`` free particles beside that
     path, which is never lost and may be copied from any of its steps. With ``incremental`` weights the drawn paths
     follow, in the long run, the model times the potential of the whole answer, for any `n` from 2 on; ``reset`` weights
-    are those of Puri et al. (2025), who apply the method to language models. All paths come back once, with the mean of
-    their parts in the weight of each filter.
-    Costs at most `sweeps` times `n` steps and judgements a level; two dependent calls deep a level of each.
+    are those of the paper on language models. All paths come back once, with the mean of their parts in the weight of
+    each filter.
+
+    Family: stepwise search
+    When it pays: the budget allows several filters, but not one with all their particles at once; a good path is kept
+        while others are tried. Waiting grows with each sweep: one larger filter is faster.
+    Cost: at most `sweeps` times `n` steps and judgements a level; depth 2 a level of each sweep.
+    Source: Andrieu, Doucet and Holenstein 2010, "Particle Markov chain Monte Carlo methods"; on language models Puri et
+        al. 2025, arXiv 2502.01618.
+    Departs: the answer is chosen among the paths of all sweeps, not drawn from the last.
 
     Args:
         n: particles of a filter, the retained one among them.

@@ -18,14 +18,21 @@ from .tree_cost import worth_their_cost
 
 
 class Rebase(Stepwise):
-    """Share each level among the nodes by the softmax of their scores (Wu et al. 2024).
+    """Share each level among the nodes by the softmax of their scores.
 
     A node with score R gets its part of the room, ``exp(R / balance) / sum``, as a whole number of children; the room
-    is `n` less the paths that have ended or were cut. Shares round to whole numbers by ``largest_remainder``, which the
-    paper's rounding of each share by itself does not: the room is spent exactly. ``systematic`` and ``multinomial``
-    round at random, so that each expectation is the share; ``sequential_ceil`` is what the authors' code does, without
-    its loss of children to floating point. Paths cut at `max_steps` are kept, after the whole ones.
-    Costs at most `n` steps and `n` judgements a level; two dependent calls deep a level.
+    is `n` less the paths that have ended or were cut. ``largest_remainder`` spends the room exactly. ``systematic`` and
+    ``multinomial`` round at random, so that each expectation is the share; ``sequential_ceil`` is what the authors'
+    code does, without its loss of children to floating point. Paths cut at `max_steps` are kept, after the whole ones.
+
+    Family: stepwise search
+    When it pays: a process reward is informative but not sure: good nodes get more, doubtful ones something, and a
+        weighted vote gathers the rest. It keeps the breadth that a beam loses, at the cost of a sampling vote with as
+        many paths.
+    Cost: at most `n` steps and `n` judgements a level; depth 2 a level.
+    Source: Wu et al. 2024, arXiv 2408.00724, reward-balanced search; `tree_cost`: Hooper et al. 2025 (ETS), arXiv
+        2502.13575.
+    Departs: the paper rounds each share by itself, which spends more or less than the room.
 
     Args:
         balance: the temperature of the softmax; 0 gives all to the best, a large one shares alike.
