@@ -115,7 +115,8 @@ CASES: dict[str, Strategy] = {
     "unit_test_evaluator": Pipeline.series(THREE, UnitTestGenerator(**KNOBS), UnitTestEvaluator(keep=2, **KNOBS)),
     "unit_test_evaluator-executed": Pipeline.series(THREE, UnitTestEvaluator(verifier=REWARD)),
     "mixture_of_agents": MixtureOfAgents(members=(Sample(n=2, **KNOBS),), layers=2, aggregator=Sample(**KNOBS)),
-    "cascade": Cascade(stages=(FOUR, BRANCHES), verifier=REWARD, thresholds=(0.9,)),
+    "cascade": Cascade(stages=(TWO, FOUR), verifier=REWARD, thresholds=(0.9,)),
+    "cascade-branches": Cascade(stages=(FOUR, BRANCHES), verifier=REWARD, thresholds=(0.9,)),
     "cascade-accepted": Cascade(stages=(TWO, FOUR), verifier=ExactMatch(), thresholds=(0.0,)),
     "route_by_difficulty": RouteByDifficulty(
         routes=(TWO, Pipeline.series(FOUR, Fuse(**KNOBS))), thresholds=(0.1,), verifier=REWARD, probe=TWO
