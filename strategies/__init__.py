@@ -27,8 +27,11 @@ from .rank import Rank
 from .ranker import Ranker
 from .rebase import Rebase
 from .route_by_difficulty import RouteByDifficulty
+from .s_star import SStar
 from .sample import Sample
+from .select_by_execution import SelectByExecution
 from .self_consistency import SelfConsistency
+from .self_debug import SelfDebug
 from .self_refine import SelfRefine
 from .sequential_parallel import SequentialParallel
 from .unit_test_evaluator import UnitTestEvaluator
@@ -65,8 +68,11 @@ STRATEGIES: Registry[Strategy] = Registry(
         "ranker": Ranker,
         "rebase": Rebase,
         "route_by_difficulty": RouteByDifficulty,
+        "s_star": SStar,
         "sample": Sample,
+        "select_by_execution": SelectByExecution,
         "self_consistency": SelfConsistency,
+        "self_debug": SelfDebug,
         "self_refine": SelfRefine,
         "sequential_parallel": SequentialParallel,
         "unit_test_evaluator": UnitTestEvaluator,
@@ -103,8 +109,11 @@ __all__ = [
     "Ranker",
     "Rebase",
     "RouteByDifficulty",
+    "SStar",
     "Sample",
+    "SelectByExecution",
     "SelfConsistency",
+    "SelfDebug",
     "SelfRefine",
     "SequentialParallel",
     "Strategy",

@@ -103,3 +103,12 @@ def fenced(text: str, ctx: Context) -> str:
     while fence in text:
         text = text.replace(fence, "")
     return f"{fence}\n{text}\n{fence}"
+
+
+def clipped(text: str, most_bytes: int) -> str:
+    """The beginning of a text, of at most so many bytes.
+
+    >>> clipped("naïve", 3), clipped("naïve", 4)
+    ('na', 'naï')
+    """
+    return text.encode()[:most_bytes].decode(errors="ignore")

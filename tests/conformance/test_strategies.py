@@ -31,9 +31,12 @@ from ponder.strategies import (
     Rebase,
     RouteByDifficulty,
     Sample,
+    SelectByExecution,
     SelfConsistency,
+    SelfDebug,
     SelfRefine,
     SequentialParallel,
+    SStar,
     Strategy,
     UnitTestEvaluator,
     UnitTestGenerator,
@@ -42,7 +45,7 @@ from ponder.strategies import (
 )
 from ponder.strategies.posteriors import Beta
 from ponder.testing import STRATEGY_CHECKS
-from ponder.verifiers import ExactMatch, ProcessReward, SelfEvaluation
+from ponder.verifiers import ExactMatch, ProcessReward, SelfEvaluation, SimulatedCode
 
 KNOBS = {"max_tokens": 40}
 STEPS = {"max_tokens": 40, "step_tokens": 12, "max_steps": 4, "leaf": "answer:"}
@@ -122,6 +125,9 @@ CASES: dict[str, Strategy] = {
         routes=(TWO, Pipeline.series(FOUR, Fuse(**KNOBS))), thresholds=(0.1,), verifier=REWARD, probe=TWO
     ),
     "route_by_difficulty-unknown": RouteByDifficulty(routes=(TWO, FOUR), thresholds=(0.5,), metadata="level"),
+    "self_debug": Pipeline.series(TWO, SelfDebug(verifier=SimulatedCode(), rounds=2, **KNOBS)),
+    "select_by_execution": Pipeline.series(THREE, SelectByExecution(executor=SimulatedCode(), **KNOBS)),
+    "s_star": SStar(n=3, rounds=2, executor=SimulatedCode(), **KNOBS),
     "branches": BRANCHES,
     "nested": Pipeline.series(Pipeline.series(FOUR, name="inner"), Pipeline.series(Rank(verifier=REWARD))),
 }

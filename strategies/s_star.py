@@ -1,0 +1,66 @@
+"""S*: programs are drawn side by side, each mended by its tests, and told apart by inputs on which they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from ..orchestrator.context import Context
+from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.types import Candidate, Query
+from ..verifiers import AnyExecutor
+from .drawing import Drawing, Draws
+from .select_by_execution import SelectByExecution
+from .self_debug import SelfDebug
+
+
+class SStar(Drawing):
+    """Draw `n` programs, debug each by public tests, and select by adaptively written inputs (Li et al. 2025).
+
+    Stage one is `self_debug` and stage two `select_by_execution`, which say where they depart from the paper; they
+    are asked with this strategy's sampling. With `rounds` = 1 nothing is debugged, and a program that passes all tests
+    never is. Costs at most `n` times `rounds` calls, one, and three for each two programs that put out different
+    things; `rounds` + 3 deep.
+
+    Args:
+        rounds: versions of a program at most, the first included, 1 to 16.
+        executor: runs programs; its score has one step a public test.
+        inputs: inputs asked for at a time, 1 to 64.
+    """
+
+    kind: Literal["s_star"] = "s_star"
+    n: Draws = 16
+    temperature: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.7
+    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 1024
+    rounds: Annotated[int, Field(ge=1, le=16)] = 3
+    executor: AnyExecutor
+    inputs: Annotated[int, Field(ge=1, le=64)] = 6
+
+    def engine_names(self) -> tuple[str, ...]:
+        """The engine drawn from and those that the executor asks."""
+        return tuple(dict.fromkeys((self.engine, *self.executor.engine_names())))
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        """At most `n` programs, scored by the public tests."""
+        drawn = self.draws(shape, plan, self.executor)
+        return self._selecting.infer(self._debugging.infer(drawn, plan) if self.rounds > 1 else drawn, plan)
+
+    async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
+        """The programs, the selected one first."""
+        drawn = await ctx.sample(query, self.n, self.sampling, engine=self.engine, then=self.executor)
+        mended = await self._debugging.run(query, drawn, ctx) if self.rounds > 1 else drawn
+        return await self._selecting.run(query, mended, ctx)
+
+    @property
+    def _debugging(self) -> SelfDebug:
+        return SelfDebug(verifier=self.executor, rounds=self.rounds - 1, **self._asking)
+
+    @property
+    def _selecting(self) -> SelectByExecution:
+        return SelectByExecution(executor=self.executor, inputs=self.inputs, **self._asking)
+
+    @property
+    def _asking(self) -> dict[str, Any]:
+        return self.model_dump(include={"temperature", "top_p", "max_tokens", "engine"})
