@@ -47,7 +47,7 @@ class LoggingEngine(SimulatedEngine):
         return await super().complete(request)
 
     async def read(self, prompt: Prompt) -> Reading:
-        key = digest("read", self.identity, prompt.messages, prompt.tokens, prompt.text)
+        key = digest("read", self.identity, prompt.messages, prompt.text)
         os.write(self._log, b"%d\n" % served_id(key))
         return await super().read(prompt)
 
