@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ponder.orchestrator.archon": ("archon",),
     "ponder.orchestrator.budget": ("Budget",),
     "ponder.orchestrator.cluster": ("Cluster",),
     "ponder.orchestrator.engines.openai": ("OpenAISpec",),
@@ -37,6 +38,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 if TYPE_CHECKING:
     from .orchestrator import models
+    from .orchestrator.archon import archon
     from .orchestrator.budget import Budget
     from .orchestrator.cluster import Cluster
     from .orchestrator.engines.openai import OpenAISpec
@@ -82,6 +84,7 @@ __all__ = [
     "UsageError",
     "VLLMSpec",
     "VerifierError",
+    "archon",
     "arun",
     "load",
     "models",
