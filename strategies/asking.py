@@ -7,7 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ..orchestrator.context import Context
 from ..orchestrator.engine import Sampling
+from ..orchestrator.errors import VerifierError
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Candidate
@@ -47,6 +49,11 @@ class Asking(Strategy):
         check_given(self, shape, plan)
         reads = reading(plan, shape, self.engine, template, shown)
         return plan.sample(n, self.sampling, self.engine, fewest=certain, reads=reads)
+
+    def note_unread(self, ctx: Context, wanted: str) -> None:
+        """Note in the result that no reply could be read, where it must hold what is `wanted`."""
+        rule = f"{self.kind} must read {wanted} in what engine {self.engine!r} replies, but cannot"
+        ctx.note(VerifierError(f"{rule}; change its prompt or its engine"))
 
 
 def reading(plan: Plan, shape: Shape, engine: str, template: str, shown: int) -> int:

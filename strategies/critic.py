@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from ..orchestrator.context import Context
-from ..orchestrator.errors import VerifierError
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from .asking import Asking
@@ -62,6 +61,5 @@ class Critic(Asking):
             return list(candidates)
         found = sections(replies[0].text, len(candidates))
         if not any(found):
-            rule = "a critic's reply must have a part headed [1], [2], ... for each response, but none was found"
-            ctx.note(VerifierError(f"{rule}; change the critic's prompt or engine"))
+            self.note_unread(ctx, "parts headed [1], [2], ...")
         return [c.with_critique(part) if part else c for c, part in zip(candidates, found, strict=True)]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from ..orchestrator.context import Context
-from ..orchestrator.errors import VerifierError
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from .asking import Asking, described
@@ -71,9 +70,6 @@ class Ranker(Asking):
             return list(candidates)[: self.keep]
         order = permutation(replies[0].text, count)
         if order is None:
-            rule = f"a ranker's reply must begin with a line that orders all {count} responses, like [2] > [1]"
-            ctx.note(
-                VerifierError(f"{rule}, but it does not; their order is kept; change the ranker's prompt or engine")
-            )
+            self.note_unread(ctx, f"an order of all {count} responses such as [2] > [1] in the first line")
             return list(candidates)[: self.keep]
         return [shown[place] for place in order][: self.keep]

@@ -97,6 +97,8 @@ class UnitTestEvaluator(Asking):
         asks = [Ask(asked(query, self._question(query, *case, ctx)), self.sampling, 1, self.engine) for case in cases]
         drawn = await ctx.draw(asks)
         found = {case: _verdicts(case[1], group) for case, group in zip(cases, drawn, strict=True)}
+        if any(drawn) and all(score.value is None for score in found.values()):
+            self.note_unread(ctx, "lines such as Unit Test #1: [Passed]")
         return [found.get((c.text, c.unit_tests), Score(None, detail="no unit test was judged")) for c in candidates]
 
     def _question(self, query: Query, text: str, tests: Sequence[str], ctx: Context) -> str:

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ..orchestrator.context import Context
-from ..orchestrator.errors import VerifierError
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from .asking import Asking
@@ -63,6 +62,5 @@ class UnitTestGenerator(Asking):
             return list(candidates)
         tests = tuple(listed(replies[0].text, self.tests))
         if not tests:
-            rule = "unit tests must come as a JSON list of strings or as items of a list, but none were found"
-            ctx.note(VerifierError(f"{rule}; change the generator's prompt or engine"))
+            self.note_unread(ctx, "a JSON list of strings or the items of a list")
         return [replace(candidate, unit_tests=tests or candidate.unit_tests) for candidate in candidates]

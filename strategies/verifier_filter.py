@@ -87,7 +87,10 @@ class VerifierFilter(Asking):
         examined = {text: fenced(reply.text, ctx) for text, reply in reasoned.items()}
         prompts = {text: fill(self.verdict_prompt, **shown[text], reasoning=examined[text]) for text in examined}
         verdicts = await self._replies(query, prompts, ctx)
-        return {text: _score(reasoned[text], reply) for text, reply in verdicts.items()}
+        scores = {text: _score(reasoned[text], reply) for text, reply in verdicts.items()}
+        if scores and all(score.value is None for score in scores.values()):
+            self.note_unread(ctx, "a last line that is [Correct] or [Incorrect]")
+        return scores
 
     async def _replies(self, query: Query, prompts: dict[str, str], ctx: Context) -> dict[str, Candidate]:
         """The reply to each prompt that got one."""

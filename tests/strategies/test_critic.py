@@ -38,7 +38,7 @@ async def test_a_missing_or_doubled_part_leaves_none(reply, found):
 async def test_a_reply_without_any_part_is_noted():
     found, run, _ = await critiques("They are all good.")
     assert found == [None, None]
-    assert "change the critic's prompt or engine" in run.reason
+    assert "critic must read parts headed [1]" in run.reason
 
 
 async def test_what_was_known_stays_where_nothing_new_is_said():

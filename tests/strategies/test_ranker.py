@@ -52,7 +52,7 @@ async def test_no_whole_ranking_keeps_every_candidate_in_its_order(reply):
     found, run = await texts(Ranker(), lambda _: reply)
     assert found == ["middling", "best", "worst"]
     assert run.failures == 1
-    assert "orders all 3 responses" in run.reason
+    assert "an order of all 3 responses" in run.reason
 
 
 async def test_a_call_that_fails_keeps_the_order():

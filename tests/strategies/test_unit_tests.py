@@ -87,6 +87,12 @@ async def test_a_missing_verdict_is_unknown_and_no_words_beside_the_tag_pass():
     assert values == [("two", 0.75), ("one", 0.5), ("three", None), ("four", None)]
 
 
+async def test_verdicts_that_can_never_be_read_are_noted():
+    ctx = context(verdicts(one="??"))
+    await UnitTestEvaluator().run(QUERY, [with_tests(0, "one")], ctx)
+    assert "must read lines such as Unit Test #1: [Passed]" in ctx._run.reason
+
+
 async def test_a_candidate_that_fails_to_be_judged_shifts_no_other_score():
     given = [with_tests(0, "one"), with_tests(1, "two"), with_tests(2, "three")]
     found = await UnitTestEvaluator().run(QUERY, given, context(verdicts(one="PP", two=None, three="FF")))

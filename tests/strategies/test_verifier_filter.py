@@ -52,6 +52,12 @@ async def test_reasoning_that_fails_asks_for_no_verdict():
     assert len(engine.prompts) == 5
 
 
+async def test_verdicts_that_can_never_be_read_are_noted():
+    ctx = context(Answering(lambda _: "It looks fine."))
+    assert len(await VerifierFilter().run(QUERY, THREE, ctx)) == 3
+    assert "must read a last line that is [Correct] or [Incorrect]" in ctx._run.reason
+
+
 async def test_equal_candidates_are_judged_once():
     engine = judge(good="[Correct]")
     assert await kept(engine, [THREE[0], candidate("1", 7, text="good")]) == [("good", 1.0)] * 2
