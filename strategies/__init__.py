@@ -34,6 +34,7 @@ from .self_consistency import SelfConsistency
 from .self_debug import SelfDebug
 from .self_refine import SelfRefine
 from .sequential_parallel import SequentialParallel
+from .tree_of_thoughts import TreeOfThoughts
 from .unit_test_evaluator import UnitTestEvaluator
 from .unit_test_generator import UnitTestGenerator
 from .verifier_filter import VerifierFilter
@@ -78,6 +79,7 @@ STRATEGIES: Registry[Strategy] = Registry(
         "unit_test_evaluator": UnitTestEvaluator,
         "unit_test_generator": UnitTestGenerator,
         "verifier_filter": VerifierFilter,
+        "tree_of_thoughts": TreeOfThoughts,
         "vote": Vote,
     },
 )
@@ -117,6 +119,7 @@ __all__ = [
     "SelfRefine",
     "SequentialParallel",
     "Strategy",
+    "TreeOfThoughts",
     "UnitTestEvaluator",
     "UnitTestGenerator",
     "VerifierFilter",

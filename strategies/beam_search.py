@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from .allocation import equal_split, placed
-from .level_search import Level, S, standing
+from .level_search import Level, S, best_first
 from .stepwise import Stepwise
 
 
@@ -16,8 +15,8 @@ class BeamSearch(Stepwise):
     """Keep the best of each level, one in `beam_width`, and share the next level among them.
 
     Paths that have ended take their place out of the width, so that at most `n` end: the search does not fill up with
-    short answers, and does not stop at the first `n` of many. With `beam_width` 1 everything goes on: `n` independent
-    paths. With `beam_width` `n` one node goes on at each level.
+    short answers, and does not stop at the first `n` of many. With `beam_width` 1 and without `unique` everything goes
+    on: `n` independent paths. With `beam_width` `n` one node goes on at each level.
 
     Family: stepwise search
     When it pays: answers have steps and a process reward tells a bad one early, above all on hard questions at small
@@ -49,11 +48,6 @@ class Beam:
         self._unique = unique
 
     def allocate(self, level: Level[S]) -> list[int]:
-        order = sorted(range(len(level.nodes)), key=lambda i: standing(level.nodes[i]))
-        if self._unique:
-            first: dict[Hashable, int] = {}
-            for i in order:
-                first.setdefault(level.nodes[i].key, i)
-            order = list(first.values())
+        order = best_first(level.nodes, unique=self._unique)
         kept = order[: -(-level.room // self._beam_width)]
         return placed(equal_split(level.room, len(kept)), kept, len(level.nodes))

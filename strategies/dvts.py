@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from ..orchestrator.errors import ShapeError
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.errors import UsageError
 from .level_search import Level, Node, S, standing
 from .stepwise import Stepwise
 
@@ -36,23 +35,18 @@ class DVTS(Stepwise):
     kind: Literal["dvts"] = "dvts"
     beam_width: Annotated[int, Field(ge=1, le=4096)] = 4
 
-    def infer(self, shape: Shape, plan: Plan) -> Shape:
-        """At most `n` paths, judged.
-
-        Raises:
-            ShapeError: the trees would not be of one width.
-        """
+    @model_validator(mode="after")
+    def _has_even_trees(self) -> Self:
         if self.n % self.beam_width:
-            raise self._uneven(plan)
-        return super().infer(shape, plan)
+            enough = -(-self.n // self.beam_width) * self.beam_width
+            raise UsageError(
+                f"n of dvts must be a multiple of beam_width {self.beam_width}, got {self.n}; take {enough}"
+            )
+        return self
 
     def allocator(self) -> Trees:
         """The best of each tree goes on."""
         return Trees(self.beam_width)
-
-    def _uneven(self, plan: Plan) -> ShapeError:
-        rule = f"n of dvts must be a multiple of beam_width, got {self.n} and {self.beam_width}"
-        return plan.refuse(rule, f"take n = {-(-self.n // self.beam_width) * self.beam_width}")
 
 
 class Trees:

@@ -102,6 +102,17 @@ def standing(node: Node[S]) -> tuple[bool, float, float, int]:
     return (node.score is None, -(node.score or 0.0), math.fsum(each.cost for each in lineage(node)), node.index)
 
 
+def best_first(nodes: Sequence[Node[S]], *, unique: bool = False) -> list[int]:
+    """The places of the nodes, the best first; with `unique` only the best of those that are the same."""
+    order = sorted(range(len(nodes)), key=lambda i: standing(nodes[i]))
+    if not unique:
+        return order
+    first: dict[Hashable, int] = {}
+    for i in order:
+        first.setdefault(nodes[i].key, i)
+    return list(first.values())
+
+
 def lineage(node: Node[S]) -> Iterator[Node[S]]:
     """The node and its ancestors, up to the first level."""
     at: Node[S] | None = node

@@ -13,9 +13,9 @@ from ..orchestrator.context import Context
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from .conditional_filter import Filtered, filtered
+from .level_search import Domain
 from .sequential_monte_carlo import WEIGHT, SequentialMonteCarlo, weighed
 from .stepwise import cut
-from .text_steps import TextSteps
 
 Place = tuple[str, int]
 
@@ -74,7 +74,7 @@ class ParticleGibbs(SequentialMonteCarlo):
         return best
 
     async def _filtered(
-        self, steps: TextSteps, path: Sequence[Candidate], ctx: Context, sweep: int
+        self, steps: Domain[Candidate], path: Sequence[Candidate], ctx: Context, sweep: int
     ) -> Filtered[Candidate]:
         return await filtered(steps, path, self, lambda name: ctx.rng(f"sweep {sweep} {name}"))
 

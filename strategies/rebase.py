@@ -12,7 +12,7 @@ from pydantic import Field
 from ..orchestrator.context import Context
 from ..orchestrator.types import Candidate
 from .allocation import Rounding, largest_remainder, placed, resample, sequential_ceil, softmax
-from .level_search import Found, Level, S, standing
+from .level_search import Found, Level, S, best_first
 from .stepwise import Stepwise, cut
 from .tree_cost import worth_their_cost
 
@@ -66,8 +66,7 @@ class Balanced:
 
     def allocate(self, level: Level[S]) -> list[int]:
         knobs, nodes = self._knobs, level.nodes
-        order = sorted(range(len(nodes)), key=lambda i: standing(nodes[i]))
-        order = order[: math.ceil(knobs.keep * len(nodes))]
+        order = best_first(nodes)[: math.ceil(knobs.keep * len(nodes))]
         shares = softmax([nodes[i].score for i in order], knobs.balance)
         if knobs.tree_cost:
             worth = worth_their_cost([nodes[i] for i in order], shares, knobs.tree_cost)

@@ -17,7 +17,7 @@ from ..orchestrator.verifier import Verifier
 from ..verifiers import AnyVerifier
 from ..verifiers.answers import AnyAnswer, NumberAnswer
 from .drawing import Drawing, Draws
-from .level_search import Allocator, Found, search
+from .level_search import Allocator, Domain, Found, search
 from .ranking import ranked
 from .text_steps import TextSteps
 from .voting import note_unweighable, vote
@@ -93,14 +93,25 @@ class Stepwise(Drawing):
     def _plan_steps(self, plan: Plan, level: int, fewest: int | None, then: Verifier | None = None) -> Shape:
         after = min(level * self.step_tokens, self.max_tokens - 1)
         step = self.sampling.model_copy(update={"max_tokens": min(self.step_tokens, self.max_tokens)})
-        return plan.sample(self.n, step, self.engine, then, fewest=fewest, after=after)
+        n = self.n if level else self.first
+        return plan.sample(n, step, self.engine, then, fewest=fewest, after=after)
+
+    @property
+    def first(self) -> int:
+        """Children on the first level."""
+        return self.n
+
+    @property
+    def judged_by(self) -> str:
+        """What the scores that decide are filed under."""
+        return self.verifier.name
 
     @property
     def judge(self) -> Verifier | None:
         """The verifier, where there is anything to decide."""
         return self.verifier if self.n > 1 else None
 
-    def steps(self, query: Query, ctx: Context) -> TextSteps:
+    def steps(self, query: Query, ctx: Context) -> Domain[Candidate]:
         """The states searched over."""
         return TextSteps(
             query,
@@ -116,12 +127,14 @@ class Stepwise(Drawing):
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
         """The paths that ended, best first; where none did, the partial ones, marked as cut."""
-        found = await search(self.steps(query, ctx), self.allocator(), n=self.n, depth=self.max_steps, rng=ctx.rng)
+        found = await search(
+            self.steps(query, ctx), self.allocator(), n=self.n, depth=self.max_steps, rng=ctx.rng, first=self.first
+        )
         return await self.chosen(found, ctx)
 
     async def chosen(self, found: Found[Candidate], ctx: Context) -> list[Candidate]:
         """Candidates in the order of choice; whole paths before cut ones."""
-        return await self.ordered(self.paths(found, ctx), self.verifier.name, ctx)
+        return await self.ordered(self.paths(found, ctx), self.judged_by, ctx)
 
     def paths(self, found: Found[Candidate], ctx: Context) -> list[Candidate]:
         """The paths that ended; where none did, the partial ones, marked as cut."""

@@ -38,6 +38,7 @@ from ponder.strategies import (
     SequentialParallel,
     SStar,
     Strategy,
+    TreeOfThoughts,
     UnitTestEvaluator,
     UnitTestGenerator,
     VerifierFilter,
@@ -94,6 +95,13 @@ CASES: dict[str, Strategy] = {
         n=4, weight="incremental", resampling="multinomial", select="sample", verifier=REWARD, **STEPS
     ),
     "particle_gibbs": ParticleGibbs(n=3, sweeps=2, threshold=1.0, verifier=REWARD, **STEPS),
+    "tree_of_thoughts": TreeOfThoughts(n=4, states=2, verifier=REWARD, **STEPS),
+    "tree_of_thoughts-value": TreeOfThoughts(
+        n=4, states=2, evaluate="value", evaluations=2, evaluation_tokens=40, select="sample", **STEPS
+    ),
+    "tree_of_thoughts-vote": TreeOfThoughts(
+        n=4, states=2, generate="propose", evaluate="vote", evaluations=2, evaluation_tokens=40, **STEPS
+    ),
     "mcts": MCTS(n=4, expand=2, verifier=REWARD, **STEPS),
     "mcts-parallel": MCTS(n=3, expand=2, parallel=2, rule="puct", exploration=0.5, verifier=REWARD, **STEPS),
     "ab_mcts": ABMCTS(n=4, verifier=REWARD, **KNOBS),

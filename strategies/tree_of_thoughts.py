@@ -1,0 +1,147 @@
+"""Tree of thoughts: search over steps of reasoning that the model proposes and judges itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ..orchestrator.context import Context
+from ..orchestrator.engine import Sampling
+from ..orchestrator.errors import UsageError
+from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.types import Candidate, Query
+from ..orchestrator.verifier import Verifier
+from ..verifiers import AnyVerifier, ProcessReward
+from .drawing import Draws
+from .frontier import Frontier
+from .level_search import Domain
+from .prompting import NUMBERING, Template
+from .stepwise import Stepwise
+from .thought_prompts import PROPOSE, VALUE, VALUES, VOTE, Words
+from .thoughts import Thoughts
+
+
+class TreeOfThoughts(Stepwise):
+    """Keep the best states of each level and continue each with some thoughts, breadth first.
+
+    A thought is a step of the answer: sampled after what there is, or proposed in a list, each line of which is one. A
+    state is judged by the verifier, by the word that the model says about it (``value``: the mean of the words' values
+    over `evaluations`), or by the part of `evaluations` that choose it among all of its level (``vote``). Equal
+    states count as one; ties go to the shorter, then to the earlier. Paths that have ended take their place out of the
+    width. A list is not counted against `max_tokens`, and needs a `leaf` to end.
+
+    Family: stepwise search
+    When it pays: steps can be judged by thinking about them where no reward model is at hand, as in puzzles whose dead
+        ends are seen early. Asking for values costs more than the thoughts: a reward model, or more samples and a vote,
+        are often the better use of it.
+    Cost: `n` thoughts a level, in `states` lists where proposed, and `n * evaluations` values or `evaluations` votes;
+        depth 2 a level.
+    Source: Yao et al. 2023, arXiv 2305.10601, algorithm 1.
+    Departs: a value is the mean over the replies that tell one, not the sum; states are drawn without replacement;
+        duplicates share one judgement.
+
+    Args:
+        n: thoughts a level, and paths that end at most; a multiple of `states`.
+        states: states that go on, each with ``n / states`` thoughts.
+        generate: whether thoughts are drawn one by one, or proposed in one list a state.
+        evaluate: what judges a state.
+        select: whether the best states go on, or states drawn in proportion to their value.
+        evaluations: words asked for a state, or votes a level.
+        evaluator: the name of the engine that says words and votes.
+        evaluation_tokens: most tokens of a word's or a vote's reply.
+        values: what each word is worth.
+        propose_prompt: asks for `{count}` steps after `{answer}`.
+        value_prompt: asks for a word about `{answer}`, in square brackets on the last line.
+        vote_prompt: asks for the number of the best of `{responses}`, in square brackets on the last line.
+        verifier: judges partial and whole paths, where `evaluate` says so.
+    """
+
+    kind: Literal["tree_of_thoughts"] = "tree_of_thoughts"
+    n: Draws = 25
+    verifier: AnyVerifier = ProcessReward()
+    states: Draws = 5
+    generate: Literal["sample", "propose"] = "sample"
+    evaluate: Literal["verifier", "value", "vote"] = "verifier"
+    select: Literal["greedy", "sample"] = "greedy"
+    evaluations: Draws = 3
+    evaluator: Annotated[str, Field(min_length=1)] = "generator"
+    evaluation_tokens: Annotated[int, Field(ge=1, le=100_000)] = 256
+    values: Words = VALUES
+    propose_prompt: Annotated[str, Template("question", "answer", "count")] = PROPOSE
+    value_prompt: Annotated[str, Template("question", "answer")] = VALUE
+    vote_prompt: Annotated[str, Template("question", "responses")] = VOTE
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if self.n % self.states:
+            enough = -(-self.n // self.states) * self.states
+            raise UsageError(
+                f"n of tree_of_thoughts must be a multiple of states {self.states}, got {self.n}; take {enough}"
+            )
+        if self.generate == "propose" and not self.leaf:
+            raise UsageError("proposed thoughts must have a leaf to end by, got none; name what an answer's line holds")
+        return self
+
+    @property
+    def first(self) -> int:
+        """The thoughts that follow one state; there is one before the first level."""
+        return self.n // self.states
+
+    @property
+    def judge(self) -> Verifier | None:
+        """The verifier, where it is what decides."""
+        return super().judge if self.evaluate == "verifier" else None
+
+    @property
+    def judged_by(self) -> str:
+        """What the scores that decide are filed under."""
+        return self.verifier.name if self.evaluate == "verifier" else f"thought_{self.evaluate}"
+
+    @property
+    def list_sampling(self) -> Sampling:
+        """How a list of thoughts is drawn."""
+        return self.sampling.model_copy(update={"max_tokens": self.step_tokens * self.first})
+
+    @property
+    def evaluation_sampling(self) -> Sampling:
+        """How a word or a vote is drawn."""
+        return Sampling(temperature=self.temperature, top_p=self.top_p, max_tokens=self.evaluation_tokens)
+
+    def engine_names(self) -> tuple[str, ...]:
+        """The engine drawn from and those that judge."""
+        judges = self.verifier.engine_names() if self.evaluate == "verifier" else (self.evaluator,)
+        return (self.engine, *judges)
+
+    def plan_level(self, plan: Plan, level: int) -> Shape:
+        """Count the thoughts after `level` others, and their judgement."""
+        made = self._plan_lists(plan, level) if self.generate == "propose" else super().plan_level(plan, level)
+        if self.n == 1 or (self.evaluate == "verifier" and self.generate == "sample"):
+            return made
+        with plan.maybe():
+            if self.evaluate == "verifier":
+                return replace(made, scored_by=plan.score(made, self.verifier).scored_by)
+            one = plan.reads(made, self.evaluator) + NUMBERING
+            shown, template = (1, self.value_prompt) if self.evaluate == "value" else (self.n, self.vote_prompt)
+            replies = self.n * self.evaluations // shown
+            reads = plan.template(template) + shown * one
+            plan.sample(replies, self.evaluation_sampling, self.evaluator, reads=reads)
+        return replace(made, scored_by=made.scored_by | {self.judged_by})
+
+    def _plan_lists(self, plan: Plan, level: int) -> Shape:
+        """Count the lists that one level of thoughts comes from."""
+        length = self.list_sampling.max_tokens + len(self.separator.encode())
+        before = Shape(most=self.n, longest=level * length, drawn_by=frozenset({self.engine}))
+        reads = plan.template(self.propose_prompt) + plan.reads(before, self.engine) + NUMBERING
+        lists = 1 if level == 0 else self.states
+        plan.sample(lists, self.list_sampling, self.engine, fewest=1 if level == 0 else 0, reads=reads)
+        return replace(before, longest=before.longest + length)
+
+    def allocator(self) -> Frontier:
+        """The best states, or some by their value, go on."""
+        return Frontier(self.first, self.select)
+
+    def steps(self, query: Query, ctx: Context) -> Domain[Candidate]:
+        """The states searched over."""
+        return Thoughts(self, super().steps(query, ctx), query, ctx)
