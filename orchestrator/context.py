@@ -80,6 +80,13 @@ class Context(Effects):
         key = digest("rng", self._run.seed, self._run.replicate, self._run.task, self.path, name)
         return np.random.default_rng(int.from_bytes(key, "big"))
 
+    def nonce(self, text: str) -> str:
+        """Sixteen hexadecimal digits that depend on seed, replicate, path and `text`, which cannot know them.
+
+        Unlike `rng` they are the same for every task, so that prompts made with them are shared by the arms of a sweep.
+        """
+        return digest("nonce", self._run.seed, self._run.replicate, self.path, text).hex()[:16]
+
     async def sample(
         self,
         query: Query,

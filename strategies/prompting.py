@@ -99,7 +99,7 @@ def numbered(texts: Sequence[str], ctx: Context) -> str:
 
 def fenced(text: str, ctx: Context) -> str:
     """A text between two lines that it cannot know and that are taken out of it."""
-    fence = f"== {ctx.rng('fence').bytes(8).hex()} =="
+    fence = f"== {ctx.nonce(text)} =="
     while fence in text:
         text = text.replace(fence, "")
     return f"{fence}\n{text}\n{fence}"

@@ -28,17 +28,10 @@ reply must be the order alone, every number once, like this:
 class Ranker(Asking):
     """Order all candidates in one listwise call and keep the best.
 
-    The candidates are shown in an order of `ctx.rng`, so that a judge who likes the first best favours none of them,
-    with their critiques where they have some. Only a whole ranking is read: a number twice or unknown, one that is
-    missing, or prose in the first line keeps the order that came in, and is noted in the result. One candidate costs no
-    call.
-
-    Family: composition
-    When it pays: there is no reward model, and a good judge can read all candidates at once. Many or long candidates
-        make lists that it gets wrong.
-    Cost: 1 call; depth 1.
-    Source: Saad-Falcon et al. 2024 (Archon), arXiv 2409.15254, section 3.1.
-    Departs: where a ranking is not whole the published code guesses.
+    The candidates are shown in an order drawn by the seed and their texts alone, with their critiques where they have
+    some, so that neither the order that came in nor a judge who likes the first best favours any. Only a whole ranking
+    is read: a number twice, unknown or missing, or prose in the first line, keeps the order that came in and is noted
+    in the result. One candidate costs no call; more cost one, one deep.
 
     Args:
         keep: candidates to pass on; None passes all on, best first.
@@ -61,8 +54,7 @@ class Ranker(Asking):
         if len(candidates) < 2 or ctx.is_stopped:
             return list(candidates)[: self.keep]
         count = len(candidates)
-        places = ctx.rng("order").permutation(count).tolist() if self.shuffle else list(range(count))
-        shown = [candidates[place] for place in places]
+        shown = sorted(candidates, key=lambda c: ctx.nonce(c.text)) if self.shuffle else list(candidates)
         responses = numbered(described(shown), ctx)
         text = fill(self.prompt, question=question_of(query), responses=responses)
         replies = await ctx.sample(asked(query, text), 1, self.sampling, engine=self.engine)

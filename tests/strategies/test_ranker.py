@@ -37,6 +37,17 @@ async def test_the_order_shown_is_undone(seed):
     assert (await texts(Ranker(keep=1), oracle, seed=seed))[0] == ["best"]
 
 
+async def test_neither_the_order_that_came_in_nor_the_task_changes_what_is_asked():
+    prompts = []
+    for order, task in ((THREE, "one"), (THREE[::-1], "one"), (THREE, "other")):
+        engine = Answering(oracle)
+        ctx = context(engine)
+        ctx._run.task = task
+        await Ranker().run(QUERY, order, ctx)
+        prompts += engine.prompts
+    assert len(set(prompts)) == 1
+
+
 async def test_a_judge_who_likes_the_first_favours_nobody():
     firsts = [(await texts(Ranker(), lambda _: "[1] > [2] > [3]", seed=seed))[0][0] for seed in range(90)]
     assert all(15 <= times <= 45 for times in Counter(firsts).values())
