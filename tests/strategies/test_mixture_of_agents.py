@@ -1,5 +1,7 @@
 """Each layer sees the answers before it, a lost one costs itself alone, and the aggregator keeps its own sampling."""
 
+import asyncio
+
 import pytest
 from answering import Answering, in_turn
 from making import context
@@ -72,6 +74,21 @@ async def test_without_the_aggregator_the_last_references_stand():
     dead = Answering(lambda _: None, "last")
     assert (await answered(moa(Sample(n=2)), Answering(lambda _: "a"), dead))[0] == ["a", "a"]
     assert (await answered(moa(Sample(n=2)), Answering(lambda _: "a"), budget=Budget(calls=2)))[0] == ["a", "a"]
+
+
+async def test_the_proposers_of_a_layer_are_asked_at_once():
+    active, most = 0, 0
+
+    class Slow(Answering):
+        async def complete(self, request):
+            nonlocal active, most
+            active, most = active + 1, max(most, active + 1)
+            await asyncio.sleep(0.01)
+            active -= 1
+            return await super().complete(request)
+
+    await answered(moa(ONE, ONE, Sample(n=2)), Slow(lambda _: "a"))
+    assert most == 4
 
 
 async def test_the_system_message_of_the_query_comes_first():
