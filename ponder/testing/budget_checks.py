@@ -149,7 +149,7 @@ async def is_estimated(strategy: Strategy) -> None:
     estimate = await estimated(strategy)
     least, most = amounts(estimate.least), amounts(estimate.most)
     scenes = [Scene(seed=seed) for seed in range(5)]
-    scenes += [Scene(cache_block=4)]
+    scenes += [Scene(cache_block=4), Scene(is_certain=True)]
     scenes += [Scene(faults=Faults(**{fault: 1.0})) for fault in ("empty", "garbage", "cut")]
     runs = [(strategy, scene) for scene in scenes] + [
         (in_mood(strategy, mood), Scene()) for mood in MOODS if mood != "raises"

@@ -23,7 +23,10 @@ MOMENTS = 64
 
 
 async def survives_engine_faults(strategy: Strategy) -> None:
-    """Faults cost their own part alone: an attempt that came back is answered with, and every lost call is charged."""
+    """Faults cost their own part alone: an attempt that came back is answered with, and every lost call is charged.
+
+    So it is where all completions are empty, unreadable, cut or alike.
+    """
     failures = 0
     for seed in range(8):
         played = await play(strategy, Scene(seed=seed, faults=FAULTS))
@@ -33,6 +36,7 @@ async def survives_engine_faults(strategy: Strategy) -> None:
     for fault in ("empty", "garbage", "cut"):
         played = await play(strategy, Scene(faults=Faults(**{fault: 1.0})))
         _check_loss(played, f"where every completion is {fault}")
+    _check_loss(await play(strategy, Scene(is_certain=True)), "where all draws are alike")
 
 
 async def survives_dead_engines(strategy: Strategy) -> None:

@@ -22,6 +22,7 @@ from .watched_engine import Manner, Seen, WatchedEngine
 WORLD = World(seed=1, steps=2, branching=3)
 QUESTION = "Problem 3?"
 QUERY = Query.ask(QUESTION, reference=str(WORLD.problem(Query.ask(QUESTION).messages).answer))
+CERTAIN = {"easiest": 0.01, "hardest": 0.01, "spread": 0.0}
 AT_ONCE = Retries(most=6, first_wait_s=0.0)
 NOISE = 1.0
 PRICES = {"prompt_price": 3.0, "completion_price": 15.0}
@@ -39,6 +40,7 @@ class Scene:
         faults: what goes wrong with their calls by chance.
         max_in_flight: most requests in flight on each engine.
         cache_block: tokens in a block of the engines' prefix caches; 0 for no cache.
+        is_certain: whether the models always write the same, but for one draw in some hundreds.
     """
 
     query: Query = QUERY
@@ -48,6 +50,7 @@ class Scene:
     faults: Faults = Faults()
     max_in_flight: int = 256
     cache_block: int = 0
+    is_certain: bool = False
 
     def specs(self, strategy: Strategy) -> dict[str, SimulatedSpec]:
         """The engines that a strategy names, each its own model of the same problems."""
@@ -58,6 +61,7 @@ class Scene:
 def _spec(number: int, name: str, scene: Scene) -> SimulatedSpec:
     """The generator is the plain world, the reward model reads it with noise; others are weaker or stronger models."""
     world = WORLD if number < 2 else WORLD.model_copy(update={"easiest": 0.05 * min(number, 10), "wrong_answers": 4})
+    world = world.model_copy(update=CERTAIN) if scene.is_certain else world
     noise = 0.0 if name == "generator" else NOISE
     return SimulatedSpec(world=world, reward_noise=noise, cache_block=scene.cache_block, faults=scene.faults, **PRICES)
 
