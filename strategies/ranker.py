@@ -31,7 +31,14 @@ class Ranker(Asking):
     The candidates are shown in an order drawn by the seed and their texts alone, with their critiques where they have
     some, so that neither the order that came in nor a judge who likes the first best favours any. Only a whole ranking
     is read: a number twice, unknown or missing, or prose in the first line, keeps the order that came in and is noted
-    in the result. One candidate costs no call; more cost one, one deep.
+    in the result. One candidate costs no call.
+
+    Family: composition
+    When it pays: there is no reward model, and a good judge can read all candidates at once. Many or long candidates
+        make lists that it gets wrong.
+    Cost: 1 call; depth 1.
+    Source: Saad-Falcon et al. 2024 (Archon), arXiv 2409.15254, section 3.1.
+    Departs: where a ranking is not whole the published code guesses.
 
     Args:
         keep: candidates to pass on; None passes all on, best first.

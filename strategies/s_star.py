@@ -17,12 +17,19 @@ from .self_debug import SelfDebug
 
 
 class SStar(Drawing):
-    """Draw `n` programs, debug each by public tests, and select by adaptively written inputs (Li et al. 2025).
+    """Draw `n` programs, debug each by public tests, and select by adaptively written inputs.
 
-    Stage one is `self_debug` and stage two `select_by_execution`, which say where they depart from the paper; they
-    are asked with this strategy's sampling. With `rounds` = 1 nothing is debugged, and a program that passes all tests
-    never is. Costs at most `n` times `rounds` calls, one, and three for each two programs that put out different
-    things; `rounds` + 3 deep.
+    Stage one is `self_debug` and stage two `select_by_execution`; they are asked with this strategy's sampling. With
+    `rounds` = 1 nothing is debugged, and a program that passes all tests never is.
+
+    Family: composition
+    When it pays: programming questions that come with a few public tests: tests mend what is nearly right, and inputs
+        of its own making tell apart what passes them all. Without a sandbox, or without tests, it is an expensive
+        Best-of-N.
+    Cost: at most `n` times `rounds` calls, 1, and 3 for each two programs that put out different things; depth ``rounds
+        + 3``.
+    Source: Li et al. 2025 (S*), arXiv 2502.14382, section 3.
+    Departs: as `self_debug` and `select_by_execution` say.
 
     Args:
         rounds: versions of a program at most, the first included, 1 to 16.

@@ -52,15 +52,21 @@ Work out which outputs are right, and so which program is. End with a line that 
 
 
 class SelectByExecution(Asking):
-    """Cluster candidates by what they put out, and have a judge choose between clusters (S*: Li et al. 2025, 3.3).
+    """Cluster candidates by what they put out, and have a judge choose between clusters.
 
-    Only the candidates that pass all public tests are compared, or those that pass most. A model writes inputs, and
-    who gives the same outputs stands together; who gives none stands apart and plays no match. For each two clusters
-    a model writes distinguishing inputs for their best members; a judge sees these and the outputs, in both orders,
-    see `pairwise`. A cluster's points are divided by the matches it played, so that none gains by playing more.
-    Clusters are ordered by that share (filed under ``select_by_execution``), then by size, then by their best by
-    public score. Where all give the same outputs, or no inputs can be had, no pair is judged and the order by public
-    score stands. Costs one call, and three for each two clusters; three deep.
+    Only the candidates that pass all public tests are compared, or those that pass most. A model writes inputs, and who
+    gives the same outputs stands together; who gives none stands apart and plays no match. For each two clusters a
+    model writes distinguishing inputs for their best members; a judge sees these and the outputs, in both orders, see
+    `pairwise`. Clusters are ordered by their share of the points (filed under ``select_by_execution``), then by size,
+    then by their best by public score. Where all give the same outputs, or no inputs can be had, no pair is judged and
+    the order by public score stands.
+
+    Family: composition
+    When it pays: programs pass the public tests and still differ: where they put out different things is where one is
+        wrong. Where most are wrong alike, the largest cluster misleads.
+    Cost: 1 call, and 3 for each two clusters; depth 3.
+    Source: Li et al. 2025 (S*), arXiv 2502.14382, section 3.3.
+    Departs: a cluster's points are divided by the matches it played, so that none gains by playing more.
 
     Args:
         executor: runs the candidates and scores them by public tests.

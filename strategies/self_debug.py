@@ -33,11 +33,18 @@ Find the mistake, and write the whole response again without it."""
 
 
 class SelfDebug(Asking):
-    """Revise each candidate that fails public tests, round after round (Chen et al. 2024; Li et al. 2025, section 3.2).
+    """Revise each candidate that fails public tests, round after round.
 
     A candidate that passes every test is left alone, and so is one that could not be tested. A revision takes the
-    candidate's place unless it scores less, where the papers keep the last revision whatever it passes. Costs at
-    most a call and a judgement a candidate and round; `rounds` deep.
+    candidate's place unless it scores less.
+
+    Family: sequential
+    When it pays: programs fail for small reasons that the tests show. Wrong ideas are seldom debugged into right ones:
+        fresh draws are better there.
+    Cost: at most 1 call and 1 judgement a candidate and round; depth `rounds`, and their judging.
+    Source: Chen et al. 2024, "Teaching Large Language Models to Self-Debug", arXiv 2304.05128; Li et al. 2025 (S*),
+        arXiv 2502.14382, section 3.2.
+    Departs: the papers keep the last revision whatever it passes.
 
     Args:
         rounds: revisions of a candidate at most, 1 to 16.
