@@ -27,7 +27,7 @@ INPUTS = """Question:
 
 Write {count} inputs for programs that answer this question: ordinary ones and edge cases, each complete. Reply with a \
 JSON list of strings and nothing else."""
-DISTINGUISH = f"""Below are a question and two programs that answer it. {FENCED}
+PROGRAMS = f"""Below are a question and two programs that answer it, and perhaps what they put out. {FENCED}
 
 Question:
 {{question}}
@@ -35,17 +35,10 @@ Question:
 Programs:
 {{responses}}
 
-Write {{count}} inputs for which the two programs give different outputs, each complete. Reply with a JSON list of \
-strings and nothing else."""
-JUDGE = f"""Below are a question, two programs that answer it, and what they put out for some inputs. {FENCED}
-
-Question:
-{{question}}
-
-Programs:
-{{responses}}
-
-Inputs and outputs:
+"""
+DISTINGUISH = f"""{PROGRAMS}Write {{count}} inputs for which the two programs give different outputs, each complete. \
+Reply with a JSON list of strings and nothing else."""
+JUDGE = f"""{PROGRAMS}Inputs and outputs:
 {{outputs}}
 
 Work out which outputs are right, and so which program is. End with a line that is [1], [2], or [Tie] alone."""
@@ -143,12 +136,10 @@ class SelectByExecution(Asking):
             for pair in pairs
         ]
         inputs = await self._inputs(query, texts, ctx)
-        runs = [(side.best, given) for pair, given in zip(pairs, inputs, strict=True) for side in pair]
-        outputs = iter(await ctx.execute(query, runs, self.executor))
-        return [
-            (one.with_outputs(given, next(outputs)), other.with_outputs(given, next(outputs)))
-            for (one, other), given in zip(pairs, inputs, strict=True)
-        ]
+        sides = [(side, given) for pair, given in zip(pairs, inputs, strict=True) for side in pair]
+        outputs = await ctx.execute(query, [(side.best, given) for side, given in sides], self.executor)
+        told = [side.with_outputs(given, put) for (side, given), put in zip(sides, outputs, strict=True)]
+        return list(zip(told[::2], told[1::2], strict=True))
 
     def _judging(self, query: Query, one: Cluster, other: Cluster, ctx: Context) -> Ask:
         table = fenced(differences(one.outputs, other.outputs, self.inputs), ctx)
