@@ -1,6 +1,8 @@
 """What a judge wrote is read exactly, or not at all."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
 from ponder.strategies.replies import listed, passes, permutation, sections, verdict
 
@@ -82,3 +84,34 @@ def test_a_verdict_stands_alone_on_the_last_line(reply):
 )
 def test_only_an_exact_tag_passes_or_fails_a_test(reply, values):
     assert passes(reply, 2) == values
+
+
+PIECES = some.sampled_from(
+    [
+        "[1]",
+        "[2]",
+        "[99]",
+        " > ",
+        "\n",
+        "- ",
+        "1. ",
+        '["',
+        '", "',
+        '"]',
+        "[Correct]",
+        "Unit Test #1: [Passed]",
+        "x",
+        "```",
+    ]
+)
+
+
+@given(some.lists(PIECES, max_size=12).map("".join) | some.text(max_size=40))
+def test_whatever_is_written_is_read_within_bounds_or_not_at_all(reply):
+    assert len(sections(reply, 2)) == 2
+    assert permutation(reply, 2) in (None, [0, 1], [1, 0])
+    texts = listed(reply, 3)
+    assert len(texts) == len(set(texts)) <= 3
+    assert all(text.strip() for text in texts)
+    assert verdict(reply, ["Correct", "Tie"]) in (None, "Correct", "Tie")
+    assert set(passes(reply, 2)) <= {0.0, 0.5, 1.0}
