@@ -6,8 +6,10 @@ from making import ByTable, Failing, context
 from pydantic import ValidationError
 
 from ponder.orchestrator.budget import Budget
+from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.errors import ShapeError
 from ponder.orchestrator.pipeline import Pipeline
+from ponder.orchestrator.pipeline_file import load, save, to_text
 from ponder.orchestrator.shape import Plan, Shape
 from ponder.orchestrator.types import Query
 from ponder.strategies import STRATEGIES
@@ -82,6 +84,15 @@ def test_a_stage_that_cannot_work_is_named():
     plan = Plan(node="cascade")
     with pytest.raises(ShapeError, match=r"node 'cascade\.0': sample draws from the query"):
         cascade().infer(Shape(1, 1), plan)
+
+
+def test_it_comes_back_from_a_file_with_its_stages(tmp_path):
+    inner = Cascade(stages=(Sample(n=1), Sample(n=2)), verifier=ExactMatch(), thresholds=(0.5,))
+    outer = cascade(0.5, stages=(inner, Pipeline.series(Sample(n=2))), verifier=ExactMatch())
+    pipeline = Pipeline.series(outer, name="nested", engines={"generator": SimulatedSpec()})
+    save(pipeline, tmp_path / "nested.toml")
+    assert load(tmp_path / "nested.toml") == pipeline
+    assert "stages=(cascade stages=sample,(sample n=2)" in to_text(pipeline)
 
 
 def test_stages_are_tables_that_may_be_pipelines():
