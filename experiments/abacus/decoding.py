@@ -22,7 +22,8 @@ from ponder.orchestrator.engine import Sampling
 from . import vocabulary
 from .llama import Cache, Generator, StepScorer
 
-ROWS = {"cpu": 256, "cuda": 2048}  # of a batch
+ROWS = {"cpu": 256, "cuda": 2048}  # of a batch, at most
+COLUMNS = 200_000  # of a batch's cache, at most, over all its rows: 1.4 GB
 LOOK = {"cpu": 1, "cuda": 4}  # tokens between two looks for rows that have ended: a look waits for the device
 FULL = 0.75  # of the rows of a batch; with fewer alive, those that have ended are dropped
 Seeds = NDArray[np.uint64]
@@ -49,24 +50,41 @@ class Drawn:
 
 def draw(model: Generator, rows: Sequence[Row]) -> list[Drawn]:
     """One draw of each row, in order."""
-    size = ROWS[model.lm_head.weight.device.type]
+    device = model.lm_head.weight.device.type
     order = sorted(range(len(rows)), key=lambda i: (_limit(rows[i]), len(rows[i].prompt)))
+    lengths = [_limit(rows[i]) + len(rows[i].prompt) for i in order]
     found: dict[int, Drawn] = {}
-    for begin in range(0, len(order), size):
-        chosen = order[begin : begin + size]
+    for begin, end in _batches(lengths, ROWS[device]):
+        chosen = order[begin:end]
         found.update(zip(chosen, _draw_batch(model, [rows[i] for i in chosen]), strict=True))
     return [found[i] for i in range(len(rows))]
 
 
 def read(model: StepScorer, prompts: Sequence[tuple[int, ...]]) -> list[list[float]]:
     """The probability of class 1 at every step mark of each prompt, in order."""
-    size = ROWS[model.score.weight.device.type]
+    device = model.score.weight.device.type
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     found: dict[int, list[float]] = {}
-    for begin in range(0, len(order), size):
-        chosen = order[begin : begin + size]
+    for begin, end in _batches([len(prompts[i]) for i in order], ROWS[device]):
+        chosen = order[begin:end]
         found.update(zip(chosen, _read_batch(model, [prompts[i] for i in chosen]), strict=True))
     return [found[i] for i in range(len(prompts))]
+
+
+def _batches(lengths: Sequence[int], most: int) -> Iterator[tuple[int, int]]:
+    """Where each batch begins and ends: of `most` rows at most, and padded of `COLUMNS` columns.
+
+    >>> list(_batches([3, 5, 4], most=2)), list(_batches([150_000, 90_000], most=2))
+    ([(0, 2), (2, 3)], [(0, 1), (1, 2)])
+    """
+    begin, longest = 0, 0
+    for end, length in enumerate(lengths):
+        longest = max(longest, length)
+        if end > begin and (end - begin == most or (end - begin + 1) * longest > COLUMNS):
+            yield begin, end
+            begin, longest = end, length
+    if lengths:
+        yield begin, len(lengths)
 
 
 @torch.inference_mode()

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import math
-import sys
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from abacus import vocabulary
+from abacus.engine import AbacusEngine, encode
 
 from ponder.orchestrator.data.abacus import problems
 from ponder.orchestrator.engine import Completion, Engine, Prompt, Request, Sampling
 from ponder.orchestrator.errors import EngineRefused
 from ponder.orchestrator.models import path
 from ponder.orchestrator.types import Finish, Message
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "experiments"))
-from abacus import vocabulary  # noqa: E402
-from abacus.engine import AbacusEngine, encode  # noqa: E402
 
 PROBLEMS = list(islice(problems(range(1, 9), 7, "test"), 16))
 GREEDY = Sampling(temperature=0, max_tokens=110)
