@@ -14,10 +14,9 @@ from ..orchestrator.engine import Sampling
 from ..orchestrator.reopening import reopened
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Finish, Query
-from .chunks import at_most
+from .chunks import Tokens, at_most
+from .delimited import undelimited
 from .drawing import Drawing
-
-Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,9 @@ class BudgetForcing(Drawing):
         if stream.is_answering or not (is_closed or is_cut or (may_wait and drawn.finish is Finish.EOS)):
             return replace(stream, is_over=True)
         if may_wait and not is_cut:
-            node = await ctx.append(await self._unclosed(drawn, ctx), self.wait, self.engine)
+            is_eos = drawn.finish is Finish.EOS
+            bare = reopened(drawn) if is_eos else await undelimited(drawn, self.end_of_thinking, ctx, self.engine)
+            node = await ctx.append(bare, self.wait, self.engine)
             return replace(stream, node=node, ignored=stream.ignored + 1)
         line = "\n" if drawn.text and not drawn.text.endswith("\n") else ""
         forced = f"{line}{self.end_of_thinking}{self.answer_prefix}"
@@ -153,13 +154,3 @@ class BudgetForcing(Drawing):
         """Whether the model ended its thinking."""
         end = self.end_of_thinking
         return bool(end) and drawn.finish is Finish.STOP and drawn.piece.endswith(end)
-
-    async def _unclosed(self, drawn: Candidate, ctx: Context) -> Candidate:
-        """The attempt without the end of its thinking, or of its text."""
-        if drawn.finish is Finish.EOS:
-            return reopened(drawn)
-        piece = drawn.piece.removesuffix(self.end_of_thinking)
-        end = (await ctx.append(None, self.end_of_thinking, self.engine)).tokens
-        is_spelt = bool(end) and drawn.tokens[-len(end) :] == end
-        tokens = drawn.tokens[: -len(end)] if is_spelt else (await ctx.append(None, piece, self.engine)).tokens
-        return replace(drawn, tokens=tokens, piece=piece, logprobs=None, confidences=None)

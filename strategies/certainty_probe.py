@@ -15,11 +15,10 @@ from ..orchestrator.engine import Sampling
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Finish, Query
 from ..verifiers.answers import AnyAnswer, NumberAnswer
-from .chunks import at_most, opened
+from .chunks import Tokens, at_most, opened
 from .drawing import Drawing
 from .enclosed import enclosed
 
-Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
 Text = Annotated[str, Field(min_length=1)]
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from ..orchestrator.engine import Sampling
 from ..orchestrator.types import Candidate, Finish
+
+Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 def at_most(sampling: Sampling, tokens: int) -> Sampling:

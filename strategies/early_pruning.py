@@ -11,17 +11,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from ..orchestrator.budget import amounts
 from ..orchestrator.context import Context
 from ..orchestrator.draw import Ask
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Finish, Query
 from ..verifiers import AnyVerifier, SelfEvaluation
-from .chunks import at_most, is_open, opened
+from .affordable import is_affordable
+from .chunks import Tokens, at_most, is_open, opened
 from .drawing import Drawing, Draws
 from .ranking import ranked
-
-Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class EarlyPruning(Drawing):
@@ -93,21 +91,21 @@ class EarlyPruning(Drawing):
             return await ctx.sample(query, 1, self.sampling, engine=self.engine)
         until = self._mark(0, self.n)
         drawn = await ctx.sample(query, self.n, at_most(self.sampling, until), engine=self.engine, then=self.verifier)
-        ended, left, pruned = [], [], []
+        ended, left, pruned, name = [], [], [], self.verifier.name
         while drawn:
             drawn = [opened(each, self.max_tokens) for each in drawn]
             at, until = until, self._mark(until, self._quota(sum(map(is_open, drawn))))
             judged, ahead = await self._verdict(query, drawn, at, until, ctx)
             judged = [replace(each, index=_stream(each)) for each in judged]
             streams = [each for each in judged if is_open(each)]
-            kept = self._best(streams)
+            places = {each.index for each in ranked(streams, name)[: self._quota(len(streams))]}
+            kept = [each for each in streams if each.index in places]
             if ahead is None:
                 ahead = {} if ctx.is_stopped else await self._advance(query, kept, until - at, ctx)
             ended += [each for each in judged if not is_open(each)]
-            pruned += [each.with_finish(Finish.ABORTED) for each in streams if each not in kept]
+            pruned += [each.with_finish(Finish.ABORTED) for each in streams if each.index not in places]
             left += [each for each in kept if each.index not in ahead]
             drawn = [replace(ahead[each.index], parent=each) for each in kept if each.index in ahead]
-        name = self.verifier.name
         return ranked(ended, name) or ranked(left, name) + ranked(pruned, name)
 
     async def _verdict(
@@ -115,7 +113,12 @@ class EarlyPruning(Drawing):
     ) -> tuple[list[Candidate], dict[int, Candidate] | None]:
         """All judged; in mode ``speculate``, also what every open stream goes on with, by its place."""
         streams = [each for each in drawn if is_open(each)]
-        if self.mode == "pause" or not streams or not await self._can_pay(query, len(streams), at, ctx):
+        is_ahead = self.mode == "speculate" and bool(streams)
+        if is_ahead:
+            plan = await ctx.plan(query)
+            self._count_rest(plan, len(streams), at)
+            is_ahead = is_affordable(plan, ctx)
+        if not is_ahead:
             return await ctx.score(query, drawn, self.verifier), None
         try:
             async with asyncio.TaskGroup() as group:
@@ -125,28 +128,14 @@ class EarlyPruning(Drawing):
             raise errors.exceptions[0] from None
         return judging.result(), drawing.result()
 
-    async def _can_pay(self, query: Query, streams: int, at: int, ctx: Context) -> bool:
-        """Whether the budget holds the most that the streams may yet cost: then no order of arrival can end the run."""
-        plan = await ctx.plan(query)
-        self._count_rest(plan, streams, at)
-        room = ctx.room().limits()
-        pairs = zip(amounts(plan.estimate.most), room, strict=True)
-        return not ctx.is_stopped and all(limit is None or amount <= limit for amount, limit in pairs)
-
     async def _advance(
         self, query: Query, streams: Sequence[Candidate], tokens: int, ctx: Context
     ) -> dict[int, Candidate]:
         """What each stream goes on with for a chunk of `tokens`, by its place; none where its draw is lost."""
-        if not streams:
-            return {}
-        sampling = at_most(self.sampling, tokens)
-        drawn = await ctx.draw([Ask(query, sampling, 1, self.engine, each, self.verifier) for each in streams])
+        sampling = at_most(self.sampling, max(1, tokens))
+        asks = [Ask(query, sampling, 1, self.engine, each, self.verifier) for each in streams]
+        drawn = await ctx.draw(asks) if asks else []
         return {_stream(stream): found[0] for stream, found in zip(streams, drawn, strict=True) if found}
-
-    def _best(self, streams: list[Candidate]) -> list[Candidate]:
-        """The streams that go on, in the order of their index."""
-        best = ranked(streams, self.verifier.name)[: self._quota(len(streams))]
-        return sorted(best, key=lambda each: each.index)
 
     def _quota(self, streams: int) -> int:
         """How many of so many unfinished streams go on."""

@@ -121,12 +121,13 @@ class SelfRefine(Drawing):
         faulty = [i for i, found in enumerate(critiques) if found and self._finds_fault(found[0].text)]
         if not faulty or ctx.is_stopped:
             return []
-        asks = []
-        for i in faulty:
-            parts = {"question": question, "responses": shown[i], "critique": critiques[i][0].text}
-            again = asked(query, fill(self.revision_prompt, **parts))
-            asks.append(Ask(again, self.sampling, 1, self.engine, None, self._judge))
-        found = await ctx.draw(asks)
+        texts = [
+            fill(self.revision_prompt, question=question, responses=shown[i], critique=critiques[i][0].text)
+            for i in faulty
+        ]
+        found = await ctx.draw(
+            [Ask(asked(query, text), self.sampling, 1, self.engine, None, self._judge) for text in texts]
+        )
         kept = [drafts[i] for i, revision in zip(faulty, found, strict=True) if revision]
         judged = await self._judged(query, [each for revision in found for each in revision], ctx)
         return list(zip(kept, judged, strict=True))
@@ -145,8 +146,8 @@ class SelfRefine(Drawing):
         return before is None or now is None or now >= before
 
     def _finds_fault(self, critique: str) -> bool:
-        *_, last = critique.split("\n") if not critique.strip() else critique.strip().split("\n")
-        return bool(last.strip()) and last.strip(" \t\r*_.!#").casefold() != self.no_issues.casefold()
+        lines = critique.strip().splitlines()
+        return bool(lines) and lines[-1].strip(" \t*_.!#").casefold() != self.no_issues.casefold()
 
     @property
     def _judge(self) -> AnyVerifier | None:
