@@ -110,7 +110,7 @@ CASES: dict[str, Strategy] = {
     "best_of_n-question": BestOfN(n=3, verifier=SelfEvaluation(form="question"), **KNOBS),
     "adaptive_sampling": AdaptiveSampling(n=6, temperature=2.0, cooling=0.5, **KNOBS),
     "adaptive_sampling-reward": AdaptiveSampling(
-        n=5, temperature=3.0, cooling=0.5, rounds="single", verifier=REWARD, **KNOBS
+        n=5, temperature=2.0, cooling=0.25, rounds="single", verifier=REWARD, **KNOBS
     ),
     "early_pruning": EarlyPruning(n=4, checkpoints=(10, 20), **KNOBS),
     "early_pruning-speculate": EarlyPruning(n=4, checkpoints=(12, 22), mode="speculate", verifier=REWARD, **KNOBS),
