@@ -317,7 +317,7 @@ class Context(Effects):
         return (await self._collect([judging], GRACE_S))[0] or late
 
     async def _recorded_scores(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Score]:
-        judge = digest("score", verifier.model_dump(mode="json"), query.messages, query.reference)
+        judge = digest("score", verifier.model_dump(mode="json"), query.messages, query.reference, query.metadata)
 
         async def one(candidate: Candidate) -> Score:
             async def call() -> tuple[bytes, Usage]:
