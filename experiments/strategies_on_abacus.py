@@ -16,14 +16,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from strategy_study import figures, report
-from strategy_study.cells import Plan, facts, measure
+from strategy_study.cells import Plan, facts, has_pools, measure
 from strategy_study.comparisons import duels, points, rounded
 from strategy_study.ladders import LADDERS, LEFT_OUT
 from strategy_study.outcomes import Study, titles
@@ -39,18 +41,21 @@ def main() -> None:
     options = _options()
     plan, results = planned(options)
     measure(plan)
+    if not has_pools(plan):
+        raise SystemExit("the pools that all is compared with are not measured yet; run again")
     write(Study(plan), results)
 
 
 def planned(options: argparse.Namespace) -> tuple[Plan, Path]:
     """What is measured, and where the results go."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    until = time.time() + 60 * options.minutes
     workers = options.workers or min(MOST_WORKERS, os.cpu_count() or 1)
     if options.quick:
         folder = options.runs / "quick"
-        return Plan(8, (1,), (0, 1), 8, device, 1, str(folder), options.minutes, tuple(options.only)), folder
+        return Plan(8, (1,), (0, 1), 8, device, 1, str(folder), until, tuple(options.only)), folder
     runs, rungs, seeds = str(options.runs), tuple(range(8)), (1, 2, 3)
-    full = Plan(240, seeds, rungs, 128, device, workers, runs, options.minutes, tuple(options.only))
+    full = Plan(240, seeds, rungs, 128, device, workers, runs, until, tuple(options.only))
     return full, ROOT / "experiments" / "results"
 
 
@@ -104,7 +109,7 @@ def _json(numbers: dict[str, Any]) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="go through all of it on few problems")
-    parser.add_argument("--minutes", type=float, default=1e9, help="stop measuring after so many minutes")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing after so many")
     parser.add_argument("--workers", type=int, default=0, help="worker processes; by default one a core")
     parser.add_argument("--only", nargs="+", choices=LADDERS, default=list(LADDERS), help="measure these strategies")
     parser.add_argument("--runs", type=Path, default=RUNS, help="where what is measured is kept")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import math
 import multiprocessing
 import os
 import time
@@ -52,7 +53,10 @@ Row = list[float]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is measured: how many problems, which seeds, which rungs of which ladders, and how large the pools are."""
+    """What is measured: how many problems, which seeds, which rungs of which ladders, and how large the pools are.
+
+    After `until`, in seconds of the epoch, no cell is begun any more.
+    """
 
     problems: int
     seeds: tuple[int, ...]
@@ -61,7 +65,7 @@ class Plan:
     device: str
     workers: int
     folder: str
-    minutes: float = 1e9
+    until: float = math.inf
     ladders: tuple[str, ...] = tuple(LADDERS)
 
     def asked(self) -> list[Problem]:
@@ -91,8 +95,8 @@ class Cell:
         return ladder.build(ladder.sizes[self.rung])
 
     def file(self, plan: Plan) -> Path:
-        """Where its outcomes are kept; another strategy or another number of problems has another file."""
-        what = stable_id((self.strategy(plan).model_dump(mode="json"), plan.problems, PROBLEM_SEED))
+        """Where its outcomes are kept; other knobs, problems or columns have another."""
+        what = stable_id((self.strategy(plan).model_dump(mode="json"), plan.problems, PROBLEM_SEED, COLUMNS))
         return Path(plan.folder) / f"{self.ladder}-{self.rung}-{self.seed}-{what}.json"
 
 
@@ -104,17 +108,19 @@ def measure(plan: Plan) -> None:
     start, tokens = time.monotonic(), 0
     for done, (cell, count) in enumerate(_computed(plan, todo), start=1):
         tokens, seconds = tokens + (count or 0), time.monotonic() - start
-        said = "FAILED" if count is None else f"{count:,} tokens"
+        said = "left for another run" if count is None else f"{count:,} tokens"
         print(
             f"{done}/{len(todo)}  {cell.ladder} {cell.rung} seed {cell.seed}: {said}; "
             f"{tokens / seconds:,.0f} tokens/s, {seconds:.0f} s",
             flush=True,
         )
-        if seconds > 60 * plan.minutes:
-            print(f"stopping after {plan.minutes:g} minutes; run again to go on", flush=True)
-            break
     if todo:
         _note(plan, tokens, time.monotonic() - start)
+
+
+def has_pools(plan: Plan) -> bool:
+    """Whether the pools are there, without which nothing can be compared."""
+    return all(cell.file(plan).exists() for cell in plan.cells() if cell.ladder in POOLS)
 
 
 def facts(plan: Plan) -> str:
@@ -131,19 +137,16 @@ def _note(plan: Plan, tokens: int, seconds: float) -> None:
 
 
 def _computed(plan: Plan, todo: Sequence[Cell]) -> Iterator[tuple[Cell, int | None]]:
-    """Each cell as it is done, with the tokens it generated; None where it failed."""
+    """Each cell as it is done, with the tokens it generated; None where it failed or was not begun."""
     if plan.workers == 1:
         _begin(plan)
         yield from ((cell, _compute(cell)) for cell in todo)
         return
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(plan.workers, spawn, _begin, (plan,))
-    futures = {pool.submit(_compute, cell): cell for cell in todo}
-    try:
+    with ProcessPoolExecutor(plan.workers, spawn, _begin, (plan,)) as pool:
+        futures = {pool.submit(_compute, cell): cell for cell in todo}
         for future in as_completed(futures):
             yield futures[future], future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 class _Worker:
@@ -166,6 +169,8 @@ def _begin(plan: Plan) -> None:
 
 def _compute(cell: Cell) -> int | None:
     """Compute one cell; one that fails is told and left out."""
+    if time.time() > _Worker.plan.until:
+        return None
     gc.disable()  # a draw in flight is some fifty objects without cycles
     try:
         return _kept(cell)

@@ -114,12 +114,16 @@ def _duel(study: Study, name: str, runs: Sequence[Outcome], baseline: str, bin_n
     return Duel(name, baseline, bin_name, measure, whole.interval, verdict, len(runs), wins, losses)
 
 
-def rounded(value: Any) -> Any:
+def rounded(values: dict[str, Any]) -> dict[str, Any]:
     """Plain data with five significant digits."""
+    return {key: _rounded(value) for key, value in values.items()}
+
+
+def _rounded(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.5g}")
     if isinstance(value, dict):
-        return {key: rounded(each) for key, each in value.items()}
+        return rounded(value)
     if isinstance(value, list | tuple):
-        return [rounded(each) for each in value]
+        return [_rounded(each) for each in value]
     return value

@@ -11,6 +11,7 @@ from .ladders import LADDERS, LEFT_OUT
 from .outcomes import BASELINES, BINS, METHODS, Study, titles
 
 STEPS = {"easy": "1-2 steps", "middle": "3-5 steps", "hard": "6-8 steps"}
+UNITS = {"flops": "FLOPs, judging included", "completion_tokens": "generated tokens"}
 MARKS = {"beats": "**beats**", "ties": "ties", "loses": "loses"}
 
 
@@ -50,30 +51,29 @@ def _verdict(duels: Sequence[Duel], name: str, bin_name: str, measure: str) -> s
 
 
 def _summary(duels: Sequence[Duel]) -> str:
-    lines = [
-        "## Which strategies beat voting and Best-of-N of the same cost",
-        "",
-        "The cost is FLOPs, judging included. A strategy beats them where its accuracy, averaged over its sizes, is",
-        "surely above that of the majority vote and that of Best-of-N by the reward model, both of the same cost; it",
-        "loses where it is surely below one of them; else it ties.",
-        "",
-    ]
+    text = (
+        "A strategy beats them where its accuracy, averaged over its sizes, is surely above that of the majority vote "
+        "and that of Best-of-N by the reward model, both of the same cost; it loses where it is surely below one of "
+        "them; else it ties. Judging step by step reads much, which FLOPs count and generated tokens do not."
+    )
+    head = ["## Which strategies beat voting and Best-of-N of the same cost", "", _filled(text), ""]
+    return "\n".join([*head, *_lists(duels, "flops"), *_lists(duels, "completion_tokens")])
+
+
+def _lists(duels: Sequence[Duel], measure: str) -> Iterator[str]:
+    yield f"### At equal {UNITS[measure]}\n"
     names = list(dict.fromkeys(duel.strategy for duel in duels))
     for bin_name, steps in STEPS.items():
-        by = {verdict: [] for verdict in MARKS} | {
-            verdict: [titles()[name] for name in names if _verdict(duels, name, bin_name, "flops") == verdict]
-            for verdict in MARKS
-        }
-        lines.append(f"**{bin_name.capitalize()} problems ({steps}).**")
-        lines += [f"- {verdict}: {'; '.join(by[verdict]) or 'none'}" for verdict in MARKS]
-        lines.append("")
-    return "\n".join(lines)
+        yield f"**{bin_name.capitalize()} problems ({steps}).**"
+        for verdict in MARKS:
+            found = [titles()[name] for name in names if _verdict(duels, name, bin_name, measure) == verdict]
+            yield f"- {verdict}: {'; '.join(found) or 'none'}"
+        yield ""
 
 
 def _verdicts(duels: Sequence[Duel], measure: str) -> str:
-    unit = "FLOPs" if measure == "flops" else "generated tokens"
     lines = [
-        f"## Differences at equal {unit}",
+        f"## Differences at equal {UNITS[measure]}",
         "",
         "Accuracy less that of the baseline that costs as much, in points, averaged over the sizes.",
         "",

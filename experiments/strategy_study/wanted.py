@@ -13,6 +13,7 @@ from .ladders import LADDERS
 from .outcomes import Floats, Study
 
 SHARE, SAMPLES, GAIN, LOSS = 0.25, 2.0, 0.74, 0.01
+Rows = list[dict[str, Any]]
 
 
 def stepwise_against_weighted(study: Study) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def stepwise_against_weighted(study: Study) -> dict[str, Any]:
     chosen = study.within("middle")
     target = study.pooled("weighted_best_of_n", size)
     budget = float(target.costs["completion_tokens"][chosen].mean())
-    found = []
+    found: Rows = []
     for name, rung, outcome in study.runs:
         if name not in LADDERS or LADDERS[name].family != "stepwise":
             continue
@@ -53,7 +54,7 @@ def adaptive_self_evaluation(study: Study) -> dict[str, Any]:
     single = study.pooled("sample", 1).correct
     by_size = {n: study.pooled("self_best_of_n", n).correct for n in study.grid if 1 < n <= 16}
     peak, most = max(by_size, key=lambda n: float(by_size[n].mean())), by_size[max(by_size)]
-    found = [
+    found: Rows = [
         {
             "threshold": threshold,
             "samples": float(outcome.costs["calls"].mean()),
@@ -74,14 +75,14 @@ def adaptive_self_evaluation(study: Study) -> dict[str, Any]:
             "best at the peak": float(by_size[peak].mean()),
             "thresholds": found,
             "largest within two samples": best,
-            "reached": bool(best and best["share of the gain"][0] >= GAIN),
+            "reached": bool(best and most.mean() > single.mean() and best["share of the gain"][0] >= GAIN),
         }
     )
 
 
 def early_pruning(study: Study) -> dict[str, Any]:
     """What pruning streams early costs against Best-of-N with the same judge and N."""
-    found = []
+    found: Rows = []
     for name, n, outcome in study.runs:
         if name not in ("early_pruning", "early_pruning_reward") or n < 2 or n not in study.grid:
             continue
