@@ -40,7 +40,9 @@ class ParticleFilter(SequentialMonteCarlo):
         particles = self.allocator()
         found = await search(self.steps(query, ctx), particles, n=self.n, depth=self.max_steps, rng=ctx.rng)
         shares = softmax([particles.log_weight(node) for node in (*found.ended, *found.unfinished)])
-        best = await self.ordered(weighed(self.paths(found, ctx), shares), WEIGHT, ctx)
+        paths = self.paths(found, ctx)
+        self.note_clipped(paths, ctx)
+        best = await self.ordered(weighed(paths, shares), WEIGHT, ctx)
         if self.select == "sample" and self.choose == "score" and best:
             whole = [each for each in best if each.finish.is_complete] or best
             weights = [each.scores[WEIGHT].value or 0.0 for each in whole]

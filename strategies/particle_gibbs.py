@@ -68,6 +68,7 @@ class ParticleGibbs(SequentialMonteCarlo):
             path, sweeps = found.path, sweeps + is_whole
             if ctx.is_stopped:
                 break
+        self.note_clipped(paths.values(), ctx)
         best = await self.ordered(weighed(paths.values(), [weights[at] / sweeps for at in paths]), WEIGHT, ctx)
         if self.select == "sample" and self.choose == "score" and path:
             best.sort(key=lambda each: _place(each) != _place(path[-1]))

@@ -16,6 +16,9 @@ from .level_search import Found, Level, S, best_first
 from .stepwise import Stepwise, cut
 from .tree_cost import worth_their_cost
 
+ROUNDING = 1e-9
+"""What a product of floating point numbers may be too large by: 0.7 times 10 is 7, not 8."""
+
 
 class Rebase(Stepwise):
     """Share each level among the nodes by the softmax of their scores.
@@ -66,7 +69,7 @@ class Balanced:
 
     def allocate(self, level: Level[S]) -> list[int]:
         knobs, nodes = self._knobs, level.nodes
-        order = best_first(nodes)[: math.ceil(knobs.keep * len(nodes))]
+        order = best_first(nodes)[: math.ceil(knobs.keep * len(nodes) - ROUNDING)]
         shares = softmax([nodes[i].score for i in order], knobs.balance)
         if knobs.tree_cost:
             worth = worth_their_cost([nodes[i] for i in order], shares, knobs.tree_cost)

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from ..orchestrator.context import Context
+from ..orchestrator.errors import VerifierError
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Score
 from .allocation import Scheme, resample
@@ -55,6 +56,20 @@ class SequentialMonteCarlo(Stepwise):
     def paths(self, found: Found[Candidate], ctx: Context) -> list[Candidate]:
         """The paths that ended, and those that were cut."""
         return [node.state for node in found.ended] + cut([node.state for node in found.unfinished], ctx)
+
+    def note_clipped(self, particles: Iterable[Candidate], ctx: Context) -> None:
+        """Note in the result that scores beyond [0, 1] were taken for 0 or 1, as no probability can be."""
+        scores = [each.scores.get(self.verifier.name) for each in particles]
+        values = [score.value for score in scores if score is not None and score.value is not None]
+        beyond = [value for value in values if not 0 <= value <= 1]
+        if beyond and self.potential != "exponential":
+            ctx.note(
+                VerifierError(
+                    f"a score whose potential is {self.potential!r} must be in [0, 1], got {beyond[0]:g} from "
+                    f"{self.verifier.name!r}, which is cut to it; take the exponential potential, or map it to a "
+                    "probability with the verifier's link"
+                )
+            )
 
 
 class Particles:

@@ -101,7 +101,7 @@ class TextSteps:
         return step.with_finish(self._finish(step))
 
     def _finish(self, step: Candidate) -> Finish:
-        if self._leaf is not None and self._leaf.search(step.piece):
+        if self._leaf is not None and self._leaf.search(_whole(step)):
             return Finish.STOP
         if step.finish is Finish.STOP:
             if step.piece.endswith(self._sampling.stop or ("\0",)) or not step.piece.endswith(self._separator):
@@ -116,3 +116,11 @@ class TextSteps:
 
 def _is_blank(step: Candidate) -> bool:
     return not step.piece.strip()
+
+
+def _whole(step: Candidate) -> str:
+    """The text of a step, with the pieces before it where it was cut by its own limit."""
+    text, before = step.piece, step.parent
+    while before is not None and before.finish is Finish.STEP_LENGTH:
+        text, before = before.piece + text, before.parent
+    return text

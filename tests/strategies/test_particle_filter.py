@@ -11,7 +11,7 @@ from making import ByTable, Counting, context
 from tabled import LastNumber, Tabled
 
 from ponder.orchestrator.types import Finish, Query
-from ponder.strategies import ParticleFilter
+from ponder.strategies import ParticleFilter, ParticleGibbs
 from ponder.strategies.allocation import softmax
 from ponder.strategies.level_search import Level, Node, search
 from ponder.strategies.particle_weights import effective_size, log_potential, tempered
@@ -201,3 +201,11 @@ async def test_particles_cut_at_the_last_step_keep_their_weight() -> None:
     found = await ParticleFilter(n=2, max_steps=2, verifier=judge).run(QUERY, [], context(engine))
     assert [(each.text, each.finish) for each in found] == [("1", Finish.EOS), ("2\n3\n", Finish.TOTAL_LENGTH)]
     assert [each.scores["particle_weight"].value for each in found] == [pytest.approx(0.25), pytest.approx(0.75)]
+
+
+@pytest.mark.parametrize("strategy", [ParticleFilter, ParticleGibbs])
+async def test_scores_that_are_no_probabilities_are_noted(strategy) -> None:
+    for potential, is_noted in (("odds", True), ("probability", True), ("exponential", False)):
+        ctx = context(Tabled({"": ["2", "7"]}))
+        await strategy(n=2, potential=potential, verifier=LastNumber()).run(QUERY, [], ctx)
+        assert ("must be in [0, 1], got 2" in ctx._run.reason) is is_noted

@@ -75,6 +75,7 @@ def test_a_constant_added_to_all_scores_changes_nothing() -> None:
 def test_only_the_best_part_is_kept() -> None:
     assert counts([0.1, 0.4, 0.3, 0.2], 8, keep=0.5, balance=1e300) == [0, 4, 4, 0]
     assert counts([0.1, 0.4, 0.3, 0.2], 8, keep=0.01) == [0, 8, 0, 0]
+    assert sum(map(bool, counts([0.5] * 10, 10, keep=0.7))) == 7
 
 
 def test_one_path_is_greedy() -> None:

@@ -46,6 +46,13 @@ async def test_a_leaf_ends_a_path_where_it_is_generated_not_where_it_is_asked() 
     assert found[0].finish is Finish.STOP
 
 
+async def test_a_leaf_is_found_where_the_limit_of_a_step_parts_it() -> None:
+    engine = Tabled({"": ["answer: 5\n"], "answ": ["er: 5\n"], "er: ": ["5\nmore\n"]})
+    found = await paths(engine, leaf=r"^answer: \d", step_tokens=4)
+    assert [each.text for each in found] == ["answer: 5\n"] * 2
+    assert found[0].finish is Finish.STOP
+
+
 async def test_a_stop_string_of_the_user_ends_a_path() -> None:
     found = await paths(Tabled({"": ["a 1\n"], "1\n": ["b END c\n"]}), stop=("END",))
     assert [each.text for each in found] == ["a 1\nb END"] * 2
@@ -62,8 +69,10 @@ async def test_the_tokens_of_a_path_are_those_of_all_its_steps() -> None:
 
 
 async def test_a_step_that_just_fills_the_path_ends_it() -> None:
-    found = await paths(Tabled({"": ["12345\n"], "12345\n": ["12345\n"]}), max_tokens=12, step_tokens=10)
+    engine = Tabled({"": ["12345\n"], "12345\n": ["12345\n"]})
+    found = await paths(engine, max_tokens=12, step_tokens=10)
     assert [each.text for each in found] == ["12345\n12345\n"] * 2
+    assert engine.asked == ["", "", "12345\n", "12345\n"]
     assert {each.finish for each in found} == {Finish.TOTAL_LENGTH}
 
 
