@@ -21,12 +21,12 @@ SCHEMES = ("systematic", "stratified", "multinomial", "residual")
 QUOTAS = [3.5, 1.61, 1.19, 0.7]
 
 
-def rounded(budget, shares, rng):
-    """The counts of every rule."""
+def rounded(budget, shares, rng, schemes=SCHEMES):
+    """The counts of each rule."""
     return {
         "largest_remainder": largest_remainder(budget, shares),
         "sequential_ceil": sequential_ceil(budget, sorted(shares, reverse=True)),
-        **{scheme: resample(budget, shares, rng, scheme) for scheme in SCHEMES},
+        **{scheme: resample(budget, shares, rng, scheme) for scheme in schemes},
     }
 
 
@@ -40,7 +40,7 @@ def test_every_rule_spends_the_budget_exactly(temperature) -> None:
         scores = [random.random() * scale for _ in range(random.randint(1, budget))]
         shares = softmax(scores, temperature)
         assert math.isclose(math.fsum(shares), 1.0)
-        for name, counts in rounded(budget, shares, rng).items():
+        for name, counts in rounded(budget, shares, rng, [random.choice(SCHEMES)]).items():
             assert sum(counts) == budget, name
             assert min(counts) >= 0, name
 
