@@ -347,6 +347,8 @@ class VLLMEngine:
     def _on_cpu(self, arguments: dict[str, Any]) -> Launch:
         spec = self.spec
         defaults = {"block_size": 32, "kv_cache_memory_bytes": GIB, "enforce_eager": True}
+        if spec.runner == "generate":  # on CPU vLLM dies of a prompt computed in two steps whose request has a seed
+            defaults["enable_chunked_prefill"] = False
         arguments = {**defaults, **arguments, "dtype": "float32" if spec.dtype == "auto" else spec.dtype}
         parent = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
         child = {"OMP_NUM_THREADS": str(spec.threads)}
