@@ -41,6 +41,8 @@ def main() -> None:
     options = _options()
     plan, results = planned(options)
     measure(plan)
+    if options.measure_only:
+        return
     if not has_pools(plan):
         raise SystemExit("the pools that all is compared with are not measured yet; run again")
     write(Study(plan), results)
@@ -109,6 +111,7 @@ def _json(numbers: dict[str, Any]) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="go through all of it on few problems")
+    parser.add_argument("--measure-only", action="store_true", help="write no results; run again for them")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing after so many")
     parser.add_argument("--workers", type=int, default=0, help="worker processes; by default one a core")
     parser.add_argument("--only", nargs="+", choices=LADDERS, default=list(LADDERS), help="measure these strategies")

@@ -161,7 +161,7 @@ def _begin(plan: Plan) -> None:
     torch.set_num_threads(1)
     torch.set_float32_matmul_precision("high")
     if plan.device == "cuda":
-        torch.cuda.set_per_process_memory_fraction(0.9 / plan.workers)
+        torch.cuda.set_per_process_memory_fraction(0.8 / plan.workers)
     _Worker.plan, _Worker.asked = plan, plan.asked()
     names = {"generator": "abacus-generator", "reward": "abacus-prm"}
     _Worker.engines = {role: AbacusEngine(name, plan.device) for role, name in names.items()}
