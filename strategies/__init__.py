@@ -18,7 +18,7 @@ from .early_pruning import EarlyPruning
 from .ensemble import Ensemble
 from .esc import EarlyStoppingSelfConsistency
 from .first_accepted import FirstAccepted
-from .fuser import Fuse
+from .fuse import Fuse
 from .mcts import MCTS
 from .mixture_of_agents import MixtureOfAgents
 from .particle_filter import ParticleFilter

@@ -56,10 +56,10 @@ def equal_split(budget: int, nodes: int) -> list[int]:
     return [budget // nodes + (i < budget % nodes) for i in range(nodes)]
 
 
-def placed(counts: Sequence[int], places: Sequence[int], size: int) -> list[int]:
+def laid_out(counts: Sequence[int], places: Sequence[int], size: int) -> list[int]:
     """A row of `size` counts: these at these places, zero elsewhere.
 
-    >>> placed([3, 1], [2, 0], 4)
+    >>> laid_out([3, 1], [2, 0], 4)
     [1, 0, 3, 0]
     """
     row = [0] * size

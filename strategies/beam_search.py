@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .allocation import equal_split, placed
+from .allocation import equal_split, laid_out
 from .level_search import Level, S, best_first
 from .stepwise import Stepwise
 
@@ -50,4 +50,4 @@ class Beam:
     def allocate(self, level: Level[S]) -> list[int]:
         order = best_first(level.nodes, unique=self._unique)
         kept = order[: -(-level.room // self._beam_width)]
-        return placed(equal_split(level.room, len(kept)), kept, len(level.nodes))
+        return laid_out(equal_split(level.room, len(kept)), kept, len(level.nodes))

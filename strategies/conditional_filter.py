@@ -8,8 +8,9 @@ from typing import Generic
 
 import numpy as np
 
-from .allocation import placed, resample, softmax
-from .level_search import Domain, Level, Node, S, lineage, search
+from .allocation import laid_out, resample, softmax
+from .level_search import Domain, Level, Node, S, search
+from .lineage import lineage
 from .sequential_monte_carlo import Particles, SequentialMonteCarlo, drawn
 
 
@@ -104,7 +105,7 @@ class Conditioned(Particles):
         retained = next((place for place, i in enumerate(order) if _is_retained(level.nodes[i])), None)
         laid = [shares[i] for i in order]
         counts = resample(level.room, laid, level.rng, self.knobs.resampling, retained=retained)
-        return placed(counts, order, len(order))
+        return laid_out(counts, order, len(order))
 
 
 def _is_retained(node: Node[S]) -> bool:

@@ -7,11 +7,13 @@ knows neither tokens nor tensors: a state is whatever its domain makes of it, a 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
+
+from .lineage import lineage
 
 S = TypeVar("S")
 
@@ -111,14 +113,6 @@ def best_first(nodes: Sequence[Node[S]], *, unique: bool = False) -> list[int]:
     for i in order:
         first.setdefault(nodes[i].key, i)
     return list(first.values())
-
-
-def lineage(node: Node[S]) -> Iterator[Node[S]]:
-    """The node and its ancestors, up to the first level."""
-    at: Node[S] | None = node
-    while at is not None:
-        yield at
-        at = at.parent
 
 
 async def search(

@@ -15,8 +15,9 @@ from ..orchestrator.types import Candidate, Query
 from ..orchestrator.verifier import Verifier
 from .drawing import Draws
 from .level_search import Found, Growth, Node
+from .lineage import lineage
 from .reward import note_cut, reward
-from .search_tree import Outcome, SearchTree, lineage, puct, uct
+from .search_tree import Outcome, SearchTree, puct, uct
 from .stepwise import Stepwise
 
 RULES = {"uct": uct, "puct": puct}

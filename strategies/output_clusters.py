@@ -46,7 +46,7 @@ def clustered(
     return [Cluster(tuple(group), dict(zip(inputs, given, strict=True))) for given, group in members.items()]
 
 
-def placed(
+def clusters_first(
     ordered: Sequence[Candidate], clusters: Sequence[Cluster], won: Sequence[float | None], name: str
 ) -> list[Candidate]:
     """`ordered`, but the clusters first: by what each has `won`, filed under `name`, then the larger, then as given."""

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ..orchestrator.context import Context
 from ..orchestrator.types import Candidate
-from .allocation import Rounding, largest_remainder, placed, resample, sequential_ceil, softmax
+from .allocation import Rounding, laid_out, largest_remainder, resample, sequential_ceil, softmax
 from .level_search import Found, Level, S, best_first
 from .stepwise import Stepwise, cut
 from .tree_cost import worth_their_cost
@@ -75,7 +75,7 @@ class Balanced:
             worth = worth_their_cost([nodes[i] for i in order], shares, knobs.tree_cost)
             order = [order[place] for place in worth]
             shares = softmax([nodes[i].score for i in order], knobs.balance)
-        return placed(rounded(level.room, shares, knobs.rounding, level.rng), order, len(nodes))
+        return laid_out(rounded(level.room, shares, knobs.rounding, level.rng), order, len(nodes))
 
 
 def rounded(room: int, shares: Sequence[float], rounding: Rounding, rng: np.random.Generator) -> list[int]:

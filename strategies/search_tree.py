@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from .lineage import lineage
+
 S = TypeVar("S")
 
 
@@ -114,11 +116,3 @@ class SearchTree(Generic[S]):
         while node.children:
             node = max(node.children, key=lambda child: (child.visits, child.value))
         return node
-
-
-def lineage(node: Branch[S]) -> Iterable[Branch[S]]:
-    """The node and those above it, up to the root."""
-    at: Branch[S] | None = node
-    while at is not None:
-        yield at
-        at = at.parent

@@ -14,7 +14,7 @@ from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyExecutor
 from .asking import Asking, reading
-from .output_clusters import ROW, Cluster, clustered, differences, placed
+from .output_clusters import ROW, Cluster, clustered, clusters_first, differences
 from .pairwise import Match, points, shares
 from .placing import check_given
 from .prompting import FENCED, Template, asked, fenced, fill, numbered, question_of
@@ -101,7 +101,7 @@ class SelectByExecution(Asking):
         if len(clusters) < 2:
             return ordered
         won = shares(len(clusters), await self._matches(query, clusters, ctx))
-        return placed(ordered, clusters, won, self.kind)
+        return clusters_first(ordered, clusters, won, self.kind)
 
     async def _clusters(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Cluster]:
         """The clusters of `candidates`; none where there is nothing to tell apart, or no input to tell it by."""

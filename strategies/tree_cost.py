@@ -6,7 +6,8 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 
-from .level_search import Node, S, lineage
+from .level_search import Node, S
+from .lineage import lineage
 
 
 def worth_their_cost(leaves: Sequence[Node[S]], shares: Sequence[float], price: float) -> list[int]:

@@ -14,8 +14,8 @@ from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from ..orchestrator.verifier import Verifier
 from ..verifiers import AnyVerifier, ProcessReward
+from .breadth_first import BreadthFirst
 from .drawing import Draws
-from .frontier import Frontier
 from .level_search import Domain
 from .prompting import NUMBERING, Template
 from .stepwise import Stepwise
@@ -138,9 +138,9 @@ class TreeOfThoughts(Stepwise):
         plan.sample(lists, self.list_sampling, self.engine, fewest=1 if level == 0 else 0, reads=reads)
         return replace(before, longest=before.longest + length)
 
-    def allocator(self) -> Frontier:
+    def allocator(self) -> BreadthFirst:
         """The best states, or some by their value, go on."""
-        return Frontier(self.first, self.select)
+        return BreadthFirst(self.first, self.select)
 
     def steps(self, query: Query, ctx: Context) -> Domain[Candidate]:
         """The states searched over."""

@@ -11,7 +11,8 @@ from digits import LAW, SCORES, Digits, now, stream, whole_numbers, within
 from making import Counting
 
 from ponder.strategies import BeamSearch, ParticleFilter, Rebase
-from ponder.strategies.level_search import Level, Node, best_first, lineage, search
+from ponder.strategies.level_search import Level, Node, best_first, search
+from ponder.strategies.lineage import lineage
 
 JUDGE = Counting()
 KNOBS = {"n": 4, "max_steps": 3, "verifier": JUDGE}

@@ -12,7 +12,8 @@ from tabled import LastNumber, Tabled
 
 from ponder.orchestrator.types import Finish, Query
 from ponder.strategies import Rebase
-from ponder.strategies.level_search import Level, Node, lineage, search
+from ponder.strategies.level_search import Level, Node, search
+from ponder.strategies.lineage import lineage
 from ponder.strategies.tree_cost import worth_their_cost
 
 JUDGE = Counting()

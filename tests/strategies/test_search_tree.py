@@ -6,7 +6,8 @@ from random import Random
 
 import pytest
 
-from ponder.strategies.search_tree import Branch, Outcome, SearchTree, lineage, puct, uct
+from ponder.strategies.lineage import lineage
+from ponder.strategies.search_tree import Branch, Outcome, SearchTree, puct, uct
 
 C = math.sqrt(2)
 

@@ -11,7 +11,7 @@ from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.types import Finish, Query
 from ponder.strategies import BeamSearch, TreeOfThoughts
-from ponder.strategies.frontier import without_replacement
+from ponder.strategies.breadth_first import without_replacement
 from ponder.strategies.level_search import Level, Node
 from ponder.strategies.thoughts import choice, thoughts
 

@@ -8,7 +8,7 @@ from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.errors import ShapeError
 from ponder.orchestrator.shape import Plan, Shape
 from ponder.orchestrator.types import Query
-from ponder.strategies.fuser import Fuse
+from ponder.strategies.fuse import Fuse
 
 QUERY = Query.ask("Which?")
 TWO = [candidate("1", 0, 0.5, text="one").with_critique("too short"), candidate("2", 1, 0.4, text="two")]

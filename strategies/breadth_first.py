@@ -1,4 +1,4 @@
-"""The frontier of a tree of thoughts: which states go on."""
+"""The breadth of a tree of thoughts: which states of a level go on."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from .allocation import placed
+from .allocation import laid_out
 from .level_search import Level, S, best_first
 from .sequential_monte_carlo import drawn
 
 
-class Frontier:
+class BreadthFirst:
     """Gives `thoughts` children to each of as many states as the room allows."""
 
     def __init__(self, thoughts: int, select: Literal["greedy", "sample"]) -> None:
@@ -27,7 +27,7 @@ class Frontier:
             order = [order[place] for place in without_replacement(weights, level.rng)]
         kept = order[: -(-level.room // self._thoughts)]
         counts = [min(self._thoughts, level.room - self._thoughts * place) for place in range(len(kept))]
-        return placed(counts, kept, len(nodes))
+        return laid_out(counts, kept, len(nodes))
 
 
 def without_replacement(weights: Sequence[float], rng: np.random.Generator) -> list[int]:
