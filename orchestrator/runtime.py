@@ -190,52 +190,86 @@ async def run_tasks(
 ) -> list[Task]:
     """Run tasks under one budget; the tasks that the budget did not reach.
 
-    Each task leases the most it may cost before it starts and gives back what it did not pay. Tasks are
-    admitted in order, so which of them the budget reaches does not depend on how fast they run.
+    Each task leases the most it may cost before it starts and gives back what it did not pay. One whose most exceeds
+    what is left waits for all before it and runs alone on everything that is left, for most cost far less; it is
+    reached if that is enough, and what it drew is in the journal if not. Tasks are admitted in order, so which of them
+    the budget reaches does not depend on how fast they run.
 
     Args:
         executor: where they run.
         tasks: in the order of importance.
         budget: for all of them together.
         spent: what the budget has paid already, e.g. before a restart.
-        on_done: awaited with each finished task.
+        on_done: awaited with each task that has run, also with one that had too little.
         at_once: most tasks running at once.
     """
     account = Ledger(budget, spent=spent)
-    places = asyncio.Semaphore(at_once)
-    unreached: list[Task] = []
-
-    async def report(done: Done) -> None:
-        try:
-            if on_done is not None:
-                await on_done(done)
-        finally:
-            places.release()
-
-    async def one(task: Task, lease: Reservation) -> None:
-        try:
-            done = await _finish(executor, task, account, lease)
-        except BaseException:
-            places.release()
-            raise
-        await report(done)
-
+    floor = _Floor(executor, account, on_done, at_once)
     try:
         async with asyncio.TaskGroup() as group:
             for task in tasks:
-                await places.acquire()
+                await floor.enter()
                 try:
                     lease = await account.reserve((await executor.estimate(task.strategy, task.query)).most)
-                except BudgetExceeded:
-                    unreached.append(task)
-                    places.release()
+                except BudgetExceeded as error:
+                    await floor.alone(task, error)
                 except EngineError as error:
-                    group.create_task(report(_never_started(task, error)))
+                    group.create_task(floor.report(_never_started(task, error)))
                 else:
-                    group.create_task(one(task, lease))
+                    group.create_task(floor.leased(task, lease))
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
-    return unreached
+    return floor.unreached
+
+
+class _Floor:
+    """The places that tasks run in; a task enters before it is leased, and leaves once it is reported."""
+
+    def __init__(
+        self, executor: Executor, account: Ledger, on_done: Callable[[Done], Awaitable[None]] | None, places: int
+    ) -> None:
+        self._executor, self._account, self._on_done = executor, account, on_done
+        self._free, self._places = asyncio.Semaphore(places), places
+        self.unreached: list[Task] = []
+
+    async def enter(self) -> None:
+        """Wait for a place."""
+        await self._free.acquire()
+
+    async def report(self, done: Done) -> None:
+        """Tell of a task, and leave."""
+        try:
+            if self._on_done is not None:
+                await self._on_done(done)
+        finally:
+            self._free.release()
+
+    async def leased(self, task: Task, lease: Reservation) -> None:
+        """Run a task within its lease."""
+        try:
+            done = await _finish(self._executor, task, self._account, lease)
+        except BaseException:
+            self._free.release()
+            raise
+        await self.report(done)
+
+    async def alone(self, task: Task, refused: BudgetExceeded) -> None:
+        """Run a task whose lease was `refused` on everything that is left once all others have left."""
+        if refused.dimension == "seconds":
+            self.unreached.append(task)
+            self._free.release()
+            return
+        for _ in range(self._places - 1):
+            await self._free.acquire()
+        try:
+            done = await self._executor.execute(task, self._account.room())
+            self._account.charge(done.paid)
+        finally:
+            for _ in range(self._places - 1):
+                self._free.release()
+        if done.is_starved:
+            self.unreached.append(task)
+        await self.report(done)
 
 
 async def _finish(executor: Executor, task: Task, account: Ledger, lease: Reservation) -> Done:

@@ -250,10 +250,10 @@ async def _check_budget(
 ) -> None:
     """Refuse a budget that cannot pay for the first task, before a call is made."""
     arm, query = next(iter(tasks.values()))
-    most = (await executor.estimate(arm.strategy, query)).most
+    least = (await executor.estimate(arm.strategy, query)).least
     ledger = Ledger(budget, spent=progress.before.total)
     try:
-        (await ledger.reserve(most)).release()
+        (await ledger.reserve(least)).release()
     except BudgetExceeded as error:
         if progress.done:
             return

@@ -138,7 +138,74 @@ async def test_at_most_so_many_run_at_once() -> None:
 async def test_what_was_spent_before_counts() -> None:
     async with runtime() as here:
         found, unreached = await collect(here, tasks(3), Budget(calls=6), spent=Usage(calls=2))
-    assert (len(found), [task.id for task in unreached]) == (1, ["t1", "t2"])
+    assert [done.task for done in found if not done.is_starved] == ["t0"]
+    assert [task.id for task in unreached] == ["t1", "t2"]
+    assert sum(done.paid.calls for done in found) == 4
+
+
+LONG = Sample(n=4, max_tokens=400)
+
+
+async def test_a_task_whose_worst_case_exceeds_the_budget_is_reached_where_it_costs_less() -> None:
+    async with runtime() as here:
+        found, unreached = await collect(here, tasks(3, LONG), Budget(total_tokens=1000))
+    assert not unreached
+    assert [(done.task, done.result.stopped, len(done.result.candidates)) for done in found] == [
+        (f"t{i}", "done", 4) for i in range(3)
+    ]
+    assert sum(done.paid.total_tokens for done in found) <= 1000
+
+
+async def test_large_and_small_tasks_are_reached_alike_at_any_speed() -> None:
+    todo = [task for pair in zip(tasks(6), tasks(6, LONG), strict=True) for task in pair]
+    todo = [task.model_copy(update={"id": str(i)}) for i, task in enumerate(todo)]
+    for limit in range(600, 2200, 200):
+        ends = set()
+        for knobs in ({}, {"max_in_flight": 1}, {"jitter_s": 0.003}):
+            async with runtime(**knobs) as here:
+                found, unreached = await collect(here, todo, Budget(total_tokens=limit), at_once=3)
+            results = sorted((done.task, done.is_starved, done.paid.total_tokens) for done in found)
+            ends.add((tuple(results), tuple(task.id for task in unreached)))
+            assert sum(done.paid.total_tokens for done in found) <= limit
+        assert len(ends) == 1, limit
+        assert {task.id for task in unreached} == {task for task, is_starved, _ in results if is_starved}
+
+
+async def test_a_large_task_runs_alone() -> None:
+    running: set[str] = set()
+    beside: dict[str, set[str]] = {}
+
+    class Watching:
+        async def execute(self, task: Task, lease: Budget) -> Done:
+            for other in running:
+                beside[other].add(task.id)
+            beside[task.id] = set(running)
+            running.add(task.id)
+            await asyncio.sleep(0.002)
+            running.remove(task.id)
+            return await inner.execute(task, lease)
+
+        async def estimate(self, strategy, query):
+            return await inner.estimate(strategy, query)
+
+    small, large = tasks(5), tasks(1, LONG)
+    todo = [*small[:2], large[0].model_copy(update={"id": "large"}), *small[2:]]
+    async with runtime() as inner:
+        _, unreached = await collect(Watching(), todo, Budget(total_tokens=1600), at_once=4)
+    assert not unreached
+    assert beside["large"] == set()
+    assert beside["t0"] == {"t1"}
+
+
+async def test_what_a_task_drew_that_was_not_reached_is_paid_for_once() -> None:
+    store, whole = Memory(), 0
+    for limit, reached in ((450, False), (1000, True)):
+        async with runtime(store) as here:
+            found, unreached = await collect(here, tasks(1, LONG), Budget(total_tokens=limit))
+        assert (not unreached, found[0].is_starved) == (reached, not reached)
+        assert found[0].paid.total_tokens > 0
+        whole += found[0].paid.total_tokens
+    assert found[0].result.usage.total_tokens == whole
 
 
 async def test_a_task_whose_lease_was_eaten_by_lost_calls_leases_again(tmp_path) -> None:
