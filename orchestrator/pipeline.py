@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 import networkx as nx
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..strategies import STRATEGIES
+from ..strategies.nesting import AnyStrategy as AnyStrategy
 from .context import Context
 from .engines import AnyEngine
-from .errors import ShapeError, UsageError
+from .errors import ShapeError
 from .shape import BYTES_PER_TOKEN, Plan, Shape
 from .strategy import Strategy
 from .types import Candidate, Query
@@ -26,15 +27,7 @@ def build_strategy(data: Any) -> Strategy:
     Raises:
         UsageError: no such kind, or a knob out of range.
     """
-    if isinstance(data, Mapping) and data.get("kind") == "pipeline":
-        try:
-            return Pipeline.model_validate(dict(data))
-        except ValidationError as error:
-            raise UsageError.from_validation("pipeline", error) from None
     return STRATEGIES.build(data)
-
-
-AnyStrategy = Annotated[SerializeAsAny[Strategy], BeforeValidator(build_strategy)]
 
 
 class Node(BaseModel):
@@ -146,6 +139,9 @@ class Pipeline(Strategy):
         return ctx.room().fits(plan.estimate.most)
 
 
+STRATEGIES.join("pipeline", Pipeline)
+
+
 async def _together(parts: list[Any]) -> None:
     async with asyncio.TaskGroup() as group:
         for part in parts:
@@ -173,7 +169,7 @@ def _last(nodes: Sequence[Node]) -> str:
 
 def _shape(candidates: Sequence[Candidate]) -> Shape:
     scored = [frozenset(candidate.scores) for candidate in candidates]
-    longest = max((candidate.generated_tokens for candidate in candidates), default=0)
+    longest = max(map(_tokens, candidates), default=0)
     extra = {
         "critique": [candidate.critique or "" for candidate in candidates],
         "unit_tests": ["\n".join(candidate.unit_tests) for candidate in candidates],
@@ -182,6 +178,11 @@ def _shape(candidates: Sequence[Candidate]) -> Shape:
     carries = {what: Shape(1, 1, longest=-(-size // BYTES_PER_TOKEN)) for what, size in sizes.items()}
     by_all = frozenset.intersection(*scored) if scored else frozenset()
     return Shape(len(scored), len(scored), by_all, longest, carries=carries)
+
+
+def _tokens(candidate: Candidate) -> int:
+    """The most tokens of what a candidate says: also of what was put in, which nobody generated."""
+    return max(candidate.generated_tokens, len(candidate.path_tokens) or len(candidate.text.encode()))
 
 
 def _input_shape(node: Node, shape: Shape, shapes: Mapping[str, Shape]) -> Shape:

@@ -27,10 +27,17 @@ class Registry(Generic[T]):
         self.noun = noun
         self.group = group
         self._kinds = kinds
+        self._joined: dict[str, type[T]] = {}
+
+    def join(self, kind: str, cls: type[T]) -> None:
+        """Build tables of `kind` too: a class that stands above this room, and is not among its `names`."""
+        self._joined[kind] = cls
 
     def __getitem__(self, kind: str) -> type[T]:
         if kind in self._kinds:
             return self._kinds[kind]
+        if kind in self._joined:
+            return self._joined[kind]
         for entry in entry_points(group=self.group, name=kind):
             found: type[T] = entry.load()
             return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, SerializeAsAny
@@ -13,12 +12,14 @@ from ..orchestrator.strategy import Strategy
 
 
 def build(data: Any) -> Strategy:
-    """The strategy that a table with a ``kind`` describes.
+    """The strategy that a table with a ``kind`` describes; a pipeline where its module is loaded.
 
-    It may be a pipeline, whose module stands on this room and is therefore looked up when one is built.
+    Raises:
+        UsageError: no such kind, or a knob out of range.
     """
-    found: Strategy = import_module("ponder.orchestrator.pipeline").build_strategy(data)
-    return found
+    from . import STRATEGIES  # which names those that nest, and so is made after them
+
+    return STRATEGIES.build(data)
 
 
 AnyStrategy = Annotated[SerializeAsAny[Strategy], BeforeValidator(build)]

@@ -78,7 +78,7 @@ def test_a_table_of_an_unknown_kind_or_knob_is_refused() -> None:
         build_strategy({"n": 3})
     with pytest.raises(UsageError, match="got 7"):
         build_strategy(7)
-    with pytest.raises(UsageError, match=r"pipeline is not valid: nodes: Field required"):
+    with pytest.raises(UsageError, match=r"strategy 'pipeline' is not valid: nodes: Field required"):
         build_strategy({"kind": "pipeline"})
 
 

@@ -1,5 +1,8 @@
 """The first stage that is accepted ends the cascade; what was rejected is the last resort."""
 
+import subprocess
+import sys
+
 import pytest
 from answering import Answering, in_turn
 from making import ByTable, Failing, context
@@ -102,3 +105,21 @@ def test_stages_are_tables_that_may_be_pipelines():
     assert again == strategy
     assert isinstance(again.stages[1], Pipeline)
     assert strategy.engine_names() == ("generator",)
+
+
+TABLES = """
+import sys
+from ponder.strategies import Cascade
+table = {"kind": "cascade", "stages": ({"kind": "sample"}, %s), "verifier": {"kind": "exact_match"}, "thresholds": (1,)}
+print(Cascade.model_validate(table).stages[1].kind, "ponder.orchestrator.pipeline" in sys.modules)
+"""
+
+
+def told(program: str) -> list[str]:
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout.split()
+
+
+def test_stages_are_built_from_tables_without_what_stands_above() -> None:
+    assert told(TABLES % '{"kind": "sample"}') == ["sample", "False"]
+    inner = '{"kind": "pipeline", "nodes": ({"name": "a", "strategy": {"kind": "sample"}},)}'
+    assert told("import ponder.orchestrator.pipeline" + TABLES % inner) == ["pipeline", "True"]
