@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -15,35 +15,10 @@ from ..orchestrator.reopening import reopened
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Finish, Query
 from .chunks import Tokens, at_most
+from .cut import cut
 from .delimited import undelimited
 from .drawing import Drawing
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """One train of thought.
-
-    Args:
-        node: what the next draw goes on from; None at the start.
-        drawn: the attempt as last drawn, nothing put into it.
-        whole: the attempt as it stood when the model last ended it.
-        thinking: tokens thought so far.
-        ignored: how many ends were ignored.
-        is_answering: whether the next draw is the answer.
-        is_over: whether nothing more is drawn.
-    """
-
-    node: Candidate | None = None
-    drawn: Candidate | None = None
-    whole: Candidate | None = None
-    thinking: int = 0
-    ignored: int = 0
-    is_answering: bool = False
-    is_over: bool = False
-
-    def best(self) -> Candidate | None:
-        """What it comes to where its next draw is lost."""
-        return self.whole or self.drawn
+from .train_of_thought import TrainOfThought
 
 
 class BudgetForcing(Drawing):
@@ -107,7 +82,7 @@ class BudgetForcing(Drawing):
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
         """The attempts in the order of their index."""
-        streams = [Stream()] * self.n
+        streams = [TrainOfThought()] * self.n
         for _ in range(self.num_ignore + 2):
             places = [i for i, each in enumerate(streams) if not each.is_over]
             if not places or ctx.is_stopped:
@@ -116,13 +91,14 @@ class BudgetForcing(Drawing):
             for i, found in zip(places, drawn, strict=True):
                 gone = replace(streams[i], is_over=True)
                 streams[i] = await self._next(streams[i], found[0], ctx) if found else gone
-        return [best for each in streams if (best := each.best()) is not None]
+        return cut([best for each in streams if (best := each.best()) is not None], ctx, Finish.ABORTED)
 
-    async def _next(self, stream: Stream, drawn: Candidate, ctx: Context) -> Stream:
+    async def _next(self, stream: TrainOfThought, drawn: Candidate, ctx: Context) -> TrainOfThought:
         """The stream after a draw: over, answering, or thinking on."""
         is_closed = not stream.is_answering and self._closes(drawn)
         if is_closed:
-            drawn = drawn.with_finish(Finish.STEP)
+            has_room = drawn.generated_tokens < self.max_tokens
+            drawn = drawn.with_finish(Finish.STEP if has_room else Finish.TOTAL_LENGTH)
         whole = drawn if drawn.finish.is_complete else stream.whole
         stream = replace(stream, drawn=drawn, whole=whole, thinking=stream.thinking + drawn.usage.completion_tokens)
         is_cut = drawn.finish is Finish.TOTAL_LENGTH
@@ -139,7 +115,7 @@ class BudgetForcing(Drawing):
         node = await ctx.append(drawn, forced, self.engine) if is_cut else drawn
         return replace(stream, node=node, is_answering=True, is_over=drawn.generated_tokens >= self.max_tokens)
 
-    def _ask(self, query: Query, stream: Stream) -> Ask:
+    def _ask(self, query: Query, stream: TrainOfThought) -> Ask:
         if stream.node is None or not stream.is_answering:
             return Ask(query, self._thinking(stream.thinking), 1, self.engine, stream.node)
         left = self.max_tokens - stream.node.generated_tokens

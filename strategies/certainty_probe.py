@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -15,24 +14,13 @@ from ..orchestrator.engine import Sampling
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Finish, Query
 from ..verifiers.answers import AnyAnswer, NumberAnswer
-from .chunks import Tokens, at_most, opened
+from .certainty import Chain, hesitates
+from .chunks import Tokens, at_most, grown, opened
+from .cut import cut
 from .drawing import Drawing
 from .enclosed import enclosed
 
 Text = Annotated[str, Field(min_length=1)]
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """A chain of thought, and what its latest probes answered."""
-
-    node: Candidate
-    answers: tuple[str | None, ...] = ()
-
-    @property
-    def is_unfinished(self) -> bool:
-        """Whether only its length has ended it so far."""
-        return self.node.finish in (Finish.STEP_LENGTH, Finish.TOTAL_LENGTH)
 
 
 class CertaintyProbe(Drawing):
@@ -102,7 +90,7 @@ class CertaintyProbe(Drawing):
             if ctx.is_stopped or at >= self.max_tokens:
                 break
             chains = await self._advanced(query, chains, at, ctx)
-        return await ctx.answer([each.node for each in chains], self.answer)
+        return await ctx.answer(cut([each.node for each in chains], ctx), self.answer)
 
     async def _probed(self, query: Query, chains: list[Chain], ctx: Context) -> list[Chain]:
         """The chains after a probe of each that is unfinished; those that are certain have left."""
@@ -117,10 +105,10 @@ class CertaintyProbe(Drawing):
         keys = dict(zip(written, await ctx.answer(bare, self.answer), strict=True))
         made = list(chains)
         for i, text in written.items():
-            hesitates = not drawn[i] or self._hesitates(drawn[i][0].piece)
-            answers = (*chains[i].answers, None if hesitates else keys[i].answer)[-self.agreeing :]
+            doubts = not drawn[i] or hesitates(drawn[i][0].piece, self.hesitation)
+            answers = (*chains[i].answers, None if doubts else keys[i].answer)
             made[i] = Chain(chains[i].node, answers)
-            if len(answers) == self.agreeing and None not in answers and len(set(answers)) == 1:
+            if made[i].is_certain(self.agreeing):
                 last_words = f"{self.exit_text}{self.probe}{text}{self.ends}"
                 made[i] = Chain((await ctx.append(chains[i].node, last_words, self.engine)).with_finish(Finish.STOP))
         return made
@@ -131,7 +119,8 @@ class CertaintyProbe(Drawing):
         asks = [Ask(query, self._sampling(at), 1, self.engine, chains[i].node) for i in places]
         made = list(chains)
         for i, found in zip(places, await ctx.draw(asks) if asks else [], strict=True):
-            node = opened(found[0], self.max_tokens) if found else chains[i].node.with_finish(Finish.ABORTED)
+            lost = chains[i].node.with_finish(Finish.ABORTED)
+            node = await grown(found[0], self.sampling, ctx, self.engine) if found else lost
             made[i] = replace(chains[i], node=node)
         return made
 
@@ -148,7 +137,3 @@ class CertaintyProbe(Drawing):
         rest = drawn.piece if drawn.finish.is_complete else ""
         found = enclosed(drawn.piece, self.ends)
         return rest if found is None else found
-
-    def _hesitates(self, text: str) -> bool:
-        words = "|".join(map(re.escape, self.hesitation))
-        return bool(words) and re.search(rf"(?<!\w)(?:{words})(?!\w)", text, re.IGNORECASE) is not None

@@ -6,8 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ..orchestrator.context import Context
 from ..orchestrator.engine import Sampling
 from ..orchestrator.types import Candidate, Finish
+from .stop_strings import stopped
 
 Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -27,6 +29,11 @@ def opened(candidate: Candidate, max_tokens: int) -> Candidate:
     """
     is_cut = candidate.finish is Finish.TOTAL_LENGTH and candidate.generated_tokens < max_tokens
     return candidate.with_finish(Finish.STEP_LENGTH) if is_cut else candidate
+
+
+async def grown(candidate: Candidate, sampling: Sampling, ctx: Context, engine: str) -> Candidate:
+    """The attempt after a chunk: cut at a stop string that chunks part, or `opened`; `sampling` is of the whole."""
+    return await stopped(candidate, sampling.stop, ctx, engine) or opened(candidate, sampling.max_tokens)
 
 
 def is_open(candidate: Candidate) -> bool:

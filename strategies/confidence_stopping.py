@@ -14,22 +14,21 @@ from ..orchestrator.context import Ask, Context
 from ..orchestrator.engine import Sampling
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Finish, Query
-from ..verifiers.answers import AnyAnswer, NumberAnswer
+from .chunks import grown, is_open
 from .confidence import CONFIDENCE, confidence_of, path_confidences, trace_confidence, winners_share, with_confidence
-from .confidence_vote import Ranks, Share, Window
-from .drawing import Drawing, Draws
-from .ranking import ranked
-from .voting import vote
+from .confident_drawing import ConfidentDrawing, Share, Window
+from .cut import cut
+from .drawing import Draws
 
 
-class ConfidenceStopping(Drawing):
+class ConfidenceStopping(ConfidentDrawing):
     """Draw `n` candidates, end the unsure ones while they are written, stop once the vote is clear.
 
     The first `warmup` candidates are drawn whole. The least sure window of each gives its confidence, and the
     confidence that a share `keep` of them reach is the bar. Later ones are written chunk by chunk, and end as
     ``aborted`` once a window falls below the bar; what reaches the bar to its end votes, by its confidence. No more are
-    begun once the winner has a share `consensus` of the votes. A stop string is found where it lies within one chunk.
-    Where the engine gives no confidences nothing is ended and all vote alike.
+    begun once the winner has a share `consensus` of the votes. Where the engine gives no confidences nothing is ended
+    and all vote alike.
 
     Family: adaptive stopping
     When it pays: answers are long, wrong ones waver while they are written, and the engine gives log-probabilities.
@@ -47,25 +46,15 @@ class ConfidenceStopping(Drawing):
         chunk: tokens of one call, after which the windows are looked at.
         round: candidates begun at once after the warm-up.
         consensus: the winner's share of the votes that is enough.
-        top_logprobs: ranked tokens that a token's confidence is the mean of.
-        answer: how the answer is read from a candidate.
     """
 
     kind: Literal["confidence_stopping"] = "confidence_stopping"
     n: Draws = 32
     warmup: Draws = 16
     keep: Share = 0.9
-    window: Window = 2048
     chunk: Window = 256
     round: Draws = 16
     consensus: Annotated[float, Field(gt=0.5, le=1)] = 0.95
-    top_logprobs: Ranks = 20
-    answer: AnyAnswer = NumberAnswer()
-
-    @property
-    def sampling(self) -> Sampling:
-        """How to draw: with confidences."""
-        return super().sampling.model_copy(update={"top_logprobs": self.top_logprobs})
 
     def infer(self, shape: Shape, plan: Plan) -> Shape:
         """At most `n` fresh candidates with their confidence; some may be aborted."""
@@ -90,7 +79,7 @@ class ConfidenceStopping(Drawing):
             traces += await self._judged(written, ctx)
         voters = [each for each in traces if _votes(each, bar)]
         others = [each for each in traces if not _votes(each, bar)]
-        return vote(voters, CONFIDENCE, weighted=True) + ranked(others, CONFIDENCE)
+        return self.chosen(voters, others)
 
     async def _written(self, query: Query, count: int, bar: float, ctx: Context) -> list[Candidate]:
         """Candidates written chunk by chunk until they end, fall below the bar, or are lost."""
@@ -100,22 +89,23 @@ class ConfidenceStopping(Drawing):
             asks = [Ask(query, part, 1, self.engine, each) for each in live]
             drawn = await ctx.draw(asks if written else [Ask(query, part, count, self.engine)])
             lost = [each for each, found in zip(live, drawn, strict=False) if not found]
-            grown = [self._looked_at(each, part, bar) for found in drawn for each in found]
+            looked = [await self._looked_at(each, part, bar, ctx) for found in drawn for each in found]
             ended += [each.with_finish(Finish.ABORTED) for each in lost]
-            ended += [each for each in grown if each.finish.is_terminal]
-            live = [each for each in grown if not each.finish.is_terminal]
+            ended += [each for each in looked if not is_open(each)]
+            live = [each for each in looked if is_open(each)]
             if not live:
                 break
-        return ended
+        return ended + cut(live, ctx)
 
-    def _looked_at(self, trace: Candidate, part: Sampling, bar: float) -> Candidate:
+    async def _looked_at(self, drawn: Candidate, part: Sampling, bar: float, ctx: Context) -> Candidate:
         """A candidate after one more chunk: ended by itself, aborted below the bar, or to go on."""
-        if trace.finish is not Finish.TOTAL_LENGTH or trace.generated_tokens >= self.max_tokens:
+        trace = await grown(drawn, self.sampling, ctx, self.engine)
+        if not is_open(trace):
             return trace
         latest = path_confidences(trace)[-(self.window + part.max_tokens - 1) :]
         lowest = trace_confidence(latest, "min", self.window) if len(latest) >= self.window else None
         falls = lowest is not None and lowest < bar
-        return trace.with_finish(Finish.ABORTED if falls else Finish.STEP_LENGTH)
+        return trace.with_finish(Finish.ABORTED) if falls else trace
 
     async def _judged(self, traces: Sequence[Candidate], ctx: Context) -> list[Candidate]:
         """The candidates with their confidence, and their answer unless they were aborted."""

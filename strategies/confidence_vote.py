@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from ..orchestrator.context import Context
-from ..orchestrator.engine import Sampling
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
-from ..verifiers.answers import AnyAnswer, NumberAnswer
 from .confidence import CONFIDENCE, Measure, most_confident, with_confidence
-from .drawing import Drawing, Draws
-from .ranking import ranked
-from .voting import vote
-
-Share = Annotated[float, Field(gt=0, le=1)]
-Window = Annotated[int, Field(ge=1, le=1_000_000)]
-Ranks = Annotated[int, Field(ge=1, le=20)]
+from .confident_drawing import ConfidentDrawing, Share
+from .drawing import Draws
 
 
-class ConfidenceVote(Drawing):
+class ConfidenceVote(ConfidentDrawing):
     """Draw `n` candidates and let the most confident of them vote.
 
     Each voter's confidence is its weight. The share that votes is one of the candidates with an answer; the others come
@@ -40,24 +31,13 @@ class ConfidenceVote(Drawing):
     Args:
         measure: what the confidence of a candidate is: of all its tokens (``mean``), of the last `window` (``tail``),
             of the least sure tenth of all windows (``bottom``) or of the least sure window (``min``).
-        window: tokens of a window.
         keep: the share of candidates that votes; the paper keeps 0.1 or 0.9.
-        top_logprobs: ranked tokens that a token's confidence is the mean of.
-        answer: how the answer is read from a candidate.
     """
 
     kind: Literal["confidence_vote"] = "confidence_vote"
     n: Draws = 8
     measure: Measure = "tail"
-    window: Window = 2048
     keep: Share = 0.9
-    top_logprobs: Ranks = 20
-    answer: AnyAnswer = NumberAnswer()
-
-    @property
-    def sampling(self) -> Sampling:
-        """How to draw: with confidences."""
-        return super().sampling.model_copy(update={"top_logprobs": self.top_logprobs})
 
     def infer(self, shape: Shape, plan: Plan) -> Shape:
         """`n` fresh candidates with their confidence."""
@@ -72,4 +52,4 @@ class ConfidenceVote(Drawing):
         voters = most_confident(judged, self.keep)
         voting = {each.index for each in voters}
         others = [each for each in judged if each.index not in voting]
-        return vote(voters, CONFIDENCE, weighted=True) + ranked(others, CONFIDENCE)
+        return self.chosen(voters, others)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -17,8 +16,10 @@ from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Finish, Query
 from ..verifiers import AnyVerifier, SelfEvaluation
 from .affordable import is_affordable
-from .chunks import Tokens, at_most, is_open, opened
+from .chunks import Tokens, at_most, grown, is_open
+from .cut import cut
 from .drawing import Drawing, Draws
+from .pruning_schedule import PruningSchedule
 from .ranking import ranked
 
 
@@ -70,7 +71,7 @@ class EarlyPruning(Drawing):
     def infer(self, shape: Shape, plan: Plan) -> Shape:
         """Up to `n` fresh candidates, judged; only the first chunks are certain."""
         self.check_first(shape, plan)
-        until = self._mark(0, self.n)
+        until = self._schedule.mark(0, self.n)
         first = plan.sample(self.n, at_most(self.sampling, until), self.engine, self.verifier if self.n > 1 else None)
         with plan.maybe():
             self._count_rest(plan, self.n, until)
@@ -79,8 +80,8 @@ class EarlyPruning(Drawing):
     def _count_rest(self, plan: Plan, streams: int, at: int) -> None:
         """Count what so many streams may yet cost from the checkpoint `at` on."""
         while at < self.max_tokens:
-            left = self._quota(streams)
-            until = self._mark(at, left)
+            left = self._schedule.quota(streams)
+            until = self._schedule.mark(at, left)
             drawn = streams if self.mode == "speculate" else left
             plan.sample(drawn, at_most(self.sampling, until - at), self.engine, self.verifier, after=at)
             streams, at = left, until
@@ -89,16 +90,16 @@ class EarlyPruning(Drawing):
         """The streams that ended, best first; where none did, what there is of the others."""
         if self.n == 1:
             return await ctx.sample(query, 1, self.sampling, engine=self.engine)
-        until = self._mark(0, self.n)
+        until = self._schedule.mark(0, self.n)
         drawn = await ctx.sample(query, self.n, at_most(self.sampling, until), engine=self.engine, then=self.verifier)
         ended, left, pruned, name = [], [], [], self.verifier.name
         while drawn:
-            drawn = [opened(each, self.max_tokens) for each in drawn]
-            at, until = until, self._mark(until, self._quota(sum(map(is_open, drawn))))
+            drawn = [await grown(each, self.sampling, ctx, self.engine) for each in drawn]
+            at, until = until, self._schedule.mark(until, self._schedule.quota(sum(map(is_open, drawn))))
             judged, ahead = await self._verdict(query, drawn, at, until, ctx)
             judged = [replace(each, index=_stream(each)) for each in judged]
             streams = [each for each in judged if is_open(each)]
-            places = {each.index for each in ranked(streams, name)[: self._quota(len(streams))]}
+            places = {each.index for each in ranked(streams, name)[: self._schedule.quota(len(streams))]}
             kept = [each for each in streams if each.index in places]
             if ahead is None:
                 ahead = {} if ctx.is_stopped else await self._advance(query, kept, until - at, ctx)
@@ -106,7 +107,7 @@ class EarlyPruning(Drawing):
             pruned += [each.with_finish(Finish.ABORTED) for each in streams if each.index not in places]
             left += [each for each in kept if each.index not in ahead]
             drawn = [replace(ahead[each.index], parent=each) for each in kept if each.index in ahead]
-        return ranked(ended, name) or ranked(left, name) + ranked(pruned, name)
+        return ranked(ended, name) or cut(ranked(left, name), ctx, Finish.ABORTED) + ranked(pruned, name)
 
     async def _verdict(
         self, query: Query, drawn: list[Candidate], at: int, until: int, ctx: Context
@@ -137,15 +138,9 @@ class EarlyPruning(Drawing):
         drawn = await ctx.draw(asks) if asks else []
         return {_stream(stream): found[0] for stream, found in zip(streams, drawn, strict=True) if found}
 
-    def _quota(self, streams: int) -> int:
-        """How many of so many unfinished streams go on."""
-        return min(streams, max(1, math.ceil(round(self.keep * streams, 9))))
-
-    def _mark(self, at: int, streams: int) -> int:
-        """The length to which so many streams go on from `at`: the next checkpoint where some will be pruned."""
-        if self._quota(streams) == streams:
-            return self.max_tokens
-        return min((each for each in self.checkpoints if at < each < self.max_tokens), default=self.max_tokens)
+    @property
+    def _schedule(self) -> PruningSchedule:
+        return PruningSchedule(self.checkpoints, self.keep, self.max_tokens)
 
 
 def _stream(candidate: Candidate) -> int:

@@ -13,9 +13,9 @@ from ..orchestrator.context import Context
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from .conditional_filter import Filtered, filtered
+from .cut import cut
 from .level_search import Domain
 from .sequential_monte_carlo import WEIGHT, SequentialMonteCarlo, weighed
-from .stepwise import cut
 
 Place = tuple[str, int]
 

@@ -12,8 +12,9 @@ from pydantic import Field
 from ..orchestrator.context import Context
 from ..orchestrator.types import Candidate
 from .allocation import Rounding, laid_out, largest_remainder, resample, sequential_ceil, softmax
+from .cut import cut
 from .level_search import Found, Level, S, best_first
-from .stepwise import Stepwise, cut
+from .stepwise import Stepwise
 from .tree_cost import worth_their_cost
 
 ROUNDING = 1e-9

@@ -14,34 +14,15 @@ from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyExecutor
 from .asking import Asking, reading
+from .execution_prompts import DISTINGUISH, INPUTS, JUDGE
 from .output_clusters import ROW, Cluster, clustered, clusters_first, differences
 from .pairwise import Match, points, shares
 from .placing import check_given
-from .prompting import FENCED, Template, asked, fenced, fill, numbered, question_of
+from .prompting import Template, asked, fenced, fill, numbered, question_of
 from .ranking import ranked
 from .replies import listed
 
 Pair = tuple[Cluster, Cluster]
-INPUTS = """Question:
-{question}
-
-Write {count} inputs for programs that answer this question: ordinary ones and edge cases, each complete. Reply with a \
-JSON list of strings and nothing else."""
-PROGRAMS = f"""Below are a question and two programs that answer it, and perhaps what they put out. {FENCED}
-
-Question:
-{{question}}
-
-Programs:
-{{responses}}
-
-"""
-DISTINGUISH = f"""{PROGRAMS}Write {{count}} inputs for which the two programs give different outputs, each complete. \
-Reply with a JSON list of strings and nothing else."""
-JUDGE = f"""{PROGRAMS}Inputs and outputs:
-{{outputs}}
-
-Work out which outputs are right, and so which program is. End with a line that is [1], [2], or [Tie] alone."""
 
 
 class SelectByExecution(Asking):

@@ -18,30 +18,10 @@ from ..verifiers.answers import AnyAnswer, NumberAnswer
 from .asking import reading
 from .chunks import at_most
 from .drawing import Drawing
-from .prompting import FENCED, Template, asked, fill, numbered, question_of
+from .prompting import Template, asked, fill, numbered, question_of
 from .ranking import ranked
+from .refinement_prompts import CRITIQUE, REVISION
 from .voting import vote
-
-CRITIQUE = f"""Below are a question and a response to it. {FENCED}
-Question:
-{{question}}
-
-Response:
-{{responses}}
-
-Check the response step by step. Tell what is wrong or missing in it, and how to put it right. If there is nothing to \
-correct, write NO ISSUES on the last line, and nothing else on it."""
-REVISION = f"""Below are a question, a response to it, and a critique of that response. {FENCED}
-Question:
-{{question}}
-
-Response:
-{{responses}}
-
-Critique:
-{{critique}}
-
-Write a new and complete response to the question that mends what the critique is right about."""
 
 
 class SelfRefine(Drawing):

@@ -15,9 +15,10 @@ from ..orchestrator.errors import VerifierError
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Score
 from .allocation import Scheme, resample
+from .cut import cut
 from .level_search import Found, Level, Node, S
 from .particle_weights import Potential, Tempering, effective_size, log_potential, tempered
-from .stepwise import Stepwise, cut
+from .stepwise import Stepwise
 
 WEIGHT = "particle_weight"
 """The name of the score that says what part a particle has of the weight of all."""

@@ -12,10 +12,11 @@ from pydantic import AfterValidator, Field
 from ..orchestrator.context import Context
 from ..orchestrator.errors import UsageError
 from ..orchestrator.shape import Plan, Shape
-from ..orchestrator.types import Candidate, Finish, Query
+from ..orchestrator.types import Candidate, Query
 from ..orchestrator.verifier import Verifier
 from ..verifiers import AnyVerifier
 from ..verifiers.answers import AnyAnswer, NumberAnswer
+from .cut import cut
 from .drawing import Drawing, Draws
 from .level_search import Allocator, Domain, Found, search
 from .ranking import ranked
@@ -149,9 +150,3 @@ class Stepwise(Drawing):
         if self.choose == "weighted_vote":
             note_unweighable(best, by, ctx)
         return vote(await ctx.answer(best, self.answer), by, weighted=self.choose == "weighted_vote")
-
-
-def cut(paths: Sequence[Candidate], ctx: Context) -> list[Candidate]:
-    """Paths that could have gone on, marked with why they did not."""
-    finish = Finish.ABORTED if ctx.is_stopped else Finish.TOTAL_LENGTH
-    return [path.with_finish(finish) for path in paths]

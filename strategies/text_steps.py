@@ -10,6 +10,7 @@ from ..orchestrator.draw import Ask
 from ..orchestrator.engine import Sampling
 from ..orchestrator.types import Candidate, Finish, Query
 from ..orchestrator.verifier import Verifier
+from .stop_strings import stopped
 
 
 class TextSteps:
@@ -57,7 +58,7 @@ class TextSteps:
         drawn = await self._ctx.draw(
             [self._ask(parent, count, self._sampling.temperature) for parent, count in parents]
         )
-        return [[self._ended(child) for child in group] for group in drawn]
+        return [[await self._ended(child) for child in group] for group in drawn]
 
     async def score(self, states: Sequence[Candidate]) -> list[tuple[Candidate, float | None]]:
         verifier = self._verifier
@@ -84,7 +85,7 @@ class TextSteps:
             open_ends = [i for i, state in enumerate(ends) if not state.finish.is_terminal]
             drawn = await self._ctx.draw([self._ask(ends[i], 1, 0.0) for i in open_ends])
             for i, group in zip(open_ends, drawn, strict=True):
-                ends[i] = self._ended(group[0]) if group else ends[i]
+                ends[i] = await self._ended(group[0]) if group else ends[i]
         return ends
 
     def _ask(self, parent: Candidate | None, n: int, temperature: float) -> Ask:
@@ -96,9 +97,10 @@ class TextSteps:
         }
         return Ask(self._query, self._sampling.model_copy(update=changes), n, self._engine, parent, self._then)
 
-    def _ended(self, step: Candidate) -> Candidate:
-        """The step with the reason why it ends as the search sees it."""
-        return step.with_finish(self._finish(step))
+    async def _ended(self, step: Candidate) -> Candidate:
+        """The step with the reason why it ends as the search sees it, cut at a stop string that steps part."""
+        at_stop = await stopped(step, self._sampling.stop, self._ctx, self._engine)
+        return at_stop or step.with_finish(self._finish(step))
 
     def _finish(self, step: Candidate) -> Finish:
         if self._leaf is not None and self._leaf.search(_whole(step)):

@@ -154,13 +154,18 @@ async def test_a_budget_leaves_the_attempt_as_the_model_last_ended_it(calls: int
     assert ended.text == "Wait".join(["t" * 10 + "7"] * calls)
     assert ended.finish is Finish.EOS
     closed = await run(Continuing(thinker), context(Continuing(thinker), budget=Budget(calls=1)), num_ignore=0)
-    assert (closed.text, closed.finish) == ("t" * 10 + CLOSE, Finish.STEP)
+    assert (closed.text, closed.finish) == ("t" * 10 + CLOSE, Finish.ABORTED)
+
+
+async def test_thinking_that_is_closed_with_the_last_token_is_cut_there() -> None:
+    found = await run(Continuing(thinker), num_ignore=0, max_tokens=10 + len(CLOSE), thinking_tokens=10 + len(CLOSE))
+    assert (found.text, found.finish) == ("t" * 10 + CLOSE, Finish.TOTAL_LENGTH)
 
 
 async def test_a_lost_draw_costs_its_stream_alone() -> None:
     engine = Continuing(lambda so_far: None if so_far else thinker(so_far))
     found = await BudgetForcing(n=2, max_tokens=60, thinking_tokens=30, **FORCED).run(QUERY, [], context(engine))
-    assert [each.text for each in found] == ["t" * 10 + CLOSE] * 2
+    assert [(each.text, each.finish) for each in found] == [("t" * 10 + CLOSE, Finish.ABORTED)] * 2
 
 
 async def test_a_stop_string_of_the_user_ends_it() -> None:

@@ -11,6 +11,7 @@ from ponder.orchestrator.engines.byte_vocabulary import decode
 from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.types import Finish, Query
 from ponder.strategies import CertaintyProbe
+from ponder.strategies.certainty import hesitates
 from ponder.verifiers import TextAnswer
 
 QUERY = Query.ask("How many?")
@@ -129,8 +130,9 @@ async def test_a_budget_leaves_what_was_thought(calls: int) -> None:
     found = await strategy(agreeing=3).run(QUERY, [], ctx)
     assert ctx.is_stopped
     assert found[0].text == letters("")[: 10 * ((calls + 1) // 2)]
+    assert found[0].finish is Finish.ABORTED
 
 
 def test_what_is_asked_may_be_empty_of_doubt() -> None:
     plain: Sequence[str] = ()
-    assert not strategy(hesitation=plain)._hesitates("wait, no")
+    assert not hesitates("wait, no", plain)

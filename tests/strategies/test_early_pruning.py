@@ -185,7 +185,7 @@ async def test_pruned_streams_come_back_only_where_none_ends() -> None:
     assert [each.text for each in found] == [
         "h" * 8, "g" * 12, *[letter * 8 for letter in "fe"], *[letter * 4 for letter in "dcba"]
     ]  # fmt: skip
-    assert [each.finish for each in found] == [Finish.STEP_LENGTH] * 2 + [Finish.ABORTED] * 6
+    assert {each.finish for each in found} == {Finish.ABORTED}
 
 
 async def test_a_chunk_that_is_lost_costs_its_stream_alone() -> None:
@@ -196,7 +196,7 @@ async def test_a_chunk_that_is_lost_costs_its_stream_alone() -> None:
     engine = Many()
     engine.refused = "aaaa"
     lost = await EarlyPruning(n=2, checkpoints=(4,), max_tokens=8, verifier=Counting()).run(QUERY, [], context(engine))
-    assert [(each.text, each.finish) for each in lost] == [("aaaa", Finish.STEP_LENGTH), ("bbbb", Finish.ABORTED)]
+    assert [(each.text, each.finish) for each in lost] == [("aaaa", Finish.ABORTED), ("bbbb", Finish.ABORTED)]
 
 
 def test_checkpoints_must_rise() -> None:
