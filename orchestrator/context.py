@@ -107,10 +107,14 @@ class Context(Effects):
         """What each ask draws, in the order of the asks and of their indices, all of it at once.
 
         Where the budget ends the run, the asks that come first are served; an ask that an engine refuses draws nothing.
+        A text that is continued goes on to the end of the context at most, and draws nothing from there.
         """
+        for ask in asks:
+            check_draws(ask.n)
+        asks = [await self._fitted(ask) for ask in asks]
         prompts = [prompt_of(ask) for ask in asks]
         contents = [self._content(ask, prompt) for ask, prompt in zip(asks, prompts, strict=True)]
-        await self._check([(content, check_draws(ask.n)) for ask, content in zip(asks, contents, strict=True)])
+        await self._check([(content, ask.n) for ask, content in zip(asks, contents, strict=True)])
         places = [self._places(content, ask.n) for ask, content in zip(asks, contents, strict=True)]
         started: list[list[Started]] = [[] for _ in asks]
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from pydantic import TypeAdapter
@@ -49,6 +50,8 @@ class Effects:
             BudgetExceeded: the budget ends the run here.
             EngineError: the prompt cannot be drawn from.
         """
+        if not ask.n:
+            return
         bound, rest = await self._bounds(prompt, ask)
         whole = bound + rest if rest else bound
         for i in range(ask.n):
@@ -186,6 +189,24 @@ class Effects:
         check_fits(source.capabilities, tokens, most, ask.engine)
         rest = ask.then.bound(self._run.engines, tokens, most) if ask.then else Usage()
         return source.meter.generation(tokens, most), rest if rest != Usage() else None
+
+    async def _fitted(self, ask: Ask) -> Ask:
+        """The ask for as much as the context leaves room for, where a text is continued and its count is exact.
+
+        Where nothing is left, nothing is drawn. What cannot be counted stays as it is.
+        """
+        can = self._engine(ask.engine).capabilities
+        if ask.after is None or not can.exact_count:
+            return ask
+        try:
+            left = can.context_length - await self._count(prompt_of(ask), ask.engine)
+        except (BudgetExceeded, EngineError):
+            return ask
+        if left >= ask.sampling.max_tokens:
+            return ask
+        if left < 1:
+            return replace(ask, n=0)
+        return replace(ask, sampling=ask.sampling.model_copy(update={"max_tokens": left}))
 
     async def _count(self, prompt: Prompt, engine: str) -> int:
         """The prompt's tokens on an engine.

@@ -206,3 +206,36 @@ async def test_a_replayed_strategy_that_asks_otherwise_is_caught() -> None:
     await Context(run_of(store=store), "a").draw([Ask(QUERY, SHORT), Ask(OTHER, SHORT)])
     with pytest.raises(JournalError, match="must ask at task/0/0 what it asked"):
         await Context(run_of(store=store), "a").draw([Ask(OTHER, SHORT), Ask(QUERY, SHORT)])
+
+
+PROMPT = len(b"user: Problem 3?\n")
+
+
+@pytest.mark.parametrize("left", [12, 5, 1])
+async def test_a_continuation_goes_to_the_end_of_the_context_and_no_further(left: int) -> None:
+    run = run_of(context_length=PROMPT + 10 + left)
+    ctx = Context(run, "a")
+    begun = (await ctx.sample(QUERY, 1, Sampling(max_tokens=10)))[0]
+    asks = [Ask(QUERY, Sampling(max_tokens=12), 2, after=begun), Ask(OTHER, Sampling(max_tokens=5))]
+    drawn, fresh = await ctx.draw(asks)
+    assert [(len(each.tokens), each.finish) for each in drawn] == [(left, Finish.TOTAL_LENGTH)] * 2
+    assert len(fresh) == 1
+    further = [Ask(QUERY, Sampling(max_tokens=12), after=each, then=ProcessReward()) for each in drawn]
+    assert await ctx.draw(further) == [[], []]
+    assert (run.failures, run.stopped, run.ledger.outstanding) == (0, "done", 0)
+    assert run.ledger.spent == Usage.total(each.usage for each in (begun, *drawn, *fresh))
+
+
+async def test_a_continuation_that_fits_is_drawn_as_before() -> None:
+    found = []
+    for length in (PROMPT + 20, 4096):
+        ctx = Context(run_of(context_length=length), "a")
+        begun = (await ctx.sample(QUERY, 1, Sampling(max_tokens=10)))[0]
+        found.append(await ctx.sample(QUERY, 3, Sampling(max_tokens=10), after=begun))
+    assert found[0] == found[1]
+
+
+async def test_a_first_draw_that_does_not_fit_is_refused_as_before() -> None:
+    run = run_of(context_length=PROMPT + 9)
+    assert await Context(run, "a").sample(QUERY, 1, Sampling(max_tokens=10)) == []
+    assert run.failures == 1

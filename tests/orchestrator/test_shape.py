@@ -171,3 +171,11 @@ def test_a_reading_never_exceeds_the_context_of_its_engine() -> None:
     plan = Plan(engines, PLAN)
     plan.sample(1, Sampling(max_tokens=20), then=ProcessReward())
     assert plan.estimate.most.prompt_tokens == 10 + 100
+
+
+def test_a_continuation_may_read_all_of_the_context_but_one_token() -> None:
+    plan = Plan({"generator": SimulatedSpec(context_length=64).open()}, {"generator": 17})
+    plan.sample(1, Sampling(max_tokens=30), after=60)
+    assert plan.estimate.most.prompt_tokens == 63
+    plan.sample(1, Sampling(max_tokens=30), reads=60)
+    assert plan.estimate.most.prompt_tokens == 63 + 34
