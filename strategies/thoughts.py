@@ -65,6 +65,15 @@ class Thoughts:
         name = self._knobs.judged_by
         return [(state.with_score(name, scores[state.text]), scores[state.text].value) for state in states]
 
+    async def compared(self, ended: Sequence[Candidate]) -> list[Candidate]:
+        """States that have ended, by one vote on all of them where those that they have are of different levels."""
+        levels = {sum(1 for _ in state.path()) for state in ended}
+        if self._knobs.evaluate != "vote" or len(levels) < 2 or self.is_stopped:
+            return list(ended)
+        judged = await self.score(ended)
+        is_told = any(share is not None for _, share in judged)
+        return [state for state, _ in judged] if is_told else list(ended)
+
     def _proposal(self, parent: Candidate | None, count: int) -> str:
         answer = fenced(parent.text if parent else "", self._ctx)
         return fill(self._knobs.propose_prompt, question=question_of(self._query), answer=answer, count=str(count))

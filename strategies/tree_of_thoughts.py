@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal, Self
 
@@ -16,9 +17,10 @@ from ..orchestrator.verifier import Verifier
 from ..verifiers import AnyVerifier, ProcessReward
 from .breadth_first import BreadthFirst
 from .drawing import Draws
-from .level_search import Domain
-from .prompting import NUMBERING, Template
+from .level_search import search
+from .prompting import Template
 from .stepwise import Stepwise
+from .thought_cost import count_lists, count_lookahead, count_words
 from .thought_prompts import PROPOSE, VALUE, VALUES, VOTE, Words
 from .thoughts import Thoughts
 
@@ -30,14 +32,15 @@ class TreeOfThoughts(Stepwise):
     state is judged by the verifier, by the word that the model says about it (``value``: the mean of the words' values
     over `evaluations`), or by the part of `evaluations` that choose it among all of its level (``vote``). Equal
     states count as one; ties go to the shorter, then to the earlier. Paths that have ended take their place out of the
-    width. A list is not counted against `max_tokens`, and needs a `leaf` to end.
+    width; those of different levels meet in one last vote, as votes of different levels do not compare. A list is not
+    counted against `max_tokens`, and needs a `leaf` to end.
 
     Family: stepwise search
     When it pays: steps can be judged by thinking about them where no reward model is at hand, as in puzzles whose dead
         ends are seen early. Asking for values costs more than the thoughts: a reward model, or more samples and a vote,
         are often the better use of it.
-    Cost: `n` thoughts a level, in `states` lists where proposed, and `n * evaluations` values or `evaluations` votes;
-        depth 2 a level.
+    Cost: `n` thoughts a level, in `states` lists where proposed, and `n * evaluations` values or `evaluations` votes,
+        and as many votes at the end; depth 2 a level.
     Source: Yao et al. 2023, arXiv 2305.10601, algorithm 1.
     Departs: a value is the mean over the replies that tell one, not the sum; states are drawn without replacement;
         duplicates share one judgement.
@@ -80,6 +83,11 @@ class TreeOfThoughts(Stepwise):
             raise UsageError(
                 f"n of tree_of_thoughts must be a multiple of states {self.states}, got {self.n}; take {enough}"
             )
+        if self.lookahead and self.evaluate != "verifier":
+            raise UsageError(
+                f"lookahead must be 0 where words or votes judge a state as it stands, got {self.lookahead}; "
+                "leave it out, or evaluate by the verifier"
+            )
         if self.generate == "propose" and not self.leaf:
             raise UsageError("proposed thoughts must have a leaf to end by, got none; name what an answer's line holds")
         return self
@@ -116,32 +124,27 @@ class TreeOfThoughts(Stepwise):
 
     def plan_level(self, plan: Plan, level: int) -> Shape:
         """Count the thoughts after `level` others, and their judgement."""
-        made = self._plan_lists(plan, level) if self.generate == "propose" else super().plan_level(plan, level)
+        made = count_lists(self, plan, level) if self.generate == "propose" else super().plan_level(plan, level)
         if self.n == 1 or (self.evaluate == "verifier" and self.generate == "sample"):
             return made
         with plan.maybe():
             if self.evaluate == "verifier":
-                return replace(made, scored_by=plan.score(made, self.verifier).scored_by)
-            one = plan.reads(made, self.evaluator) + NUMBERING
-            shown, template = (1, self.value_prompt) if self.evaluate == "value" else (self.n, self.vote_prompt)
-            replies = self.n * self.evaluations // shown
-            reads = plan.template(template) + shown * one
-            plan.sample(replies, self.evaluation_sampling, self.evaluator, reads=reads)
+                plan.score(count_lookahead(self, plan, made), self.verifier)
+            else:
+                count_words(self, plan, made, level)
         return replace(made, scored_by=made.scored_by | {self.judged_by})
-
-    def _plan_lists(self, plan: Plan, level: int) -> Shape:
-        """Count the lists that one level of thoughts comes from."""
-        length = self.list_sampling.max_tokens + len(self.separator.encode())
-        before = Shape(most=self.n, longest=level * length, drawn_by=frozenset({self.engine}))
-        reads = plan.template(self.propose_prompt) + plan.reads(before, self.engine) + NUMBERING
-        lists = 1 if level == 0 else self.states
-        plan.sample(lists, self.list_sampling, self.engine, fewest=1 if level == 0 else 0, reads=reads)
-        return replace(before, longest=before.longest + length)
 
     def allocator(self) -> BreadthFirst:
         """The best states, or some by their value, go on."""
         return BreadthFirst(self.first, self.select)
 
-    def steps(self, query: Query, ctx: Context) -> Domain[Candidate]:
+    def steps(self, query: Query, ctx: Context) -> Thoughts:
         """The states searched over."""
         return Thoughts(self, super().steps(query, ctx), query, ctx)
+
+    async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
+        """The paths that ended, best first; where none did, the partial ones, marked as cut."""
+        thoughts = self.steps(query, ctx)
+        found = await search(thoughts, self.allocator(), n=self.n, depth=self.max_steps, rng=ctx.rng, first=self.first)
+        ended = await thoughts.compared([node.state for node in found.ended])
+        return await self.ordered(ended or self.paths(found, ctx), self.judged_by, ctx)

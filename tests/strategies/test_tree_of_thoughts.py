@@ -9,6 +9,7 @@ from tabled import LastNumber, Tabled
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.errors import UsageError
+from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.types import Finish, Query
 from ponder.strategies import BeamSearch, TreeOfThoughts
 from ponder.strategies.breadth_first import without_replacement
@@ -76,6 +77,9 @@ def test_what_cannot_be_searched_is_refused() -> None:
         TreeOfThoughts(n=12)
     with pytest.raises(UsageError, match="must have a leaf"):
         TreeOfThoughts(generate="propose")
+    for evaluate in ("value", "vote"):
+        with pytest.raises(UsageError, match="lookahead must be 0 where words or votes judge a state"):
+            TreeOfThoughts(evaluate=evaluate, lookahead=1)
     with pytest.raises(ValueError, match=r"add \{answer\}"):
         TreeOfThoughts(value_prompt="What of {question}?")
 
@@ -132,6 +136,61 @@ async def test_votes_choose_among_the_states_of_a_level() -> None:
     assert [each.scores["thought_vote"].value for each in found] == pytest.approx([2 / 3, 1 / 3, 0.0])
     assert "[1]\n" in engine.prompts[-1]
     assert engine.prompts[-1].count("[") == 3
+
+
+async def test_paths_that_ended_on_different_levels_meet_in_one_last_vote() -> None:
+    """A state that is alone on its level has no rival there: 1 of 1 is no more than 2 of 3 against two others."""
+    engine = Tabled({"": ["answer 7", "b\n", "c\n"], "c\n": ["answer 9"]}, {"VOTE": ["[1]", "[1]", "[3]"] * 2})
+    strategy = TreeOfThoughts(n=3, states=1, evaluate="vote", **PROMPTS)
+    found = await strategy.run(QUERY, [], context(engine))
+    assert [(each.text, each.scores["thought_vote"].value) for each in found] == [
+        ("answer 7", 1.0),
+        ("c\nanswer 9", 0.0),
+        ("c\nanswer 9", 0.0),
+    ]
+    assert ["answer 7" in said and "answer 9" in said for said in engine.prompts] == [False] * 3 + [True] * 3
+
+
+@pytest.mark.parametrize("last", [["[1]"] * 3, ["none"] * 3])
+async def test_a_last_vote_that_tells_nothing_or_is_not_held_leaves_the_votes_there_are(last) -> None:
+    engine = Tabled({"": ["answer 7", "b\n", "c\n"], "c\n": ["answer 9"]}, {"VOTE": ["[1]", "[1]", "[3]", *last]})
+    ctx = context(engine, budget=Budget(calls=3 + 3 + 2 if "none" not in last else 99))
+    found = await TreeOfThoughts(n=3, states=1, evaluate="vote", **PROMPTS).run(QUERY, [], ctx)
+    assert {each.text: each.scores["thought_vote"].value for each in found} == {
+        "answer 7": pytest.approx(2 / 3),
+        "c\nanswer 9": 1.0,
+    }
+
+
+async def test_there_is_no_last_vote_where_all_ended_in_one() -> None:
+    engine = Tabled({"": ["a\n", "b\n"], "a\n": ["answer 1", "answer 2"]}, {"VOTE": ["[1]"] * 3 + ["[2]"] * 3})
+    found = await TreeOfThoughts(n=2, states=1, evaluate="vote", **PROMPTS).run(QUERY, [], context(engine))
+    assert [each.text for each in found] == ["a\nanswer 2", "a\nanswer 1"]
+    assert len(engine.prompts) == 6
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"generate": "propose", "lookahead": 2, "verifier": LastNumber()},
+        {"evaluate": "vote", "n": 3, **PROMPTS},
+        {"evaluate": "value", **PROMPTS},
+    ],
+)
+async def test_the_estimate_covers_all_that_is_asked(knobs) -> None:
+    """Greedy steps after proposed thoughts count, and so does the last vote."""
+    lists = ["1\nanswer: 2", "answer: 3\nanswer: 4"]
+    engine = Tabled(
+        {"": ["answer: 1", "5\n", "5\n"], "5\n": ["answer: 7", "answer: 8"], "\n": ["6\n"]},
+        {"Write": lists, "V": ["[1]"] * 9},
+    )
+    strategy = TreeOfThoughts(**{"n": 2, "states": 1, "max_steps": 2, "step_tokens": 12, "leaf": "answer:", **knobs})
+    async with Runtime({"generator": engine}) as runtime:
+        most = (await runtime.estimate(strategy, QUERY)).most
+        spent = (await runtime.run(strategy, QUERY)).usage
+    assert {name: count for name, count in spent.as_dict().items() if count > getattr(most, name)} == {}
+    if knobs.get("evaluate") == "vote":
+        assert (spent.calls, most.calls) == (3 + 3 + 2 + 3 + 3, 3 + 3 + 3 + 3 + 3)
 
 
 async def test_there_is_no_vote_on_one_state() -> None:
