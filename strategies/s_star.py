@@ -12,15 +12,19 @@ from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyExecutor
 from .drawing import Drawing, Draws
+from .execution_prompts import DISTINGUISH, INPUTS, JUDGE
+from .prompting import Template
 from .select_by_execution import SelectByExecution
+from .self_debug import PROMPT as DEBUG
 from .self_debug import SelfDebug
 
 
 class SStar(Drawing):
     """Draw `n` programs, debug each by public tests, and select by adaptively written inputs.
 
-    Stage one is `self_debug` and stage two `select_by_execution`; they are asked with this strategy's sampling. With
-    `rounds` = 1 nothing is debugged, and a program that passes all tests never is.
+    Stage one is `self_debug` and stage two `select_by_execution`; they are asked with this strategy's sampling, stage
+    two on an engine of its own where there is a `judge`. With `rounds` = 1 nothing is debugged, and a program that
+    passes all tests never is.
 
     Family: composition
     When it pays: programming questions that come with a few public tests: tests mend what is nearly right, and inputs
@@ -35,6 +39,11 @@ class SStar(Drawing):
         rounds: versions of a program at most, the first included, 1 to 16.
         executor: runs programs; its score has one step a public test.
         inputs: inputs asked for at a time, 1 to 64.
+        judge: the engine that writes inputs and judges; None takes `engine`.
+        debug_prompt: how a revision is asked for.
+        inputs_prompt: how inputs to cluster by are asked for.
+        distinguish_prompt: how inputs that tell two programs apart are.
+        judge_prompt: how the judge is asked.
     """
 
     kind: Literal["s_star"] = "s_star"
@@ -44,10 +53,15 @@ class SStar(Drawing):
     rounds: Annotated[int, Field(ge=1, le=16)] = 3
     executor: AnyExecutor
     inputs: Annotated[int, Field(ge=1, le=64)] = 6
+    judge: Annotated[str, Field(min_length=1)] | None = None
+    debug_prompt: Annotated[str, Template("question", "response", "feedback")] = DEBUG
+    inputs_prompt: Annotated[str, Template("question", "count")] = INPUTS
+    distinguish_prompt: Annotated[str, Template("question", "responses", "count")] = DISTINGUISH
+    judge_prompt: Annotated[str, Template("question", "responses", "outputs")] = JUDGE
 
     def engine_names(self) -> tuple[str, ...]:
-        """The engine drawn from and those that the executor asks."""
-        return tuple(dict.fromkeys((self.engine, *self.executor.engine_names())))
+        """The engine drawn from, the judge, and those that the executor asks."""
+        return tuple(dict.fromkeys((self.engine, self.judge or self.engine, *self.executor.engine_names())))
 
     def infer(self, shape: Shape, plan: Plan) -> Shape:
         """At most `n` programs, scored by the public tests."""
@@ -62,12 +76,14 @@ class SStar(Drawing):
 
     @property
     def _debugging(self) -> SelfDebug:
-        return SelfDebug(verifier=self.executor, rounds=self.rounds - 1, **self._asking)
+        asking = {**self._asking, "engine": self.engine, "prompt": self.debug_prompt}
+        return SelfDebug(verifier=self.executor, rounds=self.rounds - 1, **asking)
 
     @property
     def _selecting(self) -> SelectByExecution:
-        return SelectByExecution(executor=self.executor, inputs=self.inputs, **self._asking)
+        prompts = self.model_dump(include={"inputs", "inputs_prompt", "distinguish_prompt", "judge_prompt"})
+        return SelectByExecution(executor=self.executor, engine=self.judge or self.engine, **prompts, **self._asking)
 
     @property
     def _asking(self) -> dict[str, Any]:
-        return self.model_dump(include={"temperature", "top_p", "max_tokens", "engine"})
+        return self.model_dump(include={"temperature", "top_p", "max_tokens"})

@@ -12,6 +12,8 @@ from ponder.orchestrator.shape import Plan, Shape
 from ponder.orchestrator.types import Query
 from ponder.strategies.s_star import SStar
 from ponder.strategies.sample import Sample
+from ponder.strategies.select_by_execution import SelectByExecution
+from ponder.strategies.self_debug import SelfDebug
 from ponder.verifiers import ExactMatch, SimulatedCode
 
 QUERY = Query.ask("Which?", reference="7")
@@ -56,6 +58,34 @@ async def test_one_program_is_one_sample():
     drawn = await Sample(n=1, temperature=0.7, max_tokens=1024).run(QUERY, [], context(SimulatedSpec().open()))
     alone = await SStar(n=1, rounds=1, executor=CODE).run(QUERY, [], context(SimulatedSpec().open()))
     assert [(c.text, c.tokens) for c in alone] == [(c.text, c.tokens) for c in drawn]
+
+
+async def test_prompts_and_the_engine_that_selects_can_be_replaced():
+    prompts = {
+        "debug_prompt": "DEBUG {question} {response} {feedback}",
+        "inputs_prompt": "INPUTS {question} {count}",
+        "distinguish_prompt": "APART {question} {responses} {count}",
+        "judge_prompt": "JUDGE {question} {responses} {outputs}",
+    }
+    strategy = SStar(n=2, rounds=2, executor=CODE, judge="large", inputs=3, **prompts)
+    assert strategy.engine_names() == ("generator", "large")
+    small = Answering(in_turn("1", "8", "13"), "small")
+    large = Answering(in_turn('["10"]', '["100"]', "[2]", "[1]"), "large")
+    found = await strategy.run(QUERY, [], context(small, large=large))
+    assert [each.text for each in found] == ["13", "1"]
+    assert [said.split()[0] for said in small.prompts] == ["Which?", "Which?", "DEBUG"]
+    assert [said.split()[0] for said in large.prompts] == ["INPUTS", "APART", "JUDGE", "JUDGE"]
+    assert large.prompts[0] == "INPUTS Which? 3"
+    with pytest.raises(ValidationError, match=r"add \{outputs\}"):
+        SStar(executor=CODE, judge_prompt="JUDGE {question} {responses}")
+
+
+def test_its_parts_are_asked_as_they_ask_alone():
+    """So that S* is its two stages in a row, with all they can be told."""
+    whole = s_star(rounds=3)
+    alone = SelfDebug(verifier=CODE), SelectByExecution(executor=CODE)
+    for part, other in zip((whole._debugging, whole._selecting), alone, strict=True):
+        assert part.model_dump(exclude={"rounds"}) == other.model_dump(exclude={"rounds"})
 
 
 async def test_a_budget_that_ends_leaves_the_programs_drawn():
