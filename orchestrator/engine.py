@@ -13,6 +13,8 @@ from .flops import ModelShape, ParameterCount
 from .types import Finish, Message, Usage
 
 MAX_DRAWS = 4096
+LOWEST_LOGPROB = -9999.0
+"""The log-probability, in nats, of what cannot follow: minus infinity has no JSON. It is the one that vLLM writes."""
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 

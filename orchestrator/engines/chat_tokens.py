@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import cached_property
 from typing import Any
 
 from ..engine import Prompt
@@ -29,12 +30,15 @@ class ChatTokens:
     def prompt(self, prompt: Prompt) -> list[int]:
         """The ids of the conversation, ready for an answer, and of what was already generated after it.
 
+        A model whose output layer is wider than its vocabulary may generate ids beyond it, which have no text. They are
+        left out: an engine may refuse them, and no model has learnt to read them.
+
         Raises:
             EngineRefused: the model's chat template does not take such a conversation.
         """
         ids = self.conversation(prompt.messages)
         if prompt.tokens:
-            return [*ids, *prompt.tokens]
+            return [*ids, *(token for token in prompt.tokens if token <= self._last_id)]
         return [*ids, *self.encode(prompt.text)] if prompt.text else list(ids)
 
     def conversation(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
@@ -48,6 +52,10 @@ class ChatTokens:
         if len(self._rendered) > KEPT:
             self._rendered.popitem(last=False)
         return ids
+
+    @cached_property
+    def _last_id(self) -> int:
+        return max(self.tokenizer.get_vocab().values())
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text that continues something: no beginning-of-text mark is added."""

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import orjson
 
-from ..engine import Capabilities, Completion, Meter, Prompt, Reading, Request
+from ..engine import LOWEST_LOGPROB, Capabilities, Completion, Meter, Prompt, Reading, Request
 from ..errors import EngineRefused, EngineUnavailable
 from ..types import Finish, Message, Usage
 
@@ -255,17 +255,17 @@ def _count(value: Any) -> int:
 def _chosen(choice: Mapping[str, Any]) -> tuple[float, ...]:
     listed = choice["logprobs"]
     if "content" in listed:
-        return tuple(float(each["logprob"]) for each in listed["content"] or ())
-    return tuple(float(each) for each in listed["token_logprobs"])
+        return tuple(_finite(each["logprob"]) for each in listed["content"] or ())
+    return tuple(map(_finite, listed["token_logprobs"]))
 
 
 def _confidences(choice: Mapping[str, Any], ranks: int) -> tuple[float, ...]:
     """Of each token; a server may list the chosen token beside the likeliest `ranks`, which is left out."""
     listed = choice["logprobs"]
     if "content" in listed:
-        positions = [[each["logprob"] for each in token["top_logprobs"]] for token in listed["content"] or ()]
+        positions = [[_finite(each["logprob"]) for each in token["top_logprobs"]] for token in listed["content"] or ()]
     else:
-        positions = [list(position.values()) for position in listed["top_logprobs"]]
+        positions = [list(map(_finite, position.values())) for position in listed["top_logprobs"]]
     ranked = [sorted(position, reverse=True)[:ranks] for position in positions]
     return tuple(-sum(position) / len(position) for position in ranked)
 
@@ -276,4 +276,9 @@ def _labels(choice: Mapping[str, Any], labels: Sequence[int]) -> tuple[float, ..
         first = {each["token"]: each["logprob"] for each in listed["content"][0]["top_logprobs"]}
     else:
         first = listed["top_logprobs"][0]
-    return tuple(float(first[f"token_id:{label}"]) for label in labels)
+    return tuple(_finite(first[f"token_id:{label}"]) for label in labels)
+
+
+def _finite(logprob: float | None) -> float:
+    """A log-probability; null is how servers write minus infinity."""
+    return LOWEST_LOGPROB if logprob is None else max(LOWEST_LOGPROB, float(logprob))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..engine import Completion, Meter, Request
+from ..engine import LOWEST_LOGPROB, Completion, Meter, Request
 from ..errors import EngineUnavailable
 from ..types import Finish
 from .chat_tokens import ChatTokens
@@ -67,7 +67,7 @@ def completion(output: Any, request: Request, meter: Meter, chat: ChatTokens) ->
     sure = tuple(confidence(position, ranks) for position in made.logprobs) if ranks and made.logprobs else None
     labels = None
     if request.labels and made.logprobs:
-        labels = tuple(made.logprobs[0][label].logprob for label in request.labels)
+        labels = chosen_logprobs(request.labels, [made.logprobs[0]] * len(request.labels))
     if finish is Finish.STOP:
         ids, chosen = cut_at_stop(ids, made.text, chosen, chat)
     return Completion(ids, made.text, finish, usage, chosen, labels, sure)
@@ -86,12 +86,16 @@ def finish_of(reason: str | None, stop: int | str | None) -> Finish:
 
 def chosen_logprobs(ids: tuple[int, ...], positions: Any) -> tuple[float, ...]:
     """The log-probability of each chosen token."""
-    return tuple(position[token].logprob for token, position in zip(ids, positions, strict=True))
+    return tuple(_finite(position[token].logprob) for token, position in zip(ids, positions, strict=True))
+
+
+def _finite(logprob: float) -> float:
+    return max(LOWEST_LOGPROB, logprob)
 
 
 def confidence(position: Any, ranks: int) -> float:
     """Minus the mean log-probability of the `ranks` likeliest tokens; vLLM adds the chosen one, which is left out."""
-    ranked: list[float] = [each.logprob for each in position.values() if each.rank <= ranks]
+    ranked: list[float] = [_finite(each.logprob) for each in position.values() if each.rank <= ranks]
     return -sum(ranked) / len(ranked)
 
 

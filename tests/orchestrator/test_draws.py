@@ -2,6 +2,7 @@
 
 import math
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 
@@ -239,3 +240,13 @@ async def test_a_first_draw_that_does_not_fit_is_refused_as_before() -> None:
     run = run_of(context_length=PROMPT + 9)
     assert await Context(run, "a").sample(QUERY, 1, Sampling(max_tokens=10)) == []
     assert run.failures == 1
+
+
+async def test_an_id_beyond_the_vocabulary_loses_no_attempt() -> None:
+    run = run_of()
+    ctx = Context(run, "a")
+    begun = (await ctx.sample(QUERY, 1, Sampling(max_tokens=10)))[0]
+    strange = replace(begun, tokens=(*begun.tokens, 10**6))
+    (goes_on,) = await ctx.sample(QUERY, 1, SHORT, after=strange)
+    assert goes_on.text.startswith(begun.text)
+    assert (goes_on.finish, run.failures) == (Finish.EOS, 0)

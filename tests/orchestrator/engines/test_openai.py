@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import orjson
 import pytest
 from scripted_server import (
     ASK,
@@ -18,7 +19,9 @@ from scripted_server import (
     tokenizer,
 )
 
-from ponder.orchestrator.engine import Engine, Prompt, check_fits
+from ponder.orchestrator.canonical import canonical_json
+from ponder.orchestrator.draw import COMPLETION
+from ponder.orchestrator.engine import LOWEST_LOGPROB, Engine, Prompt, check_fits
 from ponder.orchestrator.engines.openai import OpenAISpec
 from ponder.orchestrator.engines.openai_wire import Dialect
 from ponder.orchestrator.errors import EngineRefused, EngineUnavailable
@@ -73,6 +76,20 @@ async def test_why_a_text_ends(server: ScriptedServer, given: dict[str, Any], te
     async with opened(server) as engine:
         done = await engine.complete(request(stop=("\n",)))
     assert (done.text, done.finish) == (text, finish)
+
+
+@pytest.mark.parametrize("impossible", ["null", "-9999.0", "-1e300"])
+async def test_log_probabilities_have_a_floor(server: ScriptedServer, impossible: str) -> None:
+    server.speaks_vllm("/v1/chat/completions", "/tokenize", max_model_len=2048)
+    least = orjson.loads(impossible)
+    ranks = [{"token": "token_id:8", "logprob": -1.0}, {"token": "token_id:9", "logprob": least}]
+    token = {"token": "token_id:5", "logprob": least, "top_logprobs": ranks}
+    server.default = answer(choice("4", token_ids=[5], logprobs={"content": [token]}))
+    async with opened(server) as engine:
+        done = await engine.complete(request(logprobs=True, top_logprobs=2, labels=(9, 8)))
+    assert (done.logprobs, done.label_logprobs) == ((LOWEST_LOGPROB,), (LOWEST_LOGPROB, -1.0))
+    assert done.confidences == ((1.0 - LOWEST_LOGPROB) / 2,)
+    assert COMPLETION.validate_json(canonical_json(done)) == done
 
 
 async def test_a_vllm_server_is_recognised_and_asked_for_all_it_has(server: ScriptedServer) -> None:

@@ -125,6 +125,15 @@ async def test_a_prefix_is_continued_by_its_tokens(generator: VLLMEngine) -> Non
     assert tail.usage.prompt_tokens == head.usage.prompt_tokens + 5
 
 
+async def test_an_id_beyond_the_vocabulary_does_not_end_a_continuation(generator: VLLMEngine) -> None:
+    head = await draw(generator, asked("go"), temperature=0.0, max_tokens=5)
+    tail = await draw(generator, asked("go", head.tokens, head.text), temperature=0.0, max_tokens=7)
+    prompt = asked("go", (*head.tokens, 10**6), head.text)
+    beyond = await draw(generator, prompt, temperature=0.0, max_tokens=7)
+    assert beyond.tokens == tail.tokens
+    assert await generator.count(prompt) == beyond.usage.prompt_tokens
+
+
 async def test_stop_strings_stay_in_the_text_and_the_tokens_spell_the_text(
     generator: VLLMEngine, reference: Any
 ) -> None:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tiny_llama
 from real_vllm import asked, quiet_imports
 
-from ponder.orchestrator.engine import Prompt
+from ponder.orchestrator.canonical import canonical_json
+from ponder.orchestrator.draw import COMPLETION
+from ponder.orchestrator.engine import LOWEST_LOGPROB, Meter, Prompt, Request, Sampling
 from ponder.orchestrator.engines import ENGINES
 from ponder.orchestrator.engines.chat_tokens import ChatTokens
 from ponder.orchestrator.engines.vllm import VLLMEngine, VLLMSpec
 from ponder.orchestrator.engines.vllm_model import ModelFiles
-from ponder.orchestrator.engines.vllm_output import cut_at_stop, finish_of
+from ponder.orchestrator.engines.vllm_output import chosen_logprobs, completion, confidence, cut_at_stop, finish_of
 from ponder.orchestrator.errors import EngineRefused, UsageError
 from ponder.orchestrator.types import Finish, Message
 
@@ -128,6 +132,26 @@ def test_conversations_are_rendered_once_and_continued_by_tokens(folder: Path) -
     assert tokens.conversation(asked("hi").messages) is tokens.conversation(asked("hi").messages)
     developer = Prompt((Message(role="developer", content="x"),))
     assert "system:x" in tokens.decode(tokens.prompt(developer))
+
+
+def test_ids_beyond_the_vocabulary_are_not_read_again(folder: Path) -> None:
+    tokens = chat(folder)
+    last = max(tokens.tokenizer.get_vocab().values())
+    alone = tokens.prompt(asked("hi"))
+    assert tokens.prompt(asked("hi", (7, last + 1, last, 10**6), "anything")) == [*alone, 7, last]
+    assert tokens.prompt(asked("hi", (last + 1,), "")) == alone
+
+
+def test_log_probabilities_have_a_floor() -> None:
+    impossible, known = SimpleNamespace(logprob=-math.inf, rank=2), SimpleNamespace(logprob=-1.0, rank=1)
+    position = {5: known, 6: impossible}
+    assert chosen_logprobs((6, 5), [position, position]) == (LOWEST_LOGPROB, -1.0)
+    assert confidence(position, 2) == (1.0 - LOWEST_LOGPROB) / 2
+    made = SimpleNamespace(finish_reason="length", stop_reason=None, token_ids=[5], text="a", logprobs=[position])
+    output = SimpleNamespace(outputs=[made], prompt_token_ids=[1], num_cached_tokens=0)
+    done = completion(output, Request(asked("hi"), Sampling(max_tokens=1), 0, (5, 6)), Meter(), None)  # type: ignore[arg-type]
+    assert done.label_logprobs == (-1.0, LOWEST_LOGPROB)
+    assert COMPLETION.validate_json(canonical_json(done)) == done
 
 
 def test_a_model_without_a_template_gets_the_contents(tmp_path: Path) -> None:
