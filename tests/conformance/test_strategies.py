@@ -62,16 +62,6 @@ BRANCHES = Pipeline(
         Node(name="vote", strategy=Vote(weights="process_reward"), after=("judge",)),
     )
 )
-FUSIONS = Pipeline(
-    nodes=(
-        Node(name="two", strategy=Pipeline.series(Fuse(n=2, max_tokens=20), Fuse(n=2, max_tokens=20))),
-        Node(name="one", strategy=Pipeline.series(Fuse(n=2, temperature=0.5, max_tokens=20), Fuse(max_tokens=20))),
-        Node(name="vote", strategy=Vote(), after=("two", "one")),
-    )
-)
-LONG_PREFIX = BudgetForcing(
-    thinking_tokens=10, max_tokens=20, num_ignore=0, end_of_thinking="", answer_prefix="\n" + "Answer " * 40
-)
 CASES: dict[str, Strategy] = {
     "sample": FOUR,
     "best_of_n": BestOfN(n=4, verifier=REWARD, **KNOBS),
@@ -147,7 +137,6 @@ CASES: dict[str, Strategy] = {
     "select_by_execution": Pipeline.series(THREE, SelectByExecution(executor=SimulatedCode(), **KNOBS)),
     "s_star": SStar(n=3, rounds=2, executor=SimulatedCode(), **KNOBS),
     "branches": BRANCHES,
-    "branches-text_put_in": Pipeline.series(LONG_PREFIX, FUSIONS),
     "nested": Pipeline.series(Pipeline.series(FOUR, name="inner"), Pipeline.series(Rank(verifier=REWARD))),
 }
 

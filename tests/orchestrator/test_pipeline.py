@@ -16,7 +16,8 @@ from ponder.orchestrator.pipeline_file import load, load_all, save, to_mermaid, 
 from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.types import Query, Result
 from ponder.orchestrator.wording import in_words
-from ponder.strategies import BestOfN, Ensemble, Fuse, Rank, Sample, SelfConsistency, Strategy, Vote
+from ponder.strategies import BestOfN, BudgetForcing, Ensemble, Fuse, Rank, Sample, SelfConsistency, Strategy, Vote
+from ponder.testing import ignores_order_of_arrival
 from ponder.verifiers import ExactMatch, ProcessReward
 
 WORLD = World(seed=1, steps=2, branching=3)
@@ -122,6 +123,16 @@ async def test_a_merge_of_branches_is_the_same_at_any_speed_under_tight_budgets(
         for knobs in ({"max_in_flight": 1}, {"max_in_flight": 64}, {"jitter_s": 0.002}):
             found.add(canonical_json(await run(DIAMOND, Budget(total_tokens=limit), **knobs)))
         assert len(found) == 1
+
+
+async def test_branches_after_text_that_was_put_in_are_the_same_at_any_speed() -> None:
+    long = BudgetForcing(
+        thinking_tokens=10, max_tokens=20, num_ignore=0, end_of_thinking="", answer_prefix="\n" + "Answer " * 40
+    )
+    short, cold = {"max_tokens": 20}, {"max_tokens": 20, "temperature": 0.5}
+    two, one = (Pipeline.series(Fuse(n=2, **each), Fuse(n=2, **each)) for each in (short, cold))
+    fusions = graph("two>v", "one>v", two=two, one=one, v=Vote()).model_copy(update={"engines": {}})
+    await ignores_order_of_arrival(Pipeline.series(long, fusions))
 
 
 async def test_a_nested_pipeline_is_a_strategy() -> None:
