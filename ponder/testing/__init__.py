@@ -23,6 +23,7 @@ from .failure_checks import (
     survives_failing_verifiers,
 )
 from .form_checks import ignores_order_of_candidates, is_data, reads_only_what_was_generated
+from .loss_checks import keeps_what_survives
 from .replay_checks import draws_by_its_seed, ignores_order_of_arrival, resumes_from_any_row
 
 Check = Callable[[Strategy], Awaitable[None]]
@@ -34,6 +35,7 @@ STRATEGY_CHECKS: tuple[Check, ...] = (
     ignores_order_of_arrival,
     draws_by_its_seed,
     resumes_from_any_row,
+    keeps_what_survives,
     survives_engine_faults,
     survives_dead_engines,
     survives_failing_verifiers,
@@ -53,6 +55,7 @@ __all__ = [
     "ignores_order_of_candidates",
     "is_data",
     "is_estimated",
+    "keeps_what_survives",
     "leaves_nothing_behind",
     "never_overspends",
     "reads_only_what_was_generated",

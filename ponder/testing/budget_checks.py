@@ -14,6 +14,7 @@ from ..orchestrator.types import Usage
 from .moods import MOODS, in_mood
 from .require import require
 from .scene import Played, Scene, estimated, play
+from .sound_candidates import require_sound
 
 TOKENS = "total_tokens"
 LOSSES = Faults(unavailable=0.2, refused=0.2, garbage=0.1, empty=0.1, cut=0.1)
@@ -81,6 +82,14 @@ async def every_budget(strategy: Strategy, dimension: str, most: int, scene: Sce
         limit = following
 
 
+async def least_budget(strategy: Strategy, dimension: str) -> int:
+    """The least limit that pays for one attempt."""
+    limit, at = 0, await _at_limit(strategy, dimension, 0, Scene())
+    while at.refused is not None and (limit := round(at.refused.wanted * _unit(dimension))) > at.limit:
+        at = await _at_limit(strategy, dimension, limit, Scene())
+    return at.limit
+
+
 async def _at_limit(strategy: Strategy, dimension: str, limit: int, scene: Scene) -> AtLimit:
     try:
         return AtLimit(limit, await play(strategy, replace(scene, budget=budget_of(dimension, limit))))
@@ -118,6 +127,7 @@ def _check_spending(at: AtLimit, played: Played, dimension: str) -> None:
     usage, served = played.result.usage, played.seen.served
     require(amounts(usage)[place] <= at.limit, f"{where}, usage must stay within it", usage)
     require(amounts(served)[place] <= at.limit, f"{where}, the engines must be asked for no more", served)
+    require_sound(played, where)
     if played.seen.attempts:
         require(bool(played.result.candidates), f"{where}, an attempt that came back must be answered with")
 

@@ -14,18 +14,20 @@ from .moods import MOODS, in_mood, verifiers_of
 from .require import require
 from .rows import Rows
 from .scene import Played, Scene, Stage, play
+from .sound_candidates import require_sound
 from .watched_engine import Manner
 
 FAULTS = LOSSES.model_copy(update={"overrun": 0.1})
 DEADLINE_S = 0.1
 LATEST_S = 2.0
 MOMENTS = 64
+CONTEXTS = (24, 40, 48, 56, 64, 96, 192)
 
 
 async def survives_engine_faults(strategy: Strategy) -> None:
     """Faults cost their own part alone: an attempt that came back is answered with, and every lost call is charged.
 
-    So it is where all completions are empty, unreadable, cut or alike.
+    So it is where all completions are empty, unreadable, cut or alike, and where the engines' context ends early.
     """
     failures = 0
     for seed in range(8):
@@ -37,6 +39,8 @@ async def survives_engine_faults(strategy: Strategy) -> None:
         played = await play(strategy, Scene(faults=Faults(**{fault: 1.0})))
         _check_loss(played, f"where every completion is {fault}")
     _check_loss(await play(strategy, Scene(is_certain=True)), "where all draws are alike")
+    for length in CONTEXTS:
+        _check_loss(await play(strategy, Scene(context_length=length)), f"with a context of {length} tokens")
 
 
 async def survives_dead_engines(strategy: Strategy) -> None:
@@ -62,8 +66,9 @@ async def survives_failing_verifiers(strategy: Strategy) -> None:
 
 
 def _check_loss(played: Played, where: str) -> None:
-    """What came back is kept, what was lost is charged and told."""
+    """What came back is kept and sound, what was lost is charged and told."""
     result = played.result
+    require_sound(played, where)
     if played.seen.attempts:
         require(bool(result.candidates), f"{where}, an attempt that came back must be answered with", result.reason)
     ends = "done" if result.candidates else "error"
@@ -87,6 +92,7 @@ async def ends_at_the_deadline(strategy: Strategy) -> None:
             continue  # what hangs was not needed
         require(result.stopped == "deadline", f"{where}, a run must end as deadline", result.stopped)
         require("seconds" in result.reason, f"{where}, the reason must name the deadline", result.reason)
+        require_sound(played, where)
         if played.seen.attempts:
             require(bool(result.candidates), f"{where}, an attempt that came back must be answered with")
 

@@ -11,12 +11,13 @@ import tomli_w
 
 from ..orchestrator.pipeline_file import without_none
 from ..orchestrator.strategy import Strategy
-from ..orchestrator.types import Candidate, Query
+from ..orchestrator.types import Candidate, Query, Result
 from ..strategies import STRATEGIES
 from .observed import Observed, observed
 from .require import require
 from .scene import QUERY, QUESTION, Scene, play
-from .watched_engine import Manner, Seen
+from .scripted_judge import REPLIES, ScriptedJudge
+from .watched_engine import Manner
 
 TRAPS = (
     "\n\nstep 1: a\nstep 2: b\nanswer: 12\nThe answer is \\boxed{7}. #### 9\n</think> Wait, <|im_end|> <eos> [1] > [2] "
@@ -53,8 +54,11 @@ async def reads_only_what_was_generated(strategy: Strategy) -> None:
 async def ignores_order_of_candidates(strategy: Strategy) -> None:
     """Candidates in another order give the same list, or the same candidates in the new order.
 
-    A strategy that shows several candidates in one prompt asks something else in another order: it must still give as
-    many. Each node of a pipeline is looked at by itself; one that is given no two candidates has no order to ignore.
+    A strategy that asks other things than the query, and may show several candidates in one prompt, is played with
+    judges to whom the order shown means nothing, see `ScriptedJudge`: where it can read what they say, its candidates
+    must follow that; where it notes that it cannot, or hands their numbers on as an answer, it must give as many. Each
+    node of a pipeline and each strategy within another is looked at by itself; one that is given no two candidates has
+    no order to ignore.
     """
     whole, parts = observed(strategy)
     await play(whole)
@@ -65,23 +69,36 @@ async def ignores_order_of_candidates(strategy: Strategy) -> None:
 
 
 async def _check_orders(part: Observed, given: Sequence[Candidate]) -> None:
-    first = await play(part.with_given(given))
-    places = list(range(len(given)))
+    texts = tuple(sorted({candidate.text.strip() for candidate in given} - {""}))
+    judges = [ScriptedJudge(texts, reply) for reply in REPLIES]
+    prompts = (await play(part.with_given(given))).seen.prompts
+    if not any(len(judges[0].shown(prompt)) > 1 for prompt in prompts):
+        await _check_orders_with(None, part, given)
+    if any(prompt != QUERY.messages for prompt in prompts):
+        for judge in judges:
+            await _check_orders_with(judge, part, given)
+
+
+async def _check_orders_with(judge: ScriptedJudge | None, part: Observed, given: Sequence[Candidate]) -> None:
+    scene, places = Scene(manner=Manner(judge=judge)), list(range(len(given)))
+    first = (await play(part.with_given(given), scene)).result
+    before = [*map(_facts, first.candidates)]
     for order in (places[::-1], [*places[1:], places[0]], [*places[1::2], *places[::2]]):
-        other = await play(part.with_given([given[i] for i in order]))
-        before, after = [*map(_facts, first.result.candidates)], [*map(_facts, other.result.candidates)]
+        other = (await play(part.with_given([given[i] for i in order]), scene)).result
+        after = [*map(_facts, other.candidates)]
         rule = f"{part.inner.kind} must not depend on the order of its candidates"
-        if _shows_several(other.seen, given):
+        if judge and not (_is_understood(judge, first) and _is_understood(judge, other)):
             require(len(before) == len(after), f"{rule}: it must give as many", (len(before), len(after)))
             continue
         is_same = before == after or (len(before) == len(order) and after == [before[i] for i in order])
         require(is_same, rule, f"{after} for {order}, {before} before")
 
 
-def _shows_several(seen: Seen, given: Sequence[Candidate]) -> bool:
-    texts = {candidate.text.strip() for candidate in given} - {""}
-    shown = ("\n".join(message.content for message in prompt) for prompt in seen.prompts)
-    return any(sum(text in prompt for text in texts) > 1 for prompt in shown)
+def _is_understood(judge: ScriptedJudge, result: Result) -> bool:
+    """Whether a run could use what the judge said, other than by giving it as an answer."""
+    return not result.failures and (
+        judge.reply == "as drawn" or {c.text.strip() for c in result.candidates} <= {*judge.texts}
+    )
 
 
 def _facts(candidate: Candidate) -> tuple[object, ...]:

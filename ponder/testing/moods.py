@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeVar, get_args
 
@@ -12,6 +12,7 @@ from ..orchestrator.canonical import digest
 from ..orchestrator.context import Context
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Verifier
+from .changed_knobs import changed, subclassed
 
 Mood = Literal["raises", "abstains", "abstains_now_and_then", "loses_one", "is_level"]
 MOODS: tuple[Mood, ...] = get_args(Mood)
@@ -21,8 +22,8 @@ S = TypeVar("S", bound=BaseModel)
 
 def in_mood(strategy: S, mood: Mood) -> S:
     """The strategy with each of its verifiers in a mood; also those of the nodes of a pipeline."""
-    changed: S = _changed(strategy, lambda verifier: moody(verifier, mood))
-    return changed
+    moved: S = changed(strategy, Verifier, lambda verifier: moody(verifier, mood))
+    return moved
 
 
 def verifiers_of(value: Any) -> Iterator[Verifier]:
@@ -48,9 +49,8 @@ def moody(verifier: Verifier, mood: Mood) -> Verifier:
         scores = await verifier.score(query, candidates, ctx)
         return scores[:-1] if mood == "loses_one" else list(map(_distorted, scores, candidates, [mood] * len(scores)))
 
-    kind = type(verifier)
-    changed = type(kind.__name__, (kind,), {"score": score, "__module__": kind.__module__})
-    return changed.model_construct(**{name: getattr(verifier, name) for name in kind.model_fields})  # type: ignore[no-any-return, attr-defined]
+    moved: Verifier = subclassed(verifier, {"score": score})
+    return moved
 
 
 def _distorted(score: Score, candidate: Candidate, mood: Mood) -> Score:
@@ -58,14 +58,3 @@ def _distorted(score: Score, candidate: Candidate, mood: Mood) -> Score:
         return replace(score, value=LEVEL, steps=(LEVEL,) * len(score.steps))
     is_silent = mood == "abstains" or (mood == "abstains_now_and_then" and digest(candidate.text)[0] % 2)
     return Score(None, usage=score.usage) if is_silent else score
-
-
-def _changed(value: Any, change: Callable[[Verifier], Verifier]) -> Any:
-    if isinstance(value, Verifier):
-        return change(value)
-    if isinstance(value, BaseModel):
-        knobs = {name: _changed(getattr(value, name), change) for name in type(value).model_fields}
-        return value.model_copy(update=knobs)
-    if isinstance(value, Mapping):
-        return {key: _changed(part, change) for key, part in value.items()}
-    return type(value)(_changed(part, change) for part in value) if isinstance(value, (list, tuple)) else value

@@ -1,9 +1,10 @@
-"""A strategy in its place in a pipeline: what it is given there, and what it would give for something else."""
+"""A strategy in its place in another: what it is given there, and what it would give for something else."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import PrivateAttr
 
@@ -12,40 +13,27 @@ from ..orchestrator.pipeline import AnyStrategy, Pipeline
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Candidate, Query
+from .changed_knobs import descended, subclassed
 
 
-class Observed(Strategy):
-    """A strategy that remembers what it was given.
+@dataclass(slots=True)
+class Observed:
+    """A strategy and what it was seen working on.
 
     Args:
         inner: the strategy.
+        shape: what it last planned for.
+        given: the most candidates that a run of it was given.
     """
 
-    kind: Literal["observed"] = "observed"
-    inner: AnyStrategy
-    _shape: Shape = PrivateAttr(default=Shape())
-    _given: tuple[Candidate, ...] = PrivateAttr(default=())
-
-    def engine_names(self) -> tuple[str, ...]:
-        return self.inner.engine_names()
-
-    def infer(self, shape: Shape, plan: Plan) -> Shape:
-        self._shape = shape
-        return self.inner.infer(shape, plan)
-
-    async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
-        self._given = tuple(candidates)
-        return await self.inner.run(query, candidates, ctx)
-
-    @property
-    def given(self) -> tuple[Candidate, ...]:
-        """The candidates of the last run."""
-        return self._given
+    inner: Strategy
+    shape: Shape = Shape()
+    given: tuple[Candidate, ...] = ()
 
     def with_given(self, candidates: Sequence[Candidate]) -> Given:
         """The strategy with these candidates put before it."""
         given = Given(inner=self.inner)
-        given._shape, given._candidates = self._shape, tuple(candidates)
+        given._shape, given._candidates = self.shape, tuple(candidates)
         return given
 
 
@@ -72,14 +60,29 @@ class Given(Strategy):
 
 
 def observed(strategy: Strategy) -> tuple[Strategy, list[Observed]]:
-    """The strategy with every node of its pipelines observed, and those nodes."""
-    if not isinstance(strategy, Pipeline):
-        alone = Observed(inner=strategy)
-        return alone, [alone]
+    """The strategy under observation, and its parts: itself, the nodes of pipelines, the strategies among its knobs."""
     parts: list[Observed] = []
-    nodes: list[Any] = []
-    for node in strategy.nodes:
-        inner, found = observed(node.strategy)
-        nodes.append(node.model_copy(update={"strategy": inner}))
-        parts += found
-    return strategy.model_copy(update={"nodes": tuple(nodes)}), parts
+
+    def watch(each: Strategy) -> Strategy:
+        whole: Strategy = descended(each, Strategy, watch)
+        if isinstance(each, Pipeline):
+            return whole
+        parts.append(Observed(each))
+        return _remembering(whole, parts[-1])
+
+    return watch(strategy), parts
+
+
+def _remembering(strategy: Strategy, part: Observed) -> Strategy:
+    """A strategy of the same class and knobs that tells `part` what it is given."""
+
+    def infer(self: Strategy, shape: Shape, plan: Plan) -> Shape:
+        part.shape = shape
+        return strategy.infer(shape, plan)
+
+    async def run(self: Strategy, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
+        part.given = max(part.given, tuple(candidates), key=len)
+        return await strategy.run(query, candidates, ctx)
+
+    watched: Strategy = subclassed(strategy, {"infer": infer, "run": run})
+    return watched

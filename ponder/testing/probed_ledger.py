@@ -29,22 +29,22 @@ class _Refused:
 
 
 class ProbedLedger(Ledger):
-    """A ledger of one limited dimension that remembers what it refused."""
+    """A ledger that remembers what it refused."""
 
     def __init__(self, budget: Budget) -> None:
         super().__init__(budget)
         self._refused: list[_Refused] = []
         self._unsettled: set[Reservation] = set()
-        self._unmet: list[int] = []
+        self._unmet: list[list[int]] = []
         self.is_looked_at = False
 
     def next_limit(self) -> int | None:
         """The least limit, in whole units, at which a run may fare otherwise than under this one; None if none may.
 
-        It is exact where nobody looks at the amounts of the room left (`is_looked_at`).
+        It is exact where one dimension is limited and nobody looks at the amounts of the room left (`is_looked_at`).
         """
         ((dimension, limit),) = self._limits
-        needed = [refused.needed[dimension] for refused in self._refused] + self._unmet
+        needed = [needed[dimension] for needed in (*(refused.needed for refused in self._refused), *self._unmet)]
         return min((need for need in needed if need > limit), default=None)
 
     def room(self) -> Budget:
@@ -79,8 +79,8 @@ class ProbedLedger(Ledger):
 
     def _missed(self, usage: Usage) -> None:
         """Somebody asked whether `usage` fits, and it does not."""
-        ((dimension, _),) = self._limits
-        self._unmet.append(amounts(usage)[dimension] + self._spent[dimension] + self._held[dimension])
+        parts = zip(amounts(usage), self._spent, self._held, strict=True)
+        self._unmet.append([sum(each) for each in parts])
 
 
 class _Room(Budget):

@@ -9,6 +9,7 @@ from ..orchestrator.canonical import canonical_json
 from ..orchestrator.engines.simulated_faults import Faults
 from ..orchestrator.journal_file import Row
 from ..orchestrator.strategy import Strategy
+from .budget_checks import TOKENS, budget_of, least_budget
 from .require import require
 from .rows import Rows
 from .scene import Scene, play
@@ -26,9 +27,10 @@ SPEEDS = (
 
 async def ignores_order_of_arrival(strategy: Strategy) -> None:
     """The same bytes whatever is in flight at once and whatever ends first, under tight budgets and faults too."""
-    enough = (await play(strategy)).result.usage.total_tokens
+    usage, least = (await play(strategy)).result.usage.total_tokens, await least_budget(strategy, TOKENS)
+    limits = sorted({max(least, usage * 2 // 3), max(least, usage * 9 // 10)})
     for faults in (Faults(), Faults(refused=0.3, overrun=0.3, unavailable=0.2)):
-        for budget in (Budget(), Budget(total_tokens=enough * 2 // 3), Budget(total_tokens=enough * 9 // 10)):
+        for budget in (Budget(), *(budget_of(TOKENS, limit) for limit in limits)):
             scenes = [Scene(budget=budget, faults=faults, **speed) for speed in SPEEDS]
             found = {canonical_json((await play(strategy, scene)).result) for scene in scenes}
             rule = f"the result must not depend on speed ({budget}, {faults!r})"

@@ -40,6 +40,7 @@ class Scene:
         faults: what goes wrong with their calls by chance.
         max_in_flight: most requests in flight on each engine.
         cache_block: tokens in a block of the engines' prefix caches; 0 for no cache.
+        context_length: most tokens that the engines take, prompt and completion together.
         is_certain: whether the models always write the same, but for one draw in some hundreds.
     """
 
@@ -50,6 +51,7 @@ class Scene:
     faults: Faults = Faults()
     max_in_flight: int = 256
     cache_block: int = 0
+    context_length: int = 32_768
     is_certain: bool = False
 
     def specs(self, strategy: Strategy) -> dict[str, SimulatedSpec]:
@@ -62,14 +64,21 @@ def _spec(number: int, name: str, scene: Scene) -> SimulatedSpec:
     """The generator is the plain world, the reward model reads it with noise; others are weaker or stronger models."""
     world = WORLD if number < 2 else WORLD.model_copy(update={"easiest": 0.05 * min(number, 10), "wrong_answers": 4})
     world = world.model_copy(update=CERTAIN) if scene.is_certain else world
-    noise = 0.0 if name == "generator" else NOISE
-    return SimulatedSpec(world=world, reward_noise=noise, cache_block=scene.cache_block, faults=scene.faults, **PRICES)
+    return SimulatedSpec(
+        world=world,
+        reward_noise=0.0 if name == "generator" else NOISE,
+        cache_block=scene.cache_block,
+        context_length=scene.context_length,
+        faults=scene.faults,
+        **PRICES,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A run that has ended: what it gave, what its engines did, what it recorded, and how its ledgers stand."""
+    """A run that has ended: what ran, what it gave, what its engines did and it recorded, and how its ledgers stand."""
 
+    strategy: Strategy
     done: Done
     seen: Seen
     store: Rows
@@ -114,7 +123,7 @@ async def play(strategy: Strategy, scene: Scene = Scene(), store: Rows | None = 
     async with Stage(strategy, scene, store) as stage:
         task = Task(id="task", strategy=strategy, query=scene.query, budget=scene.budget)
         done = await stage.execute(task, Budget())
-        return Played(done, stage.seen, store, stage.ledgers[0])
+        return Played(strategy, done, stage.seen, store, stage.ledgers[0])
 
 
 async def estimated(strategy: Strategy, scene: Scene = Scene()) -> Estimate:

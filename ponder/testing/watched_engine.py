@@ -11,10 +11,12 @@ from typing import Literal
 
 from ..orchestrator.canonical import digest
 from ..orchestrator.engine import Completion, Prompt, Reading, Request
+from ..orchestrator.engines.byte_vocabulary import END, encode
 from ..orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ..orchestrator.engines.simulated_tree import uniform
 from ..orchestrator.errors import EngineRefused, EngineUnavailable
-from ..orchestrator.types import Message, Query, Usage
+from ..orchestrator.types import Finish, Message, Query, Usage
+from .scripted_judge import ScriptedJudge
 
 MOST_PAUSE = 12
 
@@ -27,17 +29,21 @@ class Manner:
         pause: turns of the event loop that a call takes.
         shuffle: chooses up to 12 turns more for each call, so that calls end in another order; None for none.
         serves: calls that are answered; later ones hang. None answers all.
+        loses: the number of the one call that is refused for good, counted from 0; None loses none.
         fails: the calls that fail: those for text, or those that judge (readings and label probabilities).
         refuses: whether a failing call is refused for good, or the engine is unavailable.
         deaf_to: a text that the engines do not hear in a message; draws then depend on nothing but what they hear.
+        judge: how they reply to prompts that are not the query itself; None replies as the model does.
     """
 
     pause: int = 0
     shuffle: int | None = None
     serves: int | None = None
+    loses: int | None = None
     fails: Literal["text", "judging"] | None = None
     refuses: bool = True
     deaf_to: str = ""
+    judge: ScriptedJudge | None = None
 
 
 @dataclass(slots=True)
@@ -51,6 +57,7 @@ class Seen:
         active: calls in flight.
         attempts: answers given to the query itself, in full or in part.
         prompts: every conversation that text was asked for.
+        answered: how often text was given.
     """
 
     query: Query
@@ -59,6 +66,7 @@ class Seen:
     active: int = 0
     attempts: int = 0
     prompts: list[tuple[Message, ...]] = field(default_factory=list)
+    answered: int = 0
 
 
 class WatchedEngine(SimulatedEngine):
@@ -74,11 +82,17 @@ class WatchedEngine(SimulatedEngine):
         return await super().count(self._heard(prompt))
 
     async def complete(self, request: Request) -> Completion:
-        async with self._call(request, "judging" if request.labels else "text"):
-            self._seen.prompts.append(request.prompt.messages)
-            done = await super().complete(self._asked(request))
+        if request.labels:
+            async with self._call(request, "judging"):
+                done = await super().complete(self._asked(request))
+                self._seen.served += done.usage
+                return done
+        self._seen.prompts.append(request.prompt.messages)
+        async with self._call(request, "text"):
+            done = self._judged(request, await super().complete(self._asked(request)))
             self._seen.served += done.usage
-            is_sound = not request.labels and done.usage.completion_tokens <= request.sampling.max_tokens
+            self._seen.answered += 1
+            is_sound = done.usage.completion_tokens <= request.sampling.max_tokens
             self._seen.attempts += is_sound and request.prompt.messages == self._seen.query.messages
             return done
 
@@ -98,7 +112,7 @@ class WatchedEngine(SimulatedEngine):
                 await asyncio.sleep(0)
             if manner.serves is not None and number >= manner.serves:
                 await asyncio.Event().wait()
-            if kind == manner.fails:
+            if kind == manner.fails or number == manner.loses:
                 raise _failure(manner.refuses)
             yield
         finally:
@@ -109,19 +123,33 @@ class WatchedEngine(SimulatedEngine):
         return 0 if shuffle is None else int(uniform(digest("pause", shuffle, asked), "pause") * (MOST_PAUSE + 1))
 
     def _heard(self, prompt: Prompt) -> Prompt:
-        if not (noise := self._manner.deaf_to):
-            return prompt
-        heard = [m.model_copy(update={"content": m.content.replace(noise, "")}) for m in prompt.messages]
-        return replace(prompt, messages=tuple(heard))
+        """The prompt without what the engine is deaf to, and with the responses in it in an order of their own."""
+        noise, judge, query = self._manner.deaf_to, self._manner.judge, self._seen.query
+        messages = prompt.messages
+        if noise:
+            messages = tuple(m.model_copy(update={"content": m.content.replace(noise, "")}) for m in messages)
+        if judge and len(shown := judge.shown(messages)) > 1:
+            messages = (*query.messages, Message(role="user", content="\n".join(sorted(shown))))
+        return replace(prompt, messages=messages)
 
     def _asked(self, request: Request) -> Request:
         """The request as it is heard; its seed, which holds the whole prompt, by what is heard alone."""
-        if not self._manner.deaf_to:
+        if not self._manner.deaf_to and not self._manner.judge:
             return request
         heard = replace(request, prompt=self._heard(request.prompt), seed=0)
         key = digest(self.identity, heard)
         self._draws[key] += 1
         return replace(heard, seed=int.from_bytes(digest(key, self._draws[key])[:6], "big"))
+
+    def _judged(self, request: Request, done: Completion) -> Completion:
+        """The completion, or what the judge of this scene says instead."""
+        judge, messages, most = self._manner.judge, request.prompt.messages, request.sampling.max_tokens
+        if judge is None or judge.reply == "as drawn" or messages == self._seen.query.messages:
+            return done
+        text = judge.says(judge.shown(messages))
+        tokens, finish = (*encode(text), END)[:most], Finish.EOS if len(text) < most else Finish.TOTAL_LENGTH
+        usage = self.meter.generation(done.usage.prompt_tokens, len(tokens), done.usage.cached_tokens)
+        return Completion(tokens, text[:most], finish, usage)
 
 
 def _failure(is_for_good: bool) -> EngineRefused | EngineUnavailable:

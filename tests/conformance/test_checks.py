@@ -9,8 +9,10 @@ import pytest
 from ponder.orchestrator.engine import Prompt, Request, Sampling
 from ponder.orchestrator.pipeline import Pipeline
 from ponder.orchestrator.types import Candidate, Finish
-from ponder.strategies import BestOfN, Rank, Sample
+from ponder.strategies import BestOfN, Cascade, Critic, Fuse, Rank, Ranker, Sample
 from ponder.strategies.drawing import Drawing
+from ponder.strategies.prompting import asked, numbered
+from ponder.strategies.replies import permutation
 from ponder.testing import (
     draws_by_its_seed,
     ends_at_the_deadline,
@@ -18,6 +20,7 @@ from ponder.testing import (
     ignores_order_of_candidates,
     is_data,
     is_estimated,
+    keeps_what_survives,
     leaves_nothing_behind,
     never_overspends,
     reads_only_what_was_generated,
@@ -177,9 +180,70 @@ class CrashesOnALoss(Broken):
         return [drawn[i] for i in range(self.n if not ctx.is_stopped else len(drawn))]
 
 
+class LosesAllForOne(Broken):
+    """Gives up what came back when one draw is lost."""
+
+    async def run(self, query, candidates, ctx):
+        drawn = await ctx.sample(query, self.n, self.sampling)
+        return drawn if len(drawn) == self.n else drawn[:1]
+
+
+class LosesTheUnjudged(Judging):
+    """Gives up all but one when one judgement is lost."""
+
+    async def run(self, query, candidates, ctx):
+        judged = await ctx.score(query, await ctx.sample(query, self.n, self.sampling), self.verifier)
+        return judged if all(each.scores[self.verifier.name].value is not None for each in judged) else judged[:1]
+
+
+class FillsItsWidth(Broken):
+    """Returns draws twice where others were lost."""
+
+    async def run(self, query, candidates, ctx):
+        drawn = await ctx.sample(query, self.n, self.sampling)
+        return (drawn * self.n)[: self.n]
+
+
+class LeavesItsEndOpen(Broken):
+    async def run(self, query, candidates, ctx):
+        drawn = await ctx.sample(query, self.n, self.sampling)
+        return [each.with_finish(Finish.STEP_LENGTH) if ctx.is_stopped else each for each in drawn]
+
+
+class RunsPastItsStop(Broken):
+    async def run(self, query, candidates, ctx):
+        return await ctx.sample(query, self.n, Sampling(max_tokens=self.max_tokens))
+
+
 class KeepsTheFirst(Rank):
     async def run(self, query, candidates, ctx):
         return list(candidates)[:1]
+
+
+class ForgetsItsShuffle(Ranker):
+    """Reads the ranking as if the candidates had been shown in the order they came in."""
+
+    async def run(self, query, candidates, ctx):
+        shown = sorted(candidates, key=lambda each: ctx.nonce(each.text))
+        replies = await ctx.sample(asked(query, numbered([each.text for each in shown], ctx)), 1, self.sampling)
+        order = permutation(replies[0].text, len(shown)) if replies else None
+        return [candidates[place] for place in order or range(len(candidates))]
+
+
+class KeepsTheFirstShown(Ranker):
+    async def run(self, query, candidates, ctx):
+        return list(candidates)[:1] if await super().run(query, candidates, ctx) else []
+
+
+class FusesTheFirstTwo(Fuse):
+    async def run(self, query, candidates, ctx):
+        return await super().run(query, candidates[:2], ctx)
+
+
+class MixesUpCritiques(Critic):
+    async def run(self, query, candidates, ctx):
+        criticized = await super().run(query, candidates, ctx)
+        return [one.with_critique(criticized[0].critique) for one in criticized]
 
 
 class CountsItself(Broken):
@@ -192,6 +256,8 @@ class CountsItself(Broken):
         return drawn
 
 
+DRAWN = Sample(n=4, **KNOBS)
+ONE_LEFT = Pipeline.series(DRAWN, KeepsTheFirst(verifier=ProcessReward()))
 FAILING = [
     (never_overspends, PaysPastTheLedger(), "the engines must be asked for no more"),
     (never_overspends, GoesOnWhenRefused(), "a larger budget must not draw less|must pay for the whole run"),
@@ -205,6 +271,12 @@ FAILING = [
     (draws_by_its_seed, DrawsWithoutSeed(), "another seed must give other draws"),
     (draws_by_its_seed, Remembers(), "the same seed must give the same bytes"),
     (resumes_from_any_row, Remembers(), "must ask at|the result must be the same"),
+    (keeps_what_survives, LosesAllForOne(), "1 draws fewer than without, at least 3 candidates must be kept; got 1"),
+    (keeps_what_survives, LosesTheUnjudged(), "0 draws fewer than without, at least 4 candidates must be kept; got 1"),
+    (keeps_what_survives, FillsItsWidth(), "no draw may be returned twice"),
+    (never_overspends, FillsItsWidth(), "no draw may be returned twice"),
+    (never_overspends, LeavesItsEndOpen(), "each candidate must tell why nothing follows it"),
+    (survives_engine_faults, RunsPastItsStop(stop=("step 2",)), "nothing may follow a stop string"),
     (survives_engine_faults, WantsAllOrNothing(), "an attempt that came back must be answered with"),
     (survives_engine_faults, CrashesOnALoss(), "list index out of range"),
     (survives_dead_engines, AnswersWithoutAsking(), "must end in error"),
@@ -219,9 +291,18 @@ FAILING = [
     (reads_only_what_was_generated, BelievesThePrompt(), "words in the prompt must change nothing"),
     (
         ignores_order_of_candidates,
-        Pipeline.series(Sample(n=4, **KNOBS), KeepsTheFirst(verifier=ProcessReward())),
+        ONE_LEFT,
         "must not depend on the order",
     ),
+    (
+        ignores_order_of_candidates,
+        Cascade(stages=(DRAWN, ONE_LEFT), verifier=ProcessReward(), thresholds=(1.0,)),
+        "rank must not depend on the order",
+    ),
+    (ignores_order_of_candidates, Pipeline.series(DRAWN, KeepsTheFirstShown()), "must not depend on the order"),
+    (ignores_order_of_candidates, Pipeline.series(DRAWN, ForgetsItsShuffle()), "must not depend on the order"),
+    (ignores_order_of_candidates, Pipeline.series(DRAWN, FusesTheFirstTwo(**KNOBS)), "must not depend on the order"),
+    (ignores_order_of_candidates, Pipeline.series(DRAWN, MixesUpCritiques(**KNOBS)), "must not depend on the order"),
 ]
 
 
@@ -235,6 +316,10 @@ async def test_a_broken_strategy_fails(check, strategy, says: str) -> None:
 async def test_a_sound_strategy_passes(check) -> None:
     await check(Broken())
     await check(Judging())
+
+
+async def test_a_strategy_of_one_draw_is_played_within_budgets_that_pay_for_it() -> None:
+    await ignores_order_of_arrival(Broken(n=1))
 
 
 def test_a_short_journal_is_cut_everywhere() -> None:

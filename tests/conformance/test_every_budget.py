@@ -125,3 +125,9 @@ async def test_a_room_tells_what_it_was_asked() -> None:
     assert (ledger.next_limit(), ledger.is_looked_at) == (7, False)
     assert ledger.room().calls == 3
     assert ledger.is_looked_at
+
+
+async def test_a_room_of_two_limits_can_be_asked_too() -> None:
+    ledger = ProbedLedger(Budget(calls=3, total_tokens=10))
+    assert ledger.room().fits(Usage(calls=3, prompt_tokens=10))
+    assert not ledger.room().fits(Usage(calls=3, prompt_tokens=11))

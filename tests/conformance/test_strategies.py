@@ -50,6 +50,7 @@ from ponder.verifiers import ExactMatch, ProcessReward, SelfEvaluation, Simulate
 
 KNOBS = {"max_tokens": 40}
 STEPS = {"max_tokens": 40, "step_tokens": 12, "max_steps": 4, "leaf": "answer:"}
+STOP = {"stop": ("\nanswer",)}
 FOUR = Sample(n=4, **KNOBS)
 TWO = Sample(n=2, **KNOBS)
 THREE = Sample(n=3, **KNOBS)
@@ -81,10 +82,14 @@ CASES: dict[str, Strategy] = {
     "esc": EarlyStoppingSelfConsistency(n=6, window=2, **KNOBS),
     "confidence_vote": ConfidenceVote(n=4, keep=0.5, measure="min", window=10, **KNOBS),
     "confidence_stopping": ConfidenceStopping(n=4, warmup=2, keep=0.5, window=10, chunk=12, round=2, **KNOBS),
+    "confidence_stopping-stop": ConfidenceStopping(
+        n=4, warmup=2, keep=0.5, window=10, chunk=12, round=2, **STOP, **KNOBS
+    ),
     "beam_search": BeamSearch(n=4, beam_width=2, verifier=REWARD, **STEPS),
     "beam_search-lookahead": BeamSearch(
         n=3, beam_width=3, lookahead=1, choose="weighted_vote", verifier=REWARD, **STEPS
     ),
+    "beam_search-stop": BeamSearch(n=4, beam_width=2, verifier=REWARD, **STOP, **STEPS),
     "dvts": DVTS(n=4, beam_width=2, verifier=REWARD, **STEPS),
     "rebase": Rebase(n=4, verifier=REWARD, **STEPS),
     "rebase-tree_cost": Rebase(
@@ -96,6 +101,7 @@ CASES: dict[str, Strategy] = {
     ),
     "particle_gibbs": ParticleGibbs(n=3, sweeps=2, threshold=1.0, verifier=REWARD, **STEPS),
     "tree_of_thoughts": TreeOfThoughts(n=4, states=2, verifier=REWARD, **STEPS),
+    "tree_of_thoughts-propose": TreeOfThoughts(n=4, states=2, generate="propose", verifier=REWARD, **STOP, **STEPS),
     "tree_of_thoughts-value": TreeOfThoughts(
         n=4, states=2, evaluate="value", evaluations=2, evaluation_tokens=40, select="sample", **STEPS
     ),
@@ -104,6 +110,7 @@ CASES: dict[str, Strategy] = {
     ),
     "mcts": MCTS(n=4, expand=2, verifier=REWARD, **STEPS),
     "mcts-parallel": MCTS(n=3, expand=2, parallel=2, rule="puct", exploration=0.5, verifier=REWARD, **STEPS),
+    "mcts-stop": MCTS(n=4, expand=2, verifier=REWARD, **STOP, **STEPS),
     "ab_mcts": ABMCTS(n=4, verifier=REWARD, **KNOBS),
     "ab_mcts-engines": ABMCTS(n=4, parallel=2, verifier=REWARD, engines=("generator", "second"), prior=Beta(), **KNOBS),
     "best_of_n-self_evaluation": BestOfN(n=3, verifier=SelfEvaluation(), **KNOBS),
@@ -114,11 +121,16 @@ CASES: dict[str, Strategy] = {
     ),
     "early_pruning": EarlyPruning(n=4, checkpoints=(10, 20), **KNOBS),
     "early_pruning-speculate": EarlyPruning(n=4, checkpoints=(12, 22), mode="speculate", verifier=REWARD, **KNOBS),
+    "early_pruning-stop": EarlyPruning(n=4, checkpoints=(10, 22), verifier=REWARD, **STOP, **KNOBS),
     "certainty_probe": CertaintyProbe(n=2, chunk=12, agreeing=2, probe="answer: ", ends="\n", probe_tokens=10, **KNOBS),
+    "certainty_probe-stop": CertaintyProbe(
+        n=2, chunk=12, agreeing=9, probe="answer: ", ends="\n", probe_tokens=10, **STOP, **KNOBS
+    ),
     "self_refine": SelfRefine(n=2, rounds=1, critique_tokens=20, **KNOBS),
     "self_refine-verifier": SelfRefine(rounds=2, critique_tokens=20, verifier=REWARD, **KNOBS),
     "budget_forcing": BudgetForcing(n=2, thinking_tokens=30, end_of_thinking="", max_tokens=60),
     "budget_forcing-closed": BudgetForcing(thinking_tokens=80, num_ignore=2, end_of_thinking="step 2", max_tokens=120),
+    "budget_forcing-stop": BudgetForcing(n=2, thinking_tokens=30, end_of_thinking="", max_tokens=60, **STOP),
     "sequential_parallel": SequentialParallel(n=5, chains=2, **KNOBS),
     "sequential_parallel-weighted": SequentialParallel(n=4, chains=2, verifier=REWARD, weighted=True, **KNOBS),
     "verifier_filter": Pipeline.series(THREE, VerifierFilter(**KNOBS)),
@@ -135,6 +147,7 @@ CASES: dict[str, Strategy] = {
     "route_by_difficulty-unknown": RouteByDifficulty(routes=(TWO, FOUR), thresholds=(0.5,), metadata="level"),
     "self_debug": Pipeline.series(TWO, SelfDebug(verifier=SimulatedCode(), rounds=2, **KNOBS)),
     "select_by_execution": Pipeline.series(THREE, SelectByExecution(executor=SimulatedCode(), **KNOBS)),
+    "select_by_execution-level": Pipeline.series(FOUR, SelectByExecution(executor=SimulatedCode(tests=(1,)), **KNOBS)),
     "s_star": SStar(n=3, rounds=2, executor=SimulatedCode(), **KNOBS),
     "branches": BRANCHES,
     "nested": Pipeline.series(Pipeline.series(FOUR, name="inner"), Pipeline.series(Rank(verifier=REWARD))),
