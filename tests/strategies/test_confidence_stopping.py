@@ -1,9 +1,12 @@
 """Confidence stopping: where the bar is, where a candidate ends, and when no more are begun."""
 
+from dataclasses import replace
+
 from making import context, indices
 from scripted import Scripted
 
 from ponder.orchestrator.budget import Budget
+from ponder.orchestrator.engine import Completion, Request
 from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.engines.simulated_faults import Faults
 from ponder.orchestrator.engines.simulated_world import World
@@ -106,6 +109,24 @@ async def test_what_is_lost_half_way_is_kept_and_does_not_vote() -> None:
     found = await run(engine, Budget(calls=4))
     assert ends(found) == {0: ("1", "eos"), 1: ("2", "eos"), 2: (None, "aborted")}
     assert found[-1].generated_tokens == 8
+
+
+class Short(Scripted):
+    """Writes a token less than it may, as an engine does at the end of its context."""
+
+    async def complete(self, request: Request) -> Completion:
+        sampling = request.sampling.model_copy(update={"max_tokens": request.sampling.max_tokens - 1})
+        return await super().complete(replace(request, sampling=sampling))
+
+
+async def test_what_never_reaches_its_length_is_kept() -> None:
+    engine = Short([line("a", 1), line("b", 2), line("c", 2)], steady(9.0, 8.0, 9.0))
+    found = await run(engine, n=3, max_tokens=8)
+    assert {each.text[0]: (each.generated_tokens, each.finish) for each in found} == {
+        "a": (7, Finish.TOTAL_LENGTH),
+        "b": (7, Finish.TOTAL_LENGTH),
+        "c": (6, Finish.TOTAL_LENGTH),
+    }
 
 
 async def test_where_the_warm_up_is_lost_there_is_no_bar() -> None:

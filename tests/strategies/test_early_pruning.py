@@ -178,6 +178,12 @@ async def test_what_is_kept_is_rounded_up_exactly() -> None:
     assert len(engine.requests) == 33
 
 
+@pytest.mark.parametrize(("n", "keep", "left"), [(3, 0.5, 2), (5, 0.5, 3), (7, 0.34, 3), (4, 0.5, 2), (10, 0.11, 2)])
+async def test_a_part_of_a_stream_is_kept_as_a_whole_one(n: int, keep: float, left: int) -> None:
+    strategy = EarlyPruning(n=n, keep=keep, checkpoints=(4,), max_tokens=8, verifier=Counting())
+    assert len(await strategy.run(QUERY, [], context(Continuing(letters)))) == left
+
+
 async def test_pruned_streams_come_back_only_where_none_ends() -> None:
     ctx = context(Many(), budget=Budget(calls=13))
     found = await EarlyPruning(verifier=ByLetter(), **FOUR).run(QUERY, [], ctx)

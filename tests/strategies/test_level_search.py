@@ -120,11 +120,12 @@ def test_the_best_is_first_by_score_then_cost_then_age_and_never_by_what_cannot_
     "strategy",
     [
         ParticleFilter(threshold=1.0, resampling="multinomial", **KNOBS),
+        ParticleFilter(threshold=1.0, resampling="stratified", **KNOBS),
         Rebase(balance=1e300, rounding="systematic", **KNOBS),
         Rebase(balance=1e300, rounding="multinomial", **KNOBS),
         BeamSearch(beam_width=1, unique=False, **KNOBS),
     ],
-    ids=["particles", "rebase", "rebase at random", "beam"],
+    ids=["particles", "stratified", "rebase", "rebase at random", "beam"],
 )
 def test_a_score_that_tells_nothing_leaves_the_law_of_the_model(strategy) -> None:
     """Of all paths that end in 10,000 searches of 4, each number has the share that it has among single draws."""

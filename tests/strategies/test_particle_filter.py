@@ -1,5 +1,6 @@
 """Particle filtering: exact weights, an unbiased estimate, and what is never lost."""
 
+import itertools
 import math
 from collections import Counter
 from random import Random
@@ -12,7 +13,7 @@ from tabled import LastNumber, Tabled
 
 from ponder.orchestrator.types import Finish, Query
 from ponder.strategies import ParticleFilter, ParticleGibbs
-from ponder.strategies.allocation import softmax
+from ponder.strategies.allocation import resample, softmax
 from ponder.strategies.level_search import Level, Node, search
 from ponder.strategies.particle_weights import effective_size, log_potential, tempered
 
@@ -72,6 +73,16 @@ def test_copies_are_unbiased(scheme) -> None:
     assert set(found.sum(axis=1)) == {4}
     exact = np.array([4 * each / sum(odds) for each in odds])
     assert np.all(abs(found.mean(axis=0) - exact) <= 4.5 * found.std(axis=0) / math.sqrt(runs) + 1e-9)
+
+
+def test_copies_are_drawn_as_the_scheme_says() -> None:
+    """Each by its own law from the same random numbers, and no two schemes alike."""
+    scores, found = [0.7, 0.6, 0.5, 0.3, 0.2], {}
+    shares = softmax([log_potential(score) for score in scores])
+    for scheme in SCHEMES:
+        found[scheme] = [copies(scores, seed, threshold=1.0, resampling=scheme) for seed in range(40)]
+        assert found[scheme] == [resample(5, shares, np.random.default_rng(seed), scheme) for seed in range(40)]
+    assert all(found[one] != found[other] for one, other in itertools.combinations(SCHEMES, 2))
 
 
 def test_equal_weights_are_left_as_they_are() -> None:

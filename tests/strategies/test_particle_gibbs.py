@@ -13,7 +13,8 @@ from tabled import Tabled
 from ponder.orchestrator.types import Query
 from ponder.strategies import ParticleGibbs
 from ponder.strategies.allocation import resample
-from ponder.strategies.conditional_filter import filtered
+from ponder.strategies.conditional_filter import Conditioned, Marked, filtered
+from ponder.strategies.level_search import Level, Node
 from ponder.strategies.particle_weights import log_potential
 
 JUDGE = Counting()
@@ -33,6 +34,25 @@ def test_copies_around_a_retained_one_follow_their_conditional_law(scheme) -> No
         assert all(counts[i] and sum(counts) == budget for counts in kept)
         for counts in law.keys() | kept.keys():
             assert abs(kept[counts] / runs - law.get(counts, 0.0)) <= 0.03
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_copies_around_the_retained_particle_are_drawn_as_the_scheme_says(scheme) -> None:
+    """Equal particles have a copy each, but where each is thrown for itself; so has the retained one in any case."""
+    shares, kept = [0.25] * 4, set()
+    for seed in range(60):
+        places = [None, 0, None, None]
+        nodes = [Node(Marked(i, at), i, 0.5, False, i, 1.0, None, i) for i, at in enumerate(places)]
+        level = Level(nodes, [], 4, 1, np.random.default_rng(seed))
+        particles = Conditioned(ParticleGibbs(n=4, verifier=JUDGE, resampling=scheme))
+        counts = particles.copies(level, shares)
+        assert sum(counts) == 4
+        assert counts[1] >= 1
+        kept.add(tuple(counts))
+        order = (same := np.random.default_rng(seed)).permutation(4).tolist()
+        laid = resample(4, shares, same, scheme, retained=order.index(1))
+        assert counts == [laid[order.index(i)] for i in range(4)]
+    assert (kept == {(1, 1, 1, 1)}) == (scheme != "multinomial")
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

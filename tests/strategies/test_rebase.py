@@ -12,6 +12,7 @@ from tabled import LastNumber, Tabled
 
 from ponder.orchestrator.types import Finish, Query
 from ponder.strategies import Rebase
+from ponder.strategies.allocation import resample, softmax
 from ponder.strategies.level_search import Level, Node, search
 from ponder.strategies.lineage import lineage
 from ponder.strategies.tree_cost import worth_their_cost
@@ -55,6 +56,21 @@ def test_what_cannot_be_told_gets_nothing(rounding) -> None:
         assert found[0] == found[2] == 0
     assert sum(counts([None, None], 8, rounding=rounding)) == 8
     assert counts([None, None], 8) == [4, 4]
+
+
+def test_shares_are_rounded_by_the_rule() -> None:
+    """Quotas 3.5, 1.61, 1.19 and 0.7 of 7: the deterministic rules differ, the random ones follow their scheme."""
+    shares = [0.5, 0.23, 0.17, 0.1]
+    scores = [math.log(share) for share in shares]
+    exact = softmax(scores, 1.0)
+    assert counts(scores, 7, balance=1.0) == [3, 2, 1, 1]
+    assert counts(scores, 7, balance=1.0, rounding="sequential_ceil") == [4, 2, 1, 0]
+    found = {}
+    for rounding in ("systematic", "multinomial"):
+        found[rounding] = [counts(scores, 7, seed, balance=1.0, rounding=rounding) for seed in range(40)]
+        assert found[rounding] == [resample(7, exact, np.random.default_rng(seed), rounding) for seed in range(40)]
+    assert len({tuple(each) for each in found["systematic"]}) > 1
+    assert found["systematic"] != found["multinomial"]
 
 
 def test_the_limits_of_the_balance() -> None:
