@@ -16,7 +16,9 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel
 
+from ponder.orchestrator.errors import ShapeError
 from ponder.orchestrator.pipeline import Pipeline
+from ponder.orchestrator.shape import Plan, Shape
 from ponder.strategies import STRATEGIES, Strategy
 
 ROOT = Path(__file__).parent.parent
@@ -36,7 +38,14 @@ FAMILIES = (
 LABEL = re.compile(rf"^({'|'.join(LABELS)}): *(.*)$")
 KNOB = re.compile(r"^    (\w+): (.*)$")
 PLURAL = re.compile(r"^(string|integer|number|verifier|table)\b")
-NOUNS = {"Verifier": "verifier", "AnswerKey": "answer key", "Strategy": "strategy", "Sample": "sample"}
+JUDGES = ("verifier", "executor")
+NOUNS = {
+    "Verifier": "verifier",
+    "Executor": "executor",
+    "AnswerKey": "answer key",
+    "Strategy": "strategy",
+    "Sample": "sample",
+}
 LONGEST = 60
 ARXIV = re.compile(r"arXiv:? ?(\d{4}\.\d{4,5})")
 
@@ -208,13 +217,13 @@ def _is_set(field: Any, knob: Any) -> bool:
 
 def overview() -> str:
     """The page that compares all strategies."""
-    rows = []
+    rows, examples = [], cases()
     for kind in sorted(STRATEGIES.names(), key=lambda kind: (FAMILIES.index(_told(kind)["Family"]), kind)):
         told, cls = _told(kind), STRATEGIES[kind]
         summary = docstring_of(cls).summary.removesuffix(".")
-        calls, depth = costs_of(told["Cost"])
-        rows.append((f"[`{kind}`]({kind}.md)", told["Family"], summary, calls, depth, _verifier(cls), _answer(cls)))
-    head = ("kind", "family", "what it does", "calls", "depth", "verifier", "answer key")
+        needs = (works_on(examples[kind]), *costs_of(told["Cost"]), _judge(cls), _answer(cls))
+        rows.append((f"[`{kind}`]({kind}.md)", told["Family"], summary, *needs))
+    head = ("kind", "family", "what it does", "works on", "calls", "depth", "judge", "answer key")
     return OVERVIEW.format(table=_table(head, rows))
 
 
@@ -234,14 +243,29 @@ def costs_of(text: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def _verifier(cls: type[Strategy]) -> str:
-    fields = {n: f for n, f in cls.model_fields.items() if _is_a(cls, n, "verifier")}
-    if not fields:
-        return "no"
-    if any(field.is_required() for field in fields.values()):
-        return "yes"
-    kinds = [default.kind for field in fields.values() if (default := field.get_default()) is not None]
-    return f"`{kinds[0]}` by default" if kinds else "optional"
+def works_on(example: Strategy) -> str:
+    """What a strategy must be given, by the places that it refuses: the last node of its example is the strategy."""
+    strategy = example.nodes[-1].strategy if isinstance(example, Pipeline) else example
+    if not _fits(strategy, Shape()):
+        return "candidates"
+    return "query or candidates" if _fits(strategy, Shape(2, 2)) else "query"
+
+
+def _fits(strategy: Strategy, shape: Shape) -> bool:
+    try:
+        strategy.infer(shape, Plan())
+    except ShapeError:
+        return False
+    return True
+
+
+def _judge(cls: type[Strategy]) -> str:
+    fields = {what: [f for n, f in cls.model_fields.items() if _is_a(cls, n, what)] for what in JUDGES}
+    if required := [what for what, found in fields.items() if any(field.is_required() for field in found)]:
+        return " and ".join(required)
+    every = [field for found in fields.values() for field in found]
+    kinds = [default.kind for field in every if (default := field.get_default()) is not None]
+    return f"`{kinds[0]}` by default" if kinds else "optional" if every else "no"
 
 
 def _answer(cls: type[Strategy]) -> str:
@@ -277,11 +301,11 @@ how many of them must wait for one another, which bounds the time to an answer.
 
 {table}
 
-Where `verifier` is "yes" a judge must be named, and a field that is "optional" changes what the strategy does. Those
-of the family "selection" and most of "composition" work on candidates that earlier nodes drew; the others start from
-the query. Whatever ends a run early, the best that was drawn is the answer. Candidates without an answer never vote.
-A score that is "cannot tell" comes after every other; ties go to the higher score, then to fewer generated tokens,
-then to the lower index.
+`works on` says what must come before: the query alone, or candidates that earlier nodes drew. Where `judge` is
+"verifier" or "executor" one must be named (an executor runs candidates, such as programs); one that is "optional"
+changes what the strategy does. Whatever ends a run early, the best that was drawn is the answer. Candidates without an
+answer never vote. A score that is "cannot tell" comes after every other; ties go to the higher score, then to fewer
+generated tokens, then to the lower index.
 
 These pages are written by `docs/strategy_pages.py` from what the classes say of themselves.
 """

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
+from ponder.orchestrator.pipeline import Pipeline
 from ponder.orchestrator.pipeline_file import load
 from ponder.strategies import STRATEGIES, Sample, Strategy
 from ponder.verifiers import AnyVerifier
@@ -114,6 +115,19 @@ def test_ranges_types_and_defaults_come_from_the_fields() -> None:
         "| `keep` | number, above 0 or none | none | how many stay. |",
         "| `verifier` | verifier | required | judges. |",
     ]
+
+
+def test_what_a_strategy_works_on_is_what_it_does_not_refuse() -> None:
+    cases = strategy_pages.cases()
+    found = {kind: strategy_pages.works_on(cases[kind]) for kind in ("sample", "vote", "self_debug", "cascade")}
+    assert found == {"sample": "query", "vote": "candidates", "self_debug": "candidates", "cascade": "query"}
+    assert strategy_pages.works_on(Pipeline.series(Sample(), name="inner")) == "query"
+
+
+def test_a_judge_is_told_by_its_knob() -> None:
+    kinds = ("s_star", "rank", "early_pruning", "self_refine", "sample")
+    judges = [strategy_pages._judge(STRATEGIES[kind]) for kind in kinds]
+    assert judges == ["executor", "verifier", "`self_evaluation` by default", "optional", "no"]
 
 
 def test_an_example_leaves_out_what_is_as_by_default() -> None:
