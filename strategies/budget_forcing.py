@@ -18,6 +18,7 @@ from .chunks import Tokens, at_most
 from .cut import cut
 from .delimited import undelimited
 from .drawing import Drawing
+from .stop_strings import stopped
 from .train_of_thought import TrainOfThought
 
 
@@ -65,6 +66,11 @@ class BudgetForcing(Drawing):
             )
         return self
 
+    def capped(self, max_tokens: int) -> Self:
+        """The same, with at most `max_tokens` of an attempt, thinking included."""
+        thinking = min(self.thinking_tokens, max_tokens)
+        return super().capped(max_tokens).model_copy(update={"thinking_tokens": thinking})
+
     def infer(self, shape: Shape, plan: Plan) -> Shape:
         """`n` fresh candidates; only their first draws are certain."""
         self.check_first(shape, plan)
@@ -95,6 +101,8 @@ class BudgetForcing(Drawing):
 
     async def _next(self, stream: TrainOfThought, drawn: Candidate, ctx: Context) -> TrainOfThought:
         """The stream after a draw: over, answering, or thinking on."""
+        if stream.node is not None and stream.node is stream.drawn:  # nothing was put in between
+            drawn = await stopped(drawn, self.stop, ctx, self.engine) or drawn
         is_closed = not stream.is_answering and self._closes(drawn)
         if is_closed:
             has_room = drawn.generated_tokens < self.max_tokens

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field
 
@@ -37,6 +37,13 @@ class Drawing(Strategy):
     @property
     def sampling(self) -> Sampling:
         return Sampling(temperature=self.temperature, top_p=self.top_p, max_tokens=self.max_tokens, stop=self.stop)
+
+    def capped(self, max_tokens: int) -> Self:
+        """The same, with at most `max_tokens` of a candidate.
+
+        Override it where other knobs must then change too.
+        """
+        return self.model_copy(update={"max_tokens": min(self.max_tokens, max_tokens)})
 
     def engine_names(self) -> tuple[str, ...]:
         """The engine drawn from."""

@@ -12,6 +12,7 @@ from ..orchestrator.context import Ask, Context
 from ..orchestrator.engine import Sampling
 from ..orchestrator.types import Candidate, Finish, Query, Score, Usage
 from .level_search import Domain
+from .limited_append import limited_append
 from .prompting import asked, fenced, fill, numbered, question_of
 from .replies import verdict
 
@@ -79,10 +80,15 @@ class Thoughts:
         return fill(self._knobs.propose_prompt, question=question_of(self._query), answer=answer, count=str(count))
 
     async def _thought(self, parent: Candidate | None, line: str) -> Candidate:
-        """The state after a proposed step."""
-        thought = await self._ctx.append(parent, line + self._knobs.separator, self._knobs.engine)
+        """The state after a proposed step, of which no more is taken than the path may hold."""
+        knobs = self._knobs
+        thought, is_full = await limited_append(
+            parent, line + knobs.separator, knobs.max_tokens, self._ctx, knobs.engine
+        )
         self._proposed += 1
-        finish = Finish.STOP if re.search(self._knobs.leaf, line) else Finish.STEP
+        finish = Finish.TOTAL_LENGTH if is_full else Finish.STEP
+        if thought.piece.startswith(line) and re.search(knobs.leaf, line):
+            finish = Finish.STOP
         return replace(thought, index=self._proposed - 1, finish=finish)
 
     async def _valued(self, texts: Sequence[str]) -> list[Score]:

@@ -32,13 +32,12 @@ class TreeOfThoughts(Stepwise):
     state is judged by the verifier, by the word that the model says about it (``value``: the mean of the words' values
     over `evaluations`), or by the part of `evaluations` that choose it among all of its level (``vote``). Equal
     states count as one; ties go to the shorter, then to the earlier. Paths that have ended take their place out of the
-    width; those of different levels meet in one last vote, as votes of different levels do not compare. A list is not
-    counted against `max_tokens`, and needs a `leaf` to end.
+    width; those of different levels meet in one last vote. Proposed thoughts count as drawn ones do against
+    `max_tokens`, and need a `leaf` to end.
 
     Family: stepwise search
     When it pays: steps can be judged by thinking about them where no reward model is at hand, as in puzzles whose dead
-        ends are seen early. Asking for values costs more than the thoughts: a reward model, or more samples and a vote,
-        are often the better use of it.
+        ends are seen early. Values cost more than the thoughts: a reward model, or samples and a vote, often pay more.
     Cost: `n` thoughts a level, in `states` lists where proposed, and `n * evaluations` values or `evaluations` votes,
         and as many votes at the end; depth 2 a level.
     Source: Yao et al. 2023, arXiv 2305.10601, algorithm 1.
@@ -110,7 +109,7 @@ class TreeOfThoughts(Stepwise):
     @property
     def list_sampling(self) -> Sampling:
         """How a list of thoughts is drawn."""
-        return self.sampling.model_copy(update={"max_tokens": self.step_tokens * self.first})
+        return self.sampling.model_copy(update={"max_tokens": min(self.step_tokens, self.max_tokens) * self.first})
 
     @property
     def evaluation_sampling(self) -> Sampling:
@@ -119,8 +118,7 @@ class TreeOfThoughts(Stepwise):
 
     def engine_names(self) -> tuple[str, ...]:
         """The engine drawn from and those that judge."""
-        judges = self.verifier.engine_names() if self.evaluate == "verifier" else (self.evaluator,)
-        return (self.engine, *judges)
+        return (self.engine, *(self.verifier.engine_names() if self.evaluate == "verifier" else [self.evaluator]))
 
     def plan_level(self, plan: Plan, level: int) -> Shape:
         """Count the thoughts after `level` others, and their judgement."""
@@ -143,8 +141,10 @@ class TreeOfThoughts(Stepwise):
         return Thoughts(self, super().steps(query, ctx), query, ctx)
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
-        """The paths that ended, best first; where none did, the partial ones, marked as cut."""
+        """The paths that ended, best first; where none is complete, also the partial ones, marked as cut."""
         thoughts = self.steps(query, ctx)
         found = await search(thoughts, self.allocator(), n=self.n, depth=self.max_steps, rng=ctx.rng, first=self.first)
         ended = await thoughts.compared([node.state for node in found.ended])
-        return await self.ordered(ended or self.paths(found, ctx), self.judged_by, ctx)
+        if not any(path.finish.is_complete for path in ended):
+            ended += self.paths(replace(found, ended=[]), ctx)
+        return await self.ordered(ended, self.judged_by, ctx)

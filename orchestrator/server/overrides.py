@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from ...strategies.drawing import Drawing
 from ..errors import UsageError
@@ -59,16 +59,27 @@ def check_servable(pipeline: Pipeline, name: str) -> None:
 
 
 def _drawn_as_asked(drawing: Drawing, asked: ChatRequest) -> Drawing:
+    """The strategy, changed as the request asks and checked anew.
+
+    Raises:
+        Refusal: it cannot be changed so.
+    """
+    capped = drawing if asked.most_tokens is None else drawing.capped(asked.most_tokens)
     changes: dict[str, Any] = {}
     if asked.temperature is not None:
         changes["temperature"] = asked.temperature
     if asked.top_p is not None:
         changes["top_p"] = asked.top_p
-    if asked.most_tokens is not None:
-        changes["max_tokens"] = min(drawing.max_tokens, asked.most_tokens)
     if asked.stop:
         changes["stop"] = tuple(dict.fromkeys((*drawing.stop, *asked.stop)))
-    return drawing.model_copy(update=changes)
+    knobs = {name: getattr(capped, name) for name in type(capped).model_fields}
+    try:
+        return type(drawing).model_validate(knobs | changes)
+    except ValidationError as error:
+        refused: UsageError = UsageError.from_validation(f"strategy {drawing.kind!r} as the request changes it", error)
+    except UsageError as error:
+        refused = error
+    raise Refusal(400, f"this model cannot draw so: {refused}", code="unsupported_value")
 
 
 def _parts(part: object) -> Iterator[BaseModel]:
