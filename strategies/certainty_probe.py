@@ -15,6 +15,7 @@ from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Finish, Query
 from ..verifiers.answers import AnyAnswer, NumberAnswer
 from .certainty import Chain, hesitates
+from .chunk_plan import parts
 from .chunks import Tokens, at_most, grown, opened
 from .cut import cut
 from .drawing import Drawing
@@ -72,12 +73,11 @@ class CertaintyProbe(Drawing):
         self.answer.check()
         first = plan.sample(self.n, self._sampling(0), self.engine)
         with plan.maybe():
-            for at in range(0, self.max_tokens, self.chunk):
-                sampling = self._sampling(at)
+            for at, length, chunks in parts(self.max_tokens, self.chunk):
                 if at:
-                    plan.sample(self.n, sampling, self.engine, after=at)
-                end, asked = at + sampling.max_tokens, plan.template(self.probe)
-                plan.sample(self.n, self._probing, self.engine, after=end, reads=asked)
+                    plan.sample(self.n * chunks, at_most(self.sampling, length), self.engine, after=at)
+                asked = plan.template(self.probe)
+                plan.sample(self.n * chunks, self._probing, self.engine, after=at + length, reads=asked)
         forced = plan.template(self.exit_text + self.probe + self.ends)
         return replace(first, longest=self.max_tokens + self.probe_tokens + forced)
 

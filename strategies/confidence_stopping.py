@@ -14,7 +14,8 @@ from ..orchestrator.context import Ask, Context
 from ..orchestrator.engine import Sampling
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Finish, Query
-from .chunks import grown, is_open
+from .chunk_plan import parts
+from .chunks import at_most, grown, is_open
 from .confidence import CONFIDENCE, confidence_of, path_confidences, trace_confidence, winners_share, with_confidence
 from .confident_drawing import ConfidentDrawing, Share, Window
 from .cut import cut
@@ -63,8 +64,9 @@ class ConfidenceStopping(ConfidentDrawing):
         self.check_first(shape, plan)
         drawn = plan.sample(first, self.sampling, self.engine)
         if self.n > first:
-            for after, part in self._parts():
-                plan.sample(self.n - first, part, self.engine, fewest=0, after=after)
+            for after, length, chunks in parts(self.max_tokens, self.chunk):
+                part = at_most(self.sampling, length)
+                plan.sample((self.n - first) * chunks, part, self.engine, fewest=0, after=after)
         return replace(drawn, most=self.n, scored_by=drawn.scored_by | {CONFIDENCE})
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
