@@ -55,7 +55,7 @@ class ChatTokens:
 
     @cached_property
     def _last_id(self) -> int:
-        return max(self.tokenizer.get_vocab().values())
+        return int(max(self.tokenizer.get_vocab().values()))
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text that continues something: no beginning-of-text mark is added."""
