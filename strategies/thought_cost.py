@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..orchestrator.shape import Plan, Shape
@@ -21,7 +22,19 @@ def count_lists(knobs: TreeOfThoughts, plan: Plan, level: int) -> Shape:
     return Shape(most=knobs.n, longest=before.longest + length, drawn_by=before.drawn_by)
 
 
-def count_lookahead(knobs: TreeOfThoughts, plan: Plan, made: Shape) -> Shape:
+def count_judgement(knobs: TreeOfThoughts, plan: Plan, made: Shape, level: int) -> Shape:
+    """Count the judgement of states of the shape `made`, where drawing them has not counted it; their shape then."""
+    if knobs.n == 1 or (knobs.evaluate == "verifier" and knobs.generate == "sample"):
+        return made
+    with plan.maybe():
+        if knobs.evaluate == "verifier":
+            plan.score(_looked_ahead(knobs, plan, made), knobs.verifier)
+        else:
+            _count_words(knobs, plan, made, level)
+    return replace(made, scored_by=made.scored_by | {knobs.judged_by})
+
+
+def _looked_ahead(knobs: TreeOfThoughts, plan: Plan, made: Shape) -> Shape:
     """Count the greedy steps after states of the shape `made`; the shape that is judged."""
     step = knobs.sampling.model_copy(update={"max_tokens": min(knobs.step_tokens, knobs.max_tokens)})
     for _ in range(knobs.lookahead):
@@ -29,7 +42,7 @@ def count_lookahead(knobs: TreeOfThoughts, plan: Plan, made: Shape) -> Shape:
     return made
 
 
-def count_words(knobs: TreeOfThoughts, plan: Plan, made: Shape, level: int) -> None:
+def _count_words(knobs: TreeOfThoughts, plan: Plan, made: Shape, level: int) -> None:
     """Count what is said about the states of one level, and on the last one the vote on all that ended."""
     one = plan.reads(made, knobs.evaluator) + NUMBERING
     if knobs.evaluate == "value":

@@ -20,7 +20,7 @@ from .drawing import Draws
 from .level_search import search
 from .prompting import Template
 from .stepwise import Stepwise
-from .thought_cost import count_lists, count_lookahead, count_words
+from .thought_cost import count_judgement, count_lists
 from .thought_prompts import PROPOSE, VALUE, VALUES, VOTE, Words
 from .thoughts import Thoughts
 
@@ -123,14 +123,7 @@ class TreeOfThoughts(Stepwise):
     def plan_level(self, plan: Plan, level: int) -> Shape:
         """Count the thoughts after `level` others, and their judgement."""
         made = count_lists(self, plan, level) if self.generate == "propose" else super().plan_level(plan, level)
-        if self.n == 1 or (self.evaluate == "verifier" and self.generate == "sample"):
-            return made
-        with plan.maybe():
-            if self.evaluate == "verifier":
-                plan.score(count_lookahead(self, plan, made), self.verifier)
-            else:
-                count_words(self, plan, made, level)
-        return replace(made, scored_by=made.scored_by | {self.judged_by})
+        return count_judgement(self, plan, made, level)
 
     def allocator(self) -> BreadthFirst:
         """The best states, or some by their value, go on."""

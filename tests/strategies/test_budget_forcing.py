@@ -173,6 +173,13 @@ async def test_a_stop_string_of_the_user_ends_it() -> None:
     assert (found.text, found.finish) == ("ttt", Finish.STOP)
 
 
+async def test_a_stop_string_that_holds_the_end_of_thinking_ends_it_too() -> None:
+    found = await run(Continuing(thinker), stop=(CLOSE + "4",), num_ignore=0)
+    assert (found.text, found.finish) == ("t" * 10 + CLOSE + "4", Finish.STOP)
+    forced = await run(Continuing(thinker), stop=("Prefix4",), num_ignore=0, thinking_tokens=6, answer_prefix="Prefix")
+    assert forced.text.endswith("Prefix42"), "what was put in was not generated"
+
+
 def test_thinking_must_leave_room() -> None:
     with pytest.raises(ValidationError, match=r"thinking_tokens must be at most max_tokens \(512\), got 600; raise"):
         BudgetForcing(thinking_tokens=600, max_tokens=512)
