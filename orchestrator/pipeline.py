@@ -88,6 +88,11 @@ class Pipeline(Strategy):
                     raise ShapeError(node.name, rule, f"add [engines.{engine}], or name another")
         return self
 
+    @property
+    def is_speculative(self) -> bool:
+        """Whether a node may send calls that it then drops."""
+        return any(node.strategy.is_speculative for node in self.nodes)
+
     def engine_names(self) -> tuple[str, ...]:
         """Every engine a node uses, in the order of the nodes."""
         return tuple(dict.fromkeys(name for node in self.nodes for name in node.strategy.engine_names()))

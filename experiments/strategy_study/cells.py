@@ -227,14 +227,15 @@ def is_right(problem: Problem, candidate: Candidate | None) -> bool:
 
 
 def pooled(problem: Problem, result: Result) -> list[list[Any]]:
-    """Each draw: answer, label, score, tokens, FLOPs of drawing and of judging, and a number that names its text.
+    """Each draw: answer, label, score, tokens, FLOPs of drawing and of judging, and a number for what was judged.
 
-    Equal texts are judged once; what judging one costs is worked out from its length, and must add up.
+    What is equal is judged once; what judging one costs is worked out from its length, and must add up.
     """
     draws, judged = [], {}
     for candidate in result.candidates:
-        number = crc32(repr(candidate.tokens).encode())
         score = next(iter(candidate.scores.values()))
+        read = reopened(candidate).tokens if score.kind == "self" else candidate.text
+        number = crc32(repr(read).encode())
         judged[number] = _judging(problem, candidate, score)
         draws.append(
             [

@@ -150,6 +150,7 @@ CASES: dict[str, Strategy] = {
     "select_by_execution-level": Pipeline.series(FOUR, SelectByExecution(executor=SimulatedCode(tests=(1,)), **KNOBS)),
     "s_star": SStar(n=3, rounds=2, executor=SimulatedCode(), **KNOBS),
     "branches": BRANCHES,
+    "launched": Pipeline.series(AdaptiveConsistency(n=6, launch="all", threshold=0.8, **KNOBS), Vote()),
     "nested": Pipeline.series(Pipeline.series(FOUR, name="inner"), Pipeline.series(Rank(verifier=REWARD))),
 }
 
