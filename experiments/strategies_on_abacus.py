@@ -7,9 +7,9 @@ which strategies beat voting and Best-of-N of the same cost on easy, middle and 
 three figures that were wanted of stepwise search, adaptive sampling and early pruning. Writes a report, figures (with
 matplotlib, the extra `plot`) and all numbers to `experiments/results/strategies_on_abacus.*`.
 
-Takes about seven minutes on 16 cores with a GPU, and many hours on two cores without. Stopped, it goes on where it was:
-what is measured is kept under `runs/strategies_on_abacus`. With ``--quick`` it goes through all of it on a few problems
-in a minute, and writes beside what it measured instead.
+Takes about twelve minutes on 16 cores with a large GPU, and some twelve hours on two cores without. Stopped, it goes
+on where it was: what is measured is kept under `runs/strategies_on_abacus`. With ``--quick`` it goes through all of it
+on a few problems in a minute, and writes beside what it measured instead.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Done:
     is_cut: bool = False
 
 
-class Executor(Protocol):
+class Host(Protocol):
     """Where tasks run: `Runtime` in this process, `Cluster` on Ray."""
 
     async def execute(self, task: Task, lease: Budget) -> Done:
@@ -180,7 +180,7 @@ class Runtime:
 
 
 async def run_tasks(
-    executor: Executor,
+    host: Host,
     tasks: Sequence[Task],
     budget: Budget,
     *,
@@ -196,7 +196,7 @@ async def run_tasks(
     the budget reaches does not depend on how fast they run.
 
     Args:
-        executor: where they run.
+        host: where they run.
         tasks: in the order of importance.
         budget: for all of them together.
         spent: what the budget has paid already, e.g. before a restart.
@@ -204,13 +204,13 @@ async def run_tasks(
         at_once: most tasks running at once.
     """
     account = Ledger(budget, spent=spent)
-    floor = _Floor(executor, account, on_done, at_once)
+    floor = _Floor(host, account, on_done, at_once)
     try:
         async with asyncio.TaskGroup() as group:
             for task in tasks:
                 await floor.enter()
                 try:
-                    lease = await account.reserve((await executor.estimate(task.strategy, task.query)).most)
+                    lease = await account.reserve((await host.estimate(task.strategy, task.query)).most)
                 except BudgetExceeded as error:
                     await floor.alone(task, error)
                 except EngineError as error:
@@ -226,9 +226,9 @@ class _Floor:
     """The places that tasks run in; a task enters before it is leased, and leaves once it is reported."""
 
     def __init__(
-        self, executor: Executor, account: Ledger, on_done: Callable[[Done], Awaitable[None]] | None, places: int
+        self, host: Host, account: Ledger, on_done: Callable[[Done], Awaitable[None]] | None, places: int
     ) -> None:
-        self._executor, self._account, self._on_done = executor, account, on_done
+        self._host, self._account, self._on_done = host, account, on_done
         self._free, self._places = asyncio.Semaphore(places), places
         self.unreached: list[Task] = []
 
@@ -247,7 +247,7 @@ class _Floor:
     async def leased(self, task: Task, lease: Reservation) -> None:
         """Run a task within its lease."""
         try:
-            done = await _finish(self._executor, task, self._account, lease)
+            done = await _finish(self._host, task, self._account, lease)
         except BaseException:
             self._free.release()
             raise
@@ -262,7 +262,7 @@ class _Floor:
         for _ in range(self._places - 1):
             await self._free.acquire()
         try:
-            done = await self._executor.execute(task, self._account.room())
+            done = await self._host.execute(task, self._account.room())
             self._account.charge(done.paid)
         finally:
             for _ in range(self._places - 1):
@@ -272,7 +272,7 @@ class _Floor:
         await self.report(done)
 
 
-async def _finish(executor: Executor, task: Task, account: Ledger, lease: Reservation) -> Done:
+async def _finish(host: Host, task: Task, account: Ledger, lease: Reservation) -> Done:
     """Run a task to its end, leasing again while lost calls have eaten its lease and the budget allows.
 
     A task that gets nowhere on lease after lease is cut: an engine that stays away must not eat the budget.
@@ -280,7 +280,7 @@ async def _finish(executor: Executor, task: Task, account: Ledger, lease: Reserv
     idle, reached, paid, bound = 0, Usage(), Usage(), lease.bound
     while True:
         try:
-            done = await executor.execute(task, lease.budget.at_most(Budget(seconds=account.seconds_left())))
+            done = await host.execute(task, lease.budget.at_most(Budget(seconds=account.seconds_left())))
         except BaseException:
             lease.charge_in_full()
             raise

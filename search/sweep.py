@@ -21,7 +21,7 @@ from ..orchestrator.journal import Journal, Memory, Store
 from ..orchestrator.journal_file import JournalFile, ReadOnlyJournal, Spent
 from ..orchestrator.pipeline_file import read_toml
 from ..orchestrator.run_state import Run
-from ..orchestrator.runtime import Done, Executor, Runtime, Task, run_tasks
+from ..orchestrator.runtime import Done, Host, Runtime, Task, run_tasks
 from ..orchestrator.shape import Estimate, Plan, Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Candidate, Query, Score, Usage
@@ -212,7 +212,7 @@ async def _run_on_cluster(
 
 async def _run(
     sweep: Sweep,
-    executor: Executor,
+    host: Host,
     store: Store,
     run: int,
     tasks: Mapping[str, tuple[Arm, Query]],
@@ -220,7 +220,7 @@ async def _run(
     observe: Callable[[Progress], None],
 ) -> None:
     """Run tasks, judge and record their results."""
-    await _check_budget(executor, sweep.budget, tasks, progress)
+    await _check_budget(host, sweep.budget, tasks, progress)
     judge = Judge(sweep)
     journal = Journal(store, run)
     await journal.finish(BUDGET, canonical_json(sweep.budget))
@@ -237,7 +237,7 @@ async def _run(
         observe(progress)
 
     todo = [Task(id=name, strategy=arm.strategy, query=query) for name, (arm, query) in tasks.items()]
-    await run_tasks(executor, todo, sweep.budget, spent=progress.before.total, on_done=record)
+    await run_tasks(host, todo, sweep.budget, spent=progress.before.total, on_done=record)
     if progress.cut:
         raise EngineUnavailable(
             f"{progress.cut} of {progress.tasks} tasks lost calls to an engine that stayed away; everything else is "
@@ -245,12 +245,10 @@ async def _run(
         )
 
 
-async def _check_budget(
-    executor: Executor, budget: Budget, tasks: Mapping[str, tuple[Arm, Query]], progress: Progress
-) -> None:
+async def _check_budget(host: Host, budget: Budget, tasks: Mapping[str, tuple[Arm, Query]], progress: Progress) -> None:
     """Refuse a budget that cannot pay for the first task, before a call is made."""
     arm, query = next(iter(tasks.values()))
-    least = (await executor.estimate(arm.strategy, query)).least
+    least = (await host.estimate(arm.strategy, query)).least
     ledger = Ledger(budget, spent=progress.before.total)
     try:
         (await ledger.reserve(least)).release()

@@ -131,7 +131,8 @@ def facts(plan: Plan) -> str:
 
 def _note(plan: Plan, tokens: int, seconds: float) -> None:
     machine = torch.cuda.get_device_name(0) if plan.device == "cuda" else "no GPU"
-    said = f"{tokens:,} tokens in {seconds:.0f} s by {plan.workers} processes on {os.cpu_count()} cores with {machine}."
+    by = f"{plan.workers} process{'es' * (plan.workers > 1)} on {os.cpu_count()} cores with {machine}"
+    said = f"{tokens:,} tokens in {seconds:.0f} s by {by}."
     with (Path(plan.folder) / MEASURED).open("a") as file:
         file.write(said + "\n")
 

@@ -36,7 +36,7 @@ from ponder.strategies import (
     Vote,
 )
 from ponder.verifiers import ProcessReward, SelfEvaluation
-from ponder.verifiers.answers import AbacusAnswer
+from ponder.verifiers.answers import AbacusAnswer, NumberAnswer
 
 LIMIT = 110  # tokens; the longest right solution has 102
 LINE = 12  # tokens of the longest right step
@@ -177,7 +177,15 @@ LADDERS: dict[str, Ladder] = {
         "probes that must agree",
         (1, 2, 3, 4, 5, 6, 7, 8),
         lambda agreeing: CertaintyProbe(
-            n=1, agreeing=agreeing, chunk=LINE, probe="#", ends="\n", exit_text="", probe_temperature=0, **READ
+            n=1,
+            agreeing=agreeing,
+            chunk=LINE,
+            probe="#",
+            ends="\n",
+            exit_text="",
+            probe_temperature=0,
+            max_tokens=LIMIT,
+            answer=NumberAnswer(),  # a probe is answered by the bare number
         ),
         draws=1,
     ),

@@ -34,11 +34,14 @@ def stepwise_against_weighted(study: Study) -> dict[str, Any]:
             accuracy = float(outcome.correct[chosen].mean())
             found.append(row | {"accuracy": accuracy, "difference": gap.interval, "is_tied": gap.is_tied})
     reached = [row for row in found if row["difference"].mean >= 0]
+    quarter = max(1, int(size * SHARE))
     return rounded(
         {
             "draws": size,
             "accuracy": float(target.correct[chosen].mean()),
             "tokens": budget,
+            "quarter": quarter,
+            "accuracy at a quarter": float(study.pooled("weighted_best_of_n", quarter).correct[chosen].mean()),
             "within a quarter": [row | {"difference": _listed(row["difference"])} for row in found],
             "reached": bool(reached),
             "by": sorted({row["strategy"] for row in reached}),

@@ -28,7 +28,7 @@ OBJECT_STORE_BYTES = 200 * 1024 * 1024
 
 
 class Cluster:
-    """Runs tasks on Ray: an `Executor` like `Runtime`, giving the same bytes.
+    """Runs tasks on Ray: a `Host` like `Runtime`, giving the same bytes.
 
     Use it as a context manager. It joins the Ray cluster at `address` or the one in ``RAY_ADDRESS``, and starts one on
     this machine where there is none.
