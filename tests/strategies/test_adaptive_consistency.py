@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 from making import context
-from scripted import Dice, Scripted
+from scripted_engines import Dice, Scripted
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.engines.simulated import SimulatedSpec

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from making import context, indices
-from scripted import Scripted
+from scripted_engines import Scripted
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.engine import Completion, Request

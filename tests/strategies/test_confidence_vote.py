@@ -2,7 +2,7 @@
 
 import pytest
 from making import context, indices
-from scripted import Scripted
+from scripted_engines import Scripted
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.engine import Sampling

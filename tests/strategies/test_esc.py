@@ -4,7 +4,7 @@ import math
 
 import pytest
 from making import context
-from scripted import Dice, Scripted
+from scripted_engines import Dice, Scripted
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.errors import UsageError

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from making import ByTable, Counting, Failing, context, indices
-from scripted import Dice, Scripted
+from scripted_engines import Dice, Scripted
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.context import Context

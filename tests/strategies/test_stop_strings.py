@@ -3,7 +3,7 @@
 import pytest
 from continuing import Continuing, letters
 from making import Counting, context
-from scripted import Scripted
+from scripted_engines import Scripted
 from tabled import LastNumber, Tabled
 
 from ponder.orchestrator.engines.byte_vocabulary import encode
