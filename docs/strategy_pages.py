@@ -302,10 +302,12 @@ how many of them must wait for one another, which bounds the time to an answer.
 {table}
 
 `works on` says what must come before: the query alone, or candidates that earlier nodes drew. Where `judge` is
-"verifier" or "executor" one must be named (an executor runs candidates, such as programs); one that is "optional"
-changes what the strategy does. Whatever ends a run early, the best that was drawn is the answer. Candidates without an
-answer never vote. A score that is "cannot tell" comes after every other; ties go to the higher score, then to fewer
-generated tokens, then to the lower index.
+"verifier" or "executor" one must be named (an executor runs candidates, such as programs; ponder ships only the one of
+the simulated engine, so bring your own, a subclass of `ponder.orchestrator.verifier.Executor`); one that is "optional"
+changes what the strategy does. The examples of the pages run on the simulated engine, which answers its own problems
+and nothing else: asked for a critique, a ranking or a test it cannot reply, and the run says so. Whatever ends a run
+early, the best that was drawn is the answer. Candidates without an answer never vote. A score that is "cannot tell"
+comes after every other; ties go to the higher score, then to fewer generated tokens, then to the lower index.
 
 These pages are written by `docs/strategy_pages.py` from what the classes say of themselves.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from ..strategies import (
     Critic,
@@ -63,6 +63,8 @@ def archon(
     """
     if not generators:
         raise UsageError("generators must name an engine at least, got none; name one")
+    if check not in get_args(Check):
+        raise UsageError(f"check must be one of {', '.join(get_args(Check))}, got {check!r}; choose one of these")
     how = {"temperature": temperature, "max_tokens": max_tokens}
     asked = {**how, "engine": judge or generators[0]}
     members = tuple(Sample(n=samples, engine=engine, **how) for engine in generators)

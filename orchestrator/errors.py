@@ -37,6 +37,9 @@ class UsageError(PonderError):
         for issue in error.errors(include_url=False, include_context=False):
             field = ".".join(str(part) for part in issue["loc"]) or "value"
             reason = issue["msg"].removeprefix("Value error, ")
+            if not issue["loc"] and issue["type"] == "value_error":  # a rule about several fields says all itself
+                problems.append(reason)
+                continue
             given = f" (got {_shown(issue['input'])})" if issue["type"] != "missing" else ""
             problems.append(f"{field}: {reason}{given}, {_REMEDIES.get(issue['type'], 'change it')}")
         return cls(f"{what} is not valid: {'; '.join(problems)}")

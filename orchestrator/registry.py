@@ -12,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 from .errors import UsageError
 
 T = TypeVar("T", bound=BaseModel)
+FEW = 10
+"""So many kinds are all named where one is not known, also where another is close to it."""
 
 
 class Registry(Generic[T]):
@@ -41,9 +43,11 @@ class Registry(Generic[T]):
         for entry in entry_points(group=self.group, name=kind):
             found: type[T] = entry.load()
             return found
-        close = get_close_matches(kind, self.names(), n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(self.names())}"
-        raise UsageError(f"{self.noun} must be a known kind, got {kind!r}; {hint}")
+        names = self.names()
+        close = get_close_matches(kind, names, n=1)
+        hints = [f"did you mean {close[0]!r}?"] if close else []
+        hints += [f"known: {', '.join(names)}"] if not close or len(names) <= FEW else []
+        raise UsageError(f"{self.noun} must be a known kind, got {kind!r}; {' '.join(hints)}")
 
     def names(self) -> list[str]:
         """Every kind that can be had, sorted."""

@@ -45,6 +45,8 @@ async def arun(
         UsageError: the strategy cannot work as it stands.
         BudgetExceeded: the budget, or what earlier runs left of it, cannot pay for one attempt.
     """
+    if not isinstance(strategy, Strategy):
+        raise UsageError(f"strategy must be a pipeline or a strategy, got {strategy!r}; build one, or load a file")
     if not -(2**63) <= seed < 2**63:
         raise UsageError(f"seed must fit in 64 bits, got {seed}; choose a smaller one")
     asked = Query.ask(query) if isinstance(query, str) else query

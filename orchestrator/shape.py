@@ -190,7 +190,7 @@ class Plan:
             self._need(engine, "logprobs", "give log-probabilities")
         meter, prompt = self._engine(engine).meter, self.prompt_tokens.get(engine, 1)
         least = 1 if reads else prompt
-        most = self._within(engine, prompt + after + reads, 1 if after else sampling.max_tokens)
+        most = max(least, self._within(engine, prompt + after + reads, 1 if after else sampling.max_tokens))
         return Estimate(meter.generation(least, 1, cached=least), meter.generation(most, sampling.max_tokens))
 
     def _within(self, engine: str, prompt: int, completion: int) -> int:

@@ -90,7 +90,7 @@ def run(
     ] = False,
     all_candidates: Annotated[bool, typer.Option("--all", help="Show every candidate, best first.")] = False,
 ) -> None:
-    """Answer one question with a pipeline."""
+    """Answer one question with a pipeline, within a million tokens and ten minutes unless a budget says otherwise."""
     from .orchestrator.pipeline_file import load, to_text
     from .orchestrator.run import DEFAULT_BUDGET
     from .orchestrator.run import run as run_pipeline
@@ -104,6 +104,9 @@ def run(
         _show_estimate(loaded, asked)
         return
     limits = parse_budget(budget) or DEFAULT_BUDGET
+    slow = [name for name, engine in loaded.engines.items() if engine.kind == "vllm"]
+    if slow and err.is_terminal:
+        _aside(f"starting vLLM for {', '.join(slow)}; this takes a while")
     result = run_pipeline(loaded, asked, budget=limits, journal=journal, seed=seed, on_resume=_tell_of_risk)
     for candidate in result.candidates[: None if all_candidates else 1]:
         _say(candidate.text)
@@ -319,6 +322,8 @@ def _show_ending(result: Result) -> None:
     spent = zip(COUNTED, amounts(result.usage), strict=True)
     used = [f"{full(n / 1e9 if name == 'cost_usd' else n, name)} {unit(name)}" for name, n in spent if n]
     _aside(f"{result.stopped}: {', '.join(used) or 'nothing spent'}")
+    if result.best and result.best.finish == "total_length":
+        _aside("the answer was cut at the most tokens it may have; raise max_tokens for a whole one")
     if result.reason:
         err.print(_printable(result.reason), style="yellow", markup=False, highlight=False, soft_wrap=True)
 

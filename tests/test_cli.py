@@ -51,6 +51,13 @@ def ponder(capsys, *arguments: str) -> tuple[int, str, str]:
     return int(ended.value.code or 0), out, err
 
 
+def test_a_cut_answer_is_said_to_be_cut(capsys) -> None:
+    Path("short.toml").write_text(PIPELINE.replace("64", "20"))
+    Path("whole.toml").write_text(PIPELINE)
+    assert "cut at the most tokens it may have; raise max_tokens" in ponder(capsys, "run", "short.toml", QUESTION)[2]
+    assert "cut at" not in ponder(capsys, "run", "whole.toml", QUESTION)[2]
+
+
 def refused(capsys, *arguments: str) -> str:
     """The one paragraph that a command which cannot work writes."""
     code, _, err = ponder(capsys, *arguments)

@@ -48,7 +48,7 @@ from ponder.strategies.posteriors import Beta
 from ponder.testing import STRATEGY_CHECKS
 from ponder.verifiers import ExactMatch, ProcessReward, SelfEvaluation, SimulatedCode
 
-KNOBS = {"max_tokens": 40}
+KNOBS = {"max_tokens": 48}
 STEPS = {"max_tokens": 40, "step_tokens": 12, "max_steps": 4, "leaf": "answer:"}
 STOP = {"stop": ("\nanswer",)}
 FOUR = Sample(n=4, **KNOBS)

@@ -70,3 +70,8 @@ def test_it_is_a_pipeline_like_any_other(tmp_path):
     pipeline = ponder.archon(samples=2, fusers=(2,), check="unit_tests", engines=ENGINES)
     save(pipeline, tmp_path / "archon.toml")
     assert load(tmp_path / "archon.toml") == pipeline
+
+
+def test_an_unknown_check_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"check must be one of none, verifier, unit_tests, got 'tests'; choose one"):
+        archon(check="tests")  # type: ignore[arg-type]

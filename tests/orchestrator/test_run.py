@@ -103,3 +103,8 @@ async def test_what_an_interrupted_run_spent_counts_towards_the_budget(tmp_path)
         assert {before.calls_at_risk for before in told} == {4 if path.stem == "killed" else 0}
         assert await arun(VOTE, "Problem 3?", budget=Budget(calls=4), **again) == result
         assert (len(told), spent(path).total.calls) == (3, 8)
+
+
+async def test_what_is_no_strategy_is_refused() -> None:
+    with pytest.raises(UsageError, match="strategy must be a pipeline or a strategy, got 'sample'; build one"):
+        await arun("sample", "Problem 3?")  # type: ignore[arg-type]

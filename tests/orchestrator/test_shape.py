@@ -179,3 +179,10 @@ def test_a_continuation_may_read_all_of_the_context_but_one_token() -> None:
     assert plan.estimate.most.prompt_tokens == 63
     plan.sample(1, Sampling(max_tokens=30), reads=60)
     assert plan.estimate.most.prompt_tokens == 63 + 34
+
+
+def test_the_most_is_never_below_the_least_even_where_nothing_fits_the_context() -> None:
+    plan = Plan({"generator": SimulatedSpec(context_length=64).open()}, {"generator": 50})
+    plan.sample(2, Sampling(max_tokens=1000))
+    pairs = zip(amounts(plan.estimate.least), amounts(plan.estimate.most), strict=True)
+    assert all(least <= most for least, most in pairs)
