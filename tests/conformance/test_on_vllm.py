@@ -50,6 +50,17 @@ def abacus(part: Any) -> Any:
     return part.model_copy(update=changes)
 
 
+def is_asked_in_words(part: Any) -> bool:
+    """Whether a prompt is made of the question somewhere in a strategy: the abacus models may have no answer to it."""
+    if isinstance(part, tuple):
+        return any(map(is_asked_in_words, part))
+    if not isinstance(part, BaseModel):
+        return False
+    fields = type(part).model_fields
+    has_prompt = any(isinstance(each, Template) for field in fields.values() for each in field.metadata)
+    return has_prompt or any(is_asked_in_words(getattr(part, name)) for name in fields)
+
+
 def _short(template: Template) -> str:
     """The places alone; the question last, so that what follows it is an answer to it."""
     places = sorted(template.places, key=lambda place: place == "question")
@@ -64,7 +75,8 @@ async def test_it_runs_and_is_replayed(runtime: Runtime, name: str) -> None:
         task = Task(id=f"{name} {query.id}", strategy=strategy, query=query)
         first, again = await runtime.execute(task, task.budget), await runtime.execute(task, task.budget)
         assert first.result.stopped == "done", first.result.reason
-        assert first.result.text
+        assert first.result.candidates
+        assert first.result.text or is_asked_in_words(strategy)
         assert first.result.usage.completion_tokens > 0
         assert canonical_json(again.result) == canonical_json(first.result)
         assert again.paid.total_tokens == 0
