@@ -111,8 +111,8 @@ class Context(Effects):
         """
         for ask in asks:
             check_draws(ask.n)
-        asks = [await self._fitted(ask) for ask in asks]
         prompts = [prompt_of(ask) for ask in asks]
+        asks = [await self._fitted(ask, prompt) for ask, prompt in zip(asks, prompts, strict=True)]
         contents = [self._content(ask, prompt) for ask, prompt in zip(asks, prompts, strict=True)]
         await self._check([(content, ask.n) for ask, content in zip(asks, contents, strict=True)])
         places = [self._places(content, ask.n) for ask, content in zip(asks, contents, strict=True)]

@@ -190,7 +190,7 @@ class Effects:
         rest = ask.then.bound(self._run.engines, tokens, most) if ask.then else Usage()
         return source.meter.generation(tokens, most), rest if rest != Usage() else None
 
-    async def _fitted(self, ask: Ask) -> Ask:
+    async def _fitted(self, ask: Ask, prompt: Prompt) -> Ask:
         """The ask for as much as the context leaves room for, where a text is continued and its count is exact.
 
         Where nothing is left, nothing is drawn. What cannot be counted stays as it is.
@@ -199,7 +199,7 @@ class Effects:
         if ask.after is None or not can.exact_count:
             return ask
         try:
-            left = can.context_length - await self._count(prompt_of(ask), ask.engine)
+            left = can.context_length - await self._count(prompt, ask.engine)
         except (BudgetExceeded, EngineError):
             return ask
         if left >= ask.sampling.max_tokens:

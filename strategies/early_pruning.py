@@ -15,7 +15,6 @@ from ..orchestrator.draw import Ask
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Finish, Query
 from ..verifiers import AnyVerifier, SelfEvaluation
-from .affordable import is_affordable
 from .chunks import Tokens, at_most, grown, is_open
 from .cut import cut
 from .drawing import Drawing, Draws
@@ -118,7 +117,7 @@ class EarlyPruning(Drawing):
         if is_ahead:
             plan = await ctx.plan(query)
             self._count_rest(plan, len(streams), at)
-            is_ahead = is_affordable(plan, ctx)
+            is_ahead = not ctx.is_stopped and ctx.room().fits(plan.estimate.most)  # then nothing can end it meanwhile
         if not is_ahead:
             return await ctx.score(query, drawn, self.verifier), None
         try:
