@@ -10,13 +10,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ..orchestrator.context import Ask, Context
+from ..orchestrator.prompting import NUMBERING, Template, asked, fill, numbered, question_of
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyVerifier
 from .adaptive_branching import AdaptiveBranching
 from .drawing import Drawing, Draws
 from .posteriors import Gaussian, Posterior
-from .prompting import NUMBERING, Template, asked, fill, numbered, question_of
 from .ranking import ranked
 from .reward import note_cut, reward
 

@@ -10,11 +10,11 @@ from pydantic import Field
 from ..orchestrator.context import Context
 from ..orchestrator.engine import Sampling
 from ..orchestrator.errors import VerifierError
+from ..orchestrator.prompting import NUMBERING
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Candidate
 from .placing import check_given
-from .prompting import NUMBERING
 
 
 class Asking(Strategy):

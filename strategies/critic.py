@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from ..orchestrator.context import Context
+from ..orchestrator.prompting import FENCED, Template, asked, fill, numbered, question_of
+from ..orchestrator.replies import sections
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from .asking import Asking
-from .prompting import FENCED, Template, asked, fill, numbered, question_of
-from .replies import sections
 
 PROMPT = f"""Below are a question and numbered responses to it. {FENCED}
 Question:

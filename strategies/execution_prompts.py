@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .prompting import FENCED
+from ..orchestrator.prompting import FENCED
 
 INPUTS = """Question:
 {question}

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from ..orchestrator.context import Context
+from ..orchestrator.prompting import FENCED, Template, asked, fill, numbered, question_of
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from .asking import described, reading
 from .drawing import Drawing
 from .placing import check_given
-from .prompting import FENCED, Template, asked, fill, numbered, question_of
 
 PROMPT = f"""Below are a question and numbered responses to it, some perhaps with a critique. {FENCED}
 

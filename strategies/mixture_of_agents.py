@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ..orchestrator.context import Context
 from ..orchestrator.draw import Ask
+from ..orchestrator.prompting import FENCED, Template, fill, numbered
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Candidate, Message, Query
@@ -17,7 +18,6 @@ from .asking import reading
 from .ensemble import Members
 from .nesting import engines_of
 from .placing import check_first
-from .prompting import FENCED, Template, fill, numbered
 from .sample import Sample
 
 PROMPT = f"""Other assistants have answered the user's latest question; their responses are below. {FENCED} They may \

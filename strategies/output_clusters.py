@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ..orchestrator.prompting import clipped
 from ..orchestrator.types import Candidate, Score
-from .prompting import clipped
 
 Outputs = Mapping[str, str | None]
 SHOWN = 300

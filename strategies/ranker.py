@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from ..orchestrator.context import Context
+from ..orchestrator.prompting import FENCED, Template, asked, fill, numbered, question_of
+from ..orchestrator.replies import permutation
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from .asking import Asking, described
 from .drawing import Draws
-from .prompting import FENCED, Template, asked, fill, numbered, question_of
-from .replies import permutation
 
 PROMPT = f"""Below are a question and numbered responses to it. {FENCED}
 Question:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .prompting import FENCED
+from ..orchestrator.prompting import FENCED
 
 CRITIQUE = f"""Below are a question and a response to it. {FENCED}
 Question:

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ..orchestrator.context import Context
+from ..orchestrator.prompting import Template
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyExecutor
 from .drawing import Drawing, Draws
 from .execution_prompts import DISTINGUISH, INPUTS, JUDGE
-from .prompting import Template
 from .select_by_execution import SelectByExecution
 from .self_debug import PROMPT as DEBUG
 from .self_debug import SelfDebug

@@ -10,17 +10,17 @@ from pydantic import Field
 
 from ..orchestrator.context import Context
 from ..orchestrator.draw import Ask
+from ..orchestrator.prompting import Template, asked, fenced, fill, numbered, question_of
+from ..orchestrator.replies import listed
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyExecutor
+from ..verifiers.pairwise import Match, points, shares
 from .asking import Asking, reading
 from .execution_prompts import DISTINGUISH, INPUTS, JUDGE
 from .output_clusters import ROW, Cluster, clustered, clusters_first, differences
-from .pairwise import Match, points, shares
 from .placing import check_given
-from .prompting import Template, asked, fenced, fill, numbered, question_of
 from .ranking import ranked
-from .replies import listed
 
 Pair = tuple[Cluster, Cluster]
 

@@ -9,12 +9,12 @@ from pydantic import Field
 
 from ..orchestrator.context import Context
 from ..orchestrator.draw import Ask
+from ..orchestrator.prompting import FENCED, Template, asked, clipped, fenced, fill, question_of
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query, Score
 from ..verifiers import AnyVerifier
 from .asking import Asking, reading
 from .placing import check_given
-from .prompting import FENCED, Template, asked, clipped, fenced, fill, question_of
 
 FEEDBACK = 2000
 """Most bytes of what the tests say."""

@@ -11,6 +11,7 @@ from pydantic import Field
 from ..orchestrator.context import Context
 from ..orchestrator.draw import Ask
 from ..orchestrator.engine import Sampling
+from ..orchestrator.prompting import Template, asked, fill, numbered, question_of
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyVerifier
@@ -18,7 +19,6 @@ from ..verifiers.answers import AnyAnswer, NumberAnswer
 from .asking import reading
 from .chunks import at_most
 from .drawing import Drawing
-from .prompting import Template, asked, fill, numbered, question_of
 from .ranking import ranked
 from .refinement_prompts import CRITIQUE, REVISION
 from .voting import vote

@@ -10,13 +10,13 @@ from pydantic import Field
 
 from ..orchestrator.context import Context
 from ..orchestrator.draw import Ask
+from ..orchestrator.prompting import FENCED, Template, asked, fill, numbered, question_of
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyVerifier
 from ..verifiers.answers import AnyAnswer, NumberAnswer
 from .asking import reading
 from .drawing import Drawing, Draws
-from .prompting import FENCED, Template, asked, fill, numbered, question_of
 from .ranking import ranked
 from .voting import note_unweighable, vote
 

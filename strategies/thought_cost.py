@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..orchestrator.prompting import NUMBERING
 from ..orchestrator.shape import Plan, Shape
-from .prompting import NUMBERING
 
 if TYPE_CHECKING:
     from .tree_of_thoughts import TreeOfThoughts

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from .prompting import FENCED
+from ..orchestrator.prompting import FENCED
 
 PROPOSE = f"""{{question}}
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from ..orchestrator.context import Ask, Context
 from ..orchestrator.engine import Sampling
+from ..orchestrator.prompting import asked, fenced, fill, numbered, question_of
+from ..orchestrator.replies import verdict
 from ..orchestrator.types import Candidate, Finish, Query, Score, Usage
 from .level_search import Domain
 from .limited_append import limited_append
-from .prompting import asked, fenced, fill, numbered, question_of
-from .replies import verdict
 
 if TYPE_CHECKING:
     from .tree_of_thoughts import TreeOfThoughts

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from ..orchestrator.context import Context
 from ..orchestrator.engine import Sampling
 from ..orchestrator.errors import UsageError
+from ..orchestrator.prompting import Template
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from ..orchestrator.verifier import Verifier
@@ -18,7 +19,6 @@ from ..verifiers import AnyVerifier, ProcessReward
 from .breadth_first import BreadthFirst
 from .drawing import Draws
 from .level_search import search
-from .prompting import Template
 from .stepwise import Stepwise
 from .thought_cost import count_judgement, count_lists
 from .thought_prompts import PROPOSE, VALUE, VALUES, VOTE, Words

@@ -9,15 +9,15 @@ from typing import Annotated, Literal
 
 from ..orchestrator.context import Context
 from ..orchestrator.draw import Ask
+from ..orchestrator.prompting import FENCED, Template, asked, fenced, fill, question_of
+from ..orchestrator.replies import passes
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query, Score
 from ..verifiers import AnyVerifier
 from .asking import Asking
 from .drawing import Draws
 from .placing import check_given
-from .prompting import FENCED, Template, asked, fenced, fill, question_of
 from .ranking import ranked
-from .replies import passes
 
 UNKNOWN = 0.5
 PROMPT = f"""Below are a question, a response to it, and unit tests for the response. {FENCED}

@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ..orchestrator.context import Context
+from ..orchestrator.prompting import Template, asked, fill, question_of
+from ..orchestrator.replies import listed
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from .asking import Asking
 from .placing import check_given
-from .prompting import Template, asked, fill, question_of
-from .replies import listed
 
 PROMPT = """Question:
 {question}

@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 
 from ..orchestrator.context import Context
 from ..orchestrator.draw import Ask
+from ..orchestrator.prompting import FENCED, Template, asked, fenced, fill, question_of
+from ..orchestrator.replies import verdict
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query, Score, Usage
 from .asking import Asking, distinct
-from .prompting import FENCED, Template, asked, fenced, fill, question_of
-from .replies import verdict
 
 UNKNOWN = "no verdict"
 WORTH = {"Correct": 1.0, "Incorrect": 0.0}

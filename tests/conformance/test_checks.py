@@ -8,11 +8,11 @@ import pytest
 
 from ponder.orchestrator.engine import Prompt, Request, Sampling
 from ponder.orchestrator.pipeline import Pipeline
+from ponder.orchestrator.prompting import asked, numbered
+from ponder.orchestrator.replies import permutation
 from ponder.orchestrator.types import Candidate, Finish
 from ponder.strategies import BestOfN, Cascade, Critic, Fuse, Rank, Ranker, Sample
 from ponder.strategies.drawing import Drawing
-from ponder.strategies.prompting import asked, numbered
-from ponder.strategies.replies import permutation
 from ponder.testing import (
     draws_by_its_seed,
     ends_at_the_deadline,

@@ -15,9 +15,9 @@ from ponder.orchestrator.canonical import canonical_json
 from ponder.orchestrator.data.abacus import problems
 from ponder.orchestrator.engines.vllm import VLLMSpec
 from ponder.orchestrator.journal import Memory
+from ponder.orchestrator.prompting import Template
 from ponder.orchestrator.runtime import Runtime, Task
 from ponder.orchestrator.types import Query
-from ponder.strategies.prompting import Template
 from ponder.verifiers import AbacusAnswer, AnswerKey
 
 pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]

@@ -12,7 +12,7 @@ from ponder.orchestrator.context import Context
 from ponder.orchestrator.types import Candidate, Query, Score
 from ponder.orchestrator.verifier import Verifier
 from ponder.strategies import FirstAccepted, Sample
-from ponder.strategies.resampling_law import ResamplingLaw
+from ponder.verifiers.resampling_law import ResamplingLaw
 
 QUERY = Query.ask("Which one?")
 TEXTS = ["a", "b", "c", "d", "e", "f"]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from ponder.strategies.replies import listed, passes, permutation, sections, verdict
+from ponder.orchestrator.replies import listed, passes, permutation, sections, verdict
 
 
 def test_each_section_belongs_to_its_own_number():

@@ -3,7 +3,7 @@
 import pytest
 
 from ponder.orchestrator.errors import UsageError
-from ponder.strategies.resampling_law import ResamplingLaw
+from ponder.verifiers.resampling_law import ResamplingLaw
 
 LAW = ResamplingLaw(correct=0.3, accepts_correct=0.9, accepts_wrong=0.2)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .replies import verdict
+from ..orchestrator.replies import verdict
 
 Match = tuple[int, int, tuple[float, float] | None]
 """Two players by their numbers, and the points of each; None where it was not played."""

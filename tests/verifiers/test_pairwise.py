@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from ponder.strategies.pairwise import points, shares
+from ponder.verifiers.pairwise import points, shares
 
 
 @pytest.mark.parametrize(

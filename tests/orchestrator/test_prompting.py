@@ -10,8 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from ponder.orchestrator.context import Context
 from ponder.orchestrator.errors import UsageError
+from ponder.orchestrator.prompting import NUMBERING, Template, asked, fenced, fill, numbered, question_of
 from ponder.orchestrator.types import Message, Query
-from ponder.strategies.prompting import NUMBERING, Template, asked, fenced, fill, numbered, question_of
 
 
 class Asking(BaseModel):
