@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import JsonValue
 
 from ..orchestrator.errors import UsageError
+from ..orchestrator.intervals import CONFIDENCE, accuracy_interval
 from .estimators import Floats, estimates, expected_cost, method_named
 from .frontier import Estimate, Point
-from .intervals import CONFIDENCE, accuracy_interval
 from .pool import Pool
 
 

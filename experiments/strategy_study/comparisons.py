@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ponder.search.intervals import Interval, accuracy_interval, compare
+from ponder.orchestrator.intervals import Interval, accuracy_interval, compare
 
 from .outcomes import BASELINES, BINS, METHODS, Floats, Outcome, Study
 

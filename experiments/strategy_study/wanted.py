@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ponder.search.intervals import RESAMPLES, SEED, Interval, compare
+from ponder.orchestrator.intervals import RESAMPLES, SEED, Interval, compare
 
 from .comparisons import rounded
 from .ladders import LADDERS

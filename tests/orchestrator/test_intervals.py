@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ponder.orchestrator.errors import UsageError
-from ponder.search.intervals import (
+from ponder.orchestrator.intervals import (
     Interval,
     accuracy_interval,
     bootstrap,

@@ -14,7 +14,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..orchestrator.errors import UsageError
+from .errors import UsageError
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
