@@ -13,7 +13,7 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from operator import add
 from typing import Annotated, Self
@@ -130,6 +130,26 @@ class Reservation:
         if self._open:
             self._ledger._keep(self, usage, rest)
             self.bound = rest
+
+    @classmethod
+    def joined(cls, parts: Sequence[Reservation]) -> Reservation | None:
+        """One reservation of one ledger for what several hold, which are then closed; None for none."""
+        if not parts:
+            return None
+        whole, *others = parts
+        for other in others:
+            other._open = False
+            whole.bound += other.bound
+        whole._ledger._outstanding -= len(others)
+        return whole
+
+    def split(self, part: Usage) -> Reservation:
+        """A reservation of its own for `part` of what is held; the caller knows that it is covered."""
+        self.bound -= part
+        self._ledger._outstanding += 1
+        parted = Reservation(self._ledger, part)
+        parted.is_kept = self.is_kept
+        return parted
 
     def charge_in_full(self) -> None:
         """Charge the whole bound: the rule for work whose true cost is unknown."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -14,11 +14,13 @@ from .budget import Deferred, Reservation, amounts
 from .canonical import canonical_json, digest
 from .draw import Ask, Attempts, Draw, draw_key, seed_of, within
 from .engine import Engine, Prompt, Request, check_fits
-from .errors import BudgetExceeded, EngineError, UsageError
+from .errors import BudgetExceeded, EngineError, JournalError, UsageError, VerifierError
 from .run_state import Run
-from .types import Candidate, Usage
+from .types import Candidate, Finish, Usage
 
 T = TypeVar("T")
+GRACE_S = 0.1
+"""Seconds after the deadline in which what takes no longer may still be judged or read."""
 Started = asyncio.Task[Candidate | None]
 
 
@@ -42,6 +44,29 @@ class Effects:
         self._draws: Counter[bytes] = Counter()
         self._created = 0
         self._steps = 0
+
+    def nonce(self, text: str) -> str:
+        """Sixteen hexadecimal digits that depend on seed, replicate, path and `text`, which cannot know them.
+
+        Unlike `rng` they are the same for every task, so that prompts made with them are shared by the arms of a sweep.
+        """
+        return digest("nonce", self._run.seed, self._run.replicate, self.path, text).hex()[:16]
+
+    async def append(self, candidate: Candidate | None, text: str, engine: str = "generator") -> Candidate:
+        """The partial candidate that goes on with a `text` nobody generated; it costs nothing but its place in prompts.
+
+        Args:
+            candidate: what it follows; None begins the answer with it.
+            text: what to put there.
+            engine: whose vocabulary the text is written in.
+        """
+        try:
+            tokens = await self._engine(engine).encode(text)
+        except EngineError as error:
+            self._run.fail(error)
+            tokens = ()
+        index, origin = (candidate.index, candidate.origin) if candidate else (0, self.path)
+        return Candidate(tokens, text, Finish.STEP, candidate, index, origin=origin)
 
     async def _start(self, ask: Ask, prompt: Prompt, places: Places, started: list[Started]) -> None:
         """Reserve and start the draws of one ask, adding each to `started`.
@@ -93,14 +118,6 @@ class Effects:
             usage=done.usage,
         )
 
-    async def _reserve_judgement(self, key: bytes, bound: Usage, judged: Candidate | None) -> Reservation:
-        """Room for a judgement: what was kept with the draw of the candidate where that covers it; none if known."""
-        held = self._run.kept.pop((judged.origin, judged.index), None) if judged else None
-        if held is not None and not _covers(held.bound, bound):
-            held.release()  # set aside by another tokenizer's count
-            held = None
-        return held or await self._run.ledger.reserve(Usage() if key in self._run.read else bound)
-
     async def _judge(
         self,
         key: bytes,
@@ -145,6 +162,25 @@ class Effects:
         else:
             self._run.fail(error)
 
+    async def _guarded(self, work: Coroutine[Any, Any, T], what: str) -> T | None:
+        """Run one part; its failure loses that part alone."""
+        try:
+            return await work
+        except JournalError:
+            raise
+        except Exception as error:
+            self._missed(error, what)
+        return None
+
+    def _missed(self, error: Exception, what: str) -> None:
+        """Note that `what` could not tell, and why; a plug-in may raise anything."""
+        if isinstance(error, BudgetExceeded):
+            self._run.stop(error)
+        elif isinstance(error, (EngineError, VerifierError)):
+            self._run.fail(error)
+        else:
+            self._run.fail(VerifierError(f"{what} must tell or abstain, but raised {type(error).__name__}: {error}"))
+
     async def _collect(self, tasks: Sequence[asyncio.Task[T | None]], grace_s: float = 0.0) -> list[T | None]:
         """The results in the order started; `grace_s` after the deadline what is unfinished is cancelled and None."""
         try:
@@ -187,7 +223,7 @@ class Effects:
         source, most = self._engine(ask.engine), ask.sampling.max_tokens
         tokens = await self._count(prompt, ask.engine)
         check_fits(source.capabilities, tokens, most, ask.engine)
-        rest = ask.then.bound(self._run.engines, tokens, most) if ask.then else Usage()
+        rest = ask.then.bound(self._run.engines, tokens, most, ask.n) if ask.then else Usage()
         return source.meter.generation(tokens, most), rest if rest != Usage() else None
 
     async def _fitted(self, ask: Ask, prompt: Prompt) -> Ask:
@@ -249,7 +285,8 @@ def prompt_of(ask: Ask) -> Prompt:
     return Prompt(ask.query.messages, ask.after.path_tokens, ask.after.text)
 
 
-def _covers(held: Usage, bound: Usage) -> bool:
+def covers(held: Usage, bound: Usage) -> bool:
+    """Whether what is held pays for `bound`."""
     return all(amount <= limit for amount, limit in zip(amounts(bound), amounts(held), strict=True))
 
 

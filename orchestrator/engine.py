@@ -53,13 +53,19 @@ class Request:
     """One draw: a prompt, how to sample, and the seed.
 
     `labels` asks for the log-probabilities of these token ids at the first generated position, and makes the request a
-    verifier's call.
+    verifier's call, as `judging` does.
     """
 
     prompt: Prompt
     sampling: Sampling
     seed: int
     labels: tuple[int, ...] = ()
+    judging: bool = False
+
+    @property
+    def is_judging(self) -> bool:
+        """Whether it counts as a verifier's call."""
+        return self.judging or bool(self.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +86,18 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a reward model read: one value in [0, 1] a step mark, and the engine's own counts.
+    """What a reward model read: a row for each step mark, of one value a label, and the engine's own counts.
 
     Raises:
         EngineRefused: a value is NaN or infinite.
     """
 
-    values: tuple[float, ...]
+    rows: tuple[tuple[float, ...], ...]
     usage: Usage
 
     def __post_init__(self) -> None:
-        if not all(map(math.isfinite, self.values)):
-            raise EngineRefused(f"a reward model must give finite values, got {self.values!r}; load it in float32")
+        if not all(math.isfinite(value) for row in self.rows for value in row):
+            raise EngineRefused(f"a reward model must give finite values, got {self.rows!r}; load it in float32")
 
 
 class Capabilities(BaseModel):
@@ -187,7 +193,7 @@ class Engine(Protocol):
         """Draw one completion."""
 
     async def read(self, prompt: Prompt) -> Reading:
-        """Read a prompt with a reward model: one value a step mark."""
+        """Read a prompt with a reward model: one row a step mark."""
 
 
 class EngineSpec(BaseModel):

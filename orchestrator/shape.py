@@ -119,6 +119,7 @@ class Plan:
         fewest: int | None = None,
         after: int = 0,
         reads: int = 0,
+        together: bool = False,
     ) -> Shape:
         """Count `n` draws, each to be judged by `then`; the shape that they have.
 
@@ -130,16 +131,18 @@ class Plan:
             fewest: draws that are certain to be made; None for all.
             after: most tokens generated before, which are continued.
             reads: most tokens that the prompt holds beyond the query's.
+            together: whether `then` judges all of them at once, and its scores are compared with one another alone.
         """
+        sampling = then.sampling(sampling) if then else sampling
         certain = n if fewest is None else fewest
         longest = after + sampling.max_tokens
         shape = Shape(fewest=min(certain, 1), most=n, longest=longest, drawn_by=frozenset({engine}))
         if self.engines is not None:
             one = self._draw(sampling, engine, after, reads)
-            judged = self._judgement(then, shape.drawn_by, longest) if then else Usage()
+            judged = self._judgement(then, shape.drawn_by, longest, n) if then else Usage()
             self.attempt = self.attempt if self.attempt.most.calls else one + Estimate(most=judged)
             self._add(one, certain, n)
-        return self.score(shape, then) if then else shape
+        return self.score(shape, then, together=together) if then else shape
 
     def classify(self, n: int, engine: str, *, fewest: int = 0, after: int = 0, reads: int = 0) -> None:
         """Count `n` readings of a label's probability."""
@@ -203,19 +206,28 @@ class Plan:
             rule = f"engine {engine!r} must be able to {purpose}, but is not"
             raise self.refuse(rule, "use vLLM, or another strategy")
 
-    def score(self, shape: Shape, verifier: Verifier) -> Shape:
+    def score(self, shape: Shape, verifier: Verifier, *, together: bool = False) -> Shape:
         """Count the judging of every candidate; the shape that they have afterwards.
 
         The least is one judgement by each set of engines: equal candidates are judged once, also by later nodes, and a
         prefix cache may save its arithmetic.
 
+        Args:
+            shape: of what is judged.
+            verifier: judges.
+            together: whether all are judged at once, and compared with one another alone.
+
         Raises:
             UsageError: the verifier can never judge here.
+            ShapeError: its scores are relative, and are not compared so.
         """
         verifier.check()
+        if verifier.is_relative and not together:
+            rule = f"verifier {verifier.name!r} compares candidates with one another, but here a score must stand alone"
+            raise self.refuse(rule, "use best_of_n or rank, or a verifier that judges each candidate by itself")
         if self.engines is not None:
             least = verifier.least(self.engines, self._shortest_prompt(verifier))
-            most = self._judgement(verifier, shape.drawn_by, shape.longest)
+            most = self._judgement(verifier, shape.drawn_by, shape.longest, shape.most)
             is_new = verifier.engine_names() not in self._judges
             if self._is_certain and shape.fewest:
                 self._judges.add(verifier.engine_names())
@@ -225,15 +237,15 @@ class Plan:
     def _shortest_prompt(self, verifier: Verifier) -> int:
         return min((self.prompt_tokens.get(name, 1) for name in verifier.engine_names()), default=1)
 
-    def _judgement(self, verifier: Verifier, drawn_by: frozenset[str], tokens: int) -> Usage:
+    def _judgement(self, verifier: Verifier, drawn_by: frozenset[str], tokens: int, together: int) -> Usage:
         """The most that judging one candidate of `tokens` may cost, by what the judging engines make of its text."""
         assert self.engines is not None
         judges = [name for name in verifier.engine_names() if name in self.engines]
         if not judges:
-            return verifier.bound(self.engines, max(self.prompt_tokens.values(), default=1), tokens)
+            return verifier.bound(self.engines, max(self.prompt_tokens.values(), default=1), tokens, together)
         prompts = [self.prompt_tokens.get(name, 1) for name in judges]
         texts = [self._read_by(name, drawn_by, tokens, p) for name, p in zip(judges, prompts, strict=True)]
-        return verifier.bound(self.engines, max(prompts), max(texts))
+        return verifier.bound(self.engines, max(prompts), max(texts), together)
 
     def _read_by(self, judge: str, drawn_by: frozenset[str], tokens: int, prompt: int) -> int:
         """Tokens that the engine `judge` reads at most where others generated `tokens`; never beyond its context."""

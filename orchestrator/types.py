@@ -104,6 +104,9 @@ class Usage:
             self.nano_usd + other.nano_usd,
         )
 
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(*(mine - its for mine, its in zip(_counts(self), _counts(other), strict=True)))
+
     @classmethod
     def total(cls, usages: Iterable[Usage]) -> Usage:
         return sum(usages, cls())

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from .engine import Engine
+from .engine import Engine, Sampling
 from .types import Candidate, Query, Score, Usage
 
 if TYPE_CHECKING:
-    from .context import Context
+    from .judging import Judging
 
 
 class Verifier(BaseModel):
@@ -42,6 +42,11 @@ class Verifier(BaseModel):
         """
         return False
 
+    @property
+    def is_relative(self) -> bool:
+        """Whether its scores compare the candidates that are judged together, and mean nothing beyond them."""
+        return False
+
     def engine_names(self) -> tuple[str, ...]:
         """The engines it asks, by their name in the pipeline."""
         return ()
@@ -53,15 +58,24 @@ class Verifier(BaseModel):
             UsageError: it cannot work here; says what to do.
         """
 
-    def bound(self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int) -> Usage:
-        """The most it may cost to judge one candidate of `completion_tokens` after `prompt_tokens`."""
+    def sampling(self, sampling: Sampling) -> Sampling:
+        """How candidates must be drawn so that it can judge them, e.g. with log-probabilities."""
+        return sampling
+
+    def bound(
+        self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int, together: int = 1
+    ) -> Usage:
+        """The most it may cost to judge one candidate of `completion_tokens` after `prompt_tokens`.
+
+        Where `together` candidates are judged at once, each pays the same share.
+        """
         return Usage()
 
     def least(self, engines: Mapping[str, Engine], prompt_tokens: int) -> Usage:
         """The least it costs to judge a candidate after `prompt_tokens`, where it costs anything."""
         return self.bound(engines, prompt_tokens, 0)
 
-    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         """One score a candidate, in order; ``Score(None)`` for what it cannot tell."""
         raise TypeError(f"{type(self).__name__} must implement score")
 
@@ -73,7 +87,7 @@ class Executor(Verifier):
     """
 
     async def outputs(
-        self, query: Query, candidates: Sequence[Candidate], inputs: Sequence[str], ctx: Context
+        self, query: Query, candidates: Sequence[Candidate], inputs: Sequence[str], ctx: Judging
     ) -> list[list[str | None]]:
         """What each candidate gives for each input, in order; None where it gives nothing, fails or takes too long."""
         raise TypeError(f"{type(self).__name__} must implement outputs")

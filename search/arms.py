@@ -82,7 +82,8 @@ def arms(compositions: Sequence[Strategy]) -> list[Arm]:
 
 def is_pooled(composition: Strategy) -> bool:
     """Whether a composition only chooses from independent draws; a subclass may do more, so none counts."""
-    return type(composition) in (Sample, SelfConsistency, BestOfN)
+    is_absolute = not (isinstance(composition, BestOfN) and composition.verifier.is_relative)
+    return type(composition) in (Sample, SelfConsistency, BestOfN) and is_absolute
 
 
 def _need(composition: Strategy) -> _Need | None:

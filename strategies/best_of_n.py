@@ -52,7 +52,7 @@ class BestOfN(Drawing):
         """`n` fresh candidates, judged."""
         if self.weighted and self.n > 1:
             self.answer.check()
-        return self.draws(shape, plan, self.verifier if self.n > 1 else None)
+        return self.draws(shape, plan, self.verifier if self.n > 1 else None, together=not self.weighted)
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
         """The draws, best first."""

@@ -49,14 +49,22 @@ class Drawing(Strategy):
         """The engine drawn from."""
         return (self.engine,)
 
-    def draws(self, shape: Shape, plan: Plan, then: Verifier | None = None, *, fewest: int | None = None) -> Shape:
-        """The shape of `n` fresh draws, `fewest` of which are certain.
+    def draws(
+        self,
+        shape: Shape,
+        plan: Plan,
+        then: Verifier | None = None,
+        *,
+        fewest: int | None = None,
+        together: bool = False,
+    ) -> Shape:
+        """The shape of `n` fresh draws, `fewest` of which are certain, and judged `together` or each by itself.
 
         Raises:
             ShapeError: there are candidates already, which would be dropped.
         """
         self.check_first(shape, plan)
-        return plan.sample(self.n, self.sampling, self.engine, then, fewest=fewest)
+        return plan.sample(self.n, self.sampling, self.engine, then, fewest=fewest, together=together)
 
     def check_first(self, shape: Shape, plan: Plan) -> None:
         """Refuse candidates that would be dropped.

@@ -45,7 +45,7 @@ class Rank(Strategy):
             raise plan.refuse(
                 "rank chooses among candidates, but nothing before it draws any", "put a sample before it"
             )
-        judged = plan.score(shape, self.verifier)
+        judged = plan.score(shape, self.verifier, together=True)
         return judged if self.keep is None else judged.narrowed(self.keep)
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:

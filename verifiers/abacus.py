@@ -12,7 +12,7 @@ from ..orchestrator.verifier import Verifier
 from .answers import AbacusAnswer
 
 if TYPE_CHECKING:
-    from ..orchestrator.context import Context
+    from ..orchestrator.judging import Judging
 
 
 class AbacusChecker(Verifier):
@@ -28,7 +28,7 @@ class AbacusChecker(Verifier):
     def needs_reference(self) -> bool:
         return True
 
-    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         gold = await AbacusAnswer().reference_key(query.reference or "")
         if gold is None:
             return [_score(None, (), "the query has no abacus reference answer")] * len(candidates)

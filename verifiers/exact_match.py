@@ -10,7 +10,7 @@ from ..orchestrator.verifier import Verifier
 from .answers import AnyAnswer, NumberAnswer
 
 if TYPE_CHECKING:
-    from ..orchestrator.context import Context
+    from ..orchestrator.judging import Judging
 
 
 class ExactMatch(Verifier):
@@ -41,7 +41,7 @@ class ExactMatch(Verifier):
     def check(self) -> None:
         self.answer.check()
 
-    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         if query.reference is None:
             return [_score(None, "the query has no reference answer")] * len(candidates)
         gold = await self.answer.reference_key(query.reference)

@@ -13,7 +13,7 @@ from .math_text import LONGEST, final_expression, fraction_of, is_within_limits,
 from .number import as_number
 
 if TYPE_CHECKING:
-    from ..orchestrator.context import Context
+    from ..orchestrator.judging import Judging
 
 
 class MathAnswer(Verifier):
@@ -41,7 +41,7 @@ class MathAnswer(Verifier):
     def check(self) -> None:
         check_installed()
 
-    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         pool = shared_pool()
         return list(await asyncio.gather(*(self._judged(query.reference, each.text, pool) for each in candidates)))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from ..orchestrator.engine import Engine, Reading
+from ..orchestrator.engine import Engine, Prompt, Reading
 from ..orchestrator.errors import UsageError
 from ..orchestrator.types import Candidate, Query, Score, Usage
 from ..orchestrator.verifier import Verifier
@@ -15,7 +15,7 @@ from .aggregate import Aggregate, aggregate
 from .platt import sigmoid
 
 if TYPE_CHECKING:
-    from ..orchestrator.context import Context
+    from ..orchestrator.judging import Judging
 
 DEFAULT_ENGINE = "reward"
 
@@ -48,7 +48,9 @@ class ProcessReward(Verifier):
     def engine_names(self) -> tuple[str, ...]:
         return (self.engine,)
 
-    def bound(self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int) -> Usage:
+    def bound(
+        self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int, together: int = 1
+    ) -> Usage:
         if self.engine not in engines:
             known = ", ".join(sorted(engines)) or "none"
             raise UsageError(
@@ -57,17 +59,18 @@ class ProcessReward(Verifier):
             )
         return engines[self.engine].meter.reading(prompt_tokens + completion_tokens)
 
-    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
-        readings = await ctx.read(query, candidates, self.engine)
-        return [self._judged(each.text, reading) for each, reading in zip(candidates, readings, strict=True)]
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
+        readings = await ctx.read([Prompt(query.messages, text=each.text) for each in candidates], self.engine)
+        return [self._judged(each.text, reading, ctx) for each, reading in zip(candidates, readings, strict=True)]
 
-    def _judged(self, text: str, reading: Reading | None) -> Score:
+    def _judged(self, text: str, reading: Reading | None, ctx: Judging) -> Score:
         if reading is None:
-            return Score(None, detail=f"engine {self.engine!r} gave no reading")
+            return ctx.unanswered(self.engine)
         count = len(split_steps(text, self.separator))
-        if len(reading.values) != count or not count:
-            return Score(None, detail=f"{count} steps, but {len(reading.values)} values were read", usage=reading.usage)
-        values = tuple(map(sigmoid, reading.values)) if self.link == "sigmoid" else reading.values
+        if len(reading.rows) != count or not count:
+            return Score(None, detail=f"{count} steps, but {len(reading.rows)} values were read", usage=reading.usage)
+        values = tuple(row[-1] for row in reading.rows)
+        values = tuple(map(sigmoid, values)) if self.link == "sigmoid" else values
         if not all(0 <= value <= 1 for value in values):
             wrong_scale = "a value read is not in [0, 1]; set link where the model gives logits"
             return Score(None, detail=wrong_scale, usage=reading.usage)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from ..orchestrator.draw import Ask
-from ..orchestrator.engine import Engine, Sampling
+from ..orchestrator.engine import Completion, Engine, Sampling
 from ..orchestrator.errors import UsageError
 from ..orchestrator.reopening import reopened
 from ..orchestrator.types import Candidate, Message, Query, Score, Usage
@@ -17,7 +17,7 @@ from ..orchestrator.verifier import Verifier
 from .platt import sigmoid
 
 if TYPE_CHECKING:
-    from ..orchestrator.context import Context
+    from ..orchestrator.judging import Judging
 
 DEFAULT_ENGINE = "generator"
 QUESTION = "Would you do better if you started over? Answer with one word, Yes or No."
@@ -64,7 +64,9 @@ class SelfEvaluation(Verifier):
     def engine_names(self) -> tuple[str, ...]:
         return (self.engine,)
 
-    def bound(self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int) -> Usage:
+    def bound(
+        self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int, together: int = 1
+    ) -> Usage:
         judge = self._judge(engines)
         asking = len(self.suffix.encode()) if self.form == "suffix" else len(self.question.encode()) + TURNS
         return judge.meter.generation(prompt_tokens + completion_tokens + asking, 1, judging=True)
@@ -72,25 +74,25 @@ class SelfEvaluation(Verifier):
     def least(self, engines: Mapping[str, Engine], prompt_tokens: int) -> Usage:
         return self._judge(engines).meter.generation(prompt_tokens, 1, judging=True)
 
-    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         asks = [await self._ask(query, candidate, ctx) for candidate in candidates]
         labels = self.labels or (("<no>", "<yes>") if self.form == "suffix" else ("No", "Yes"))
-        return [self._judged(found) for found in await ctx.classify(asks, labels, candidates)]
+        return [self._judged(found, ctx) for found in await ctx.classify(asks, labels)]
 
-    async def _ask(self, query: Query, candidate: Candidate, ctx: Context) -> Ask:
+    async def _ask(self, query: Query, candidate: Candidate, ctx: Judging) -> Ask:
         one = Sampling(temperature=0, max_tokens=1)
         if self.form == "suffix":
             return Ask(query, one, 1, self.engine, await ctx.append(reopened(candidate), self.suffix, self.engine))
         turns = (Message(role="assistant", content=candidate.text), Message(role="user", content=self.question))
         return Ask(query.model_copy(update={"messages": (*query.messages, *turns)}), one, 1, self.engine)
 
-    def _judged(self, found: tuple[float, ...] | None) -> Score:
-        if found is None:
-            return Score(None, kind="self", detail=f"engine {self.engine!r} told no probability of the labels")
-        no, yes = found
+    def _judged(self, found: Completion | None, ctx: Judging) -> Score:
+        if found is None or found.label_logprobs is None:
+            return ctx.unanswered(self.engine, "self")
+        no, yes = found.label_logprobs
         if math.exp(no) + math.exp(yes) == 0:
-            return Score(None, kind="self", detail="neither label can follow")
-        return Score(sigmoid(self.slope * (no - yes) + self.offset), kind="self")
+            return Score(None, kind="self", detail="neither label can follow", usage=found.usage)
+        return Score(sigmoid(self.slope * (no - yes) + self.offset), kind="self", usage=found.usage)
 
     def _judge(self, engines: Mapping[str, Engine]) -> Engine:
         """The engine that judges.

@@ -12,7 +12,7 @@ from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Executor
 
 if TYPE_CHECKING:
-    from ..orchestrator.context import Context
+    from ..orchestrator.judging import Judging
 
 
 class SimulatedCode(Executor):
@@ -32,7 +32,7 @@ class SimulatedCode(Executor):
     def needs_reference(self) -> bool:
         return True
 
-    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         right = _program(query.reference or "")
         if right is None:
             return [Score(None, kind="exact", detail="the query has no reference answer")] * len(candidates)
@@ -43,7 +43,7 @@ class SimulatedCode(Executor):
         return Score(math.fsum(steps) / len(steps), steps, kind="exact")
 
     async def outputs(
-        self, query: Query, candidates: Sequence[Candidate], inputs: Sequence[str], ctx: Context
+        self, query: Query, candidates: Sequence[Candidate], inputs: Sequence[str], ctx: Judging
     ) -> list[list[str | None]]:
         return [[_printed(_program(candidate.text), given) for given in inputs] for candidate in candidates]
 

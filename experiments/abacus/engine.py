@@ -151,7 +151,7 @@ class AbacusEngine:
         check_fits(self.capabilities, len(ids), 1 if request.labels else sampling.max_tokens, "the abacus generator")
         made = await self._drawing.ask(Row(ids, sampling, request.seed, request.labels))
         cached = len(ids) - 1 if request.prompt.tokens or request.prompt.text else 0
-        usage = self.meter.generation(len(ids), len(made.tokens), cached, judging=bool(request.labels))
+        usage = self.meter.generation(len(ids), len(made.tokens), cached, judging=request.is_judging)
         text = vocabulary.decode(list(made.tokens))
         finish = _finish(made.tokens, text, sampling)
         return Completion(made.tokens, text, finish, usage, made.logprobs, made.label_logprobs, made.confidences)
@@ -166,7 +166,7 @@ class AbacusEngine:
             raise EngineRefused("the engine must be abacus-prm to read, got abacus-generator, which draws")
         ids = (*encode(_question(prompt.messages)), *encode(prompt.text))
         check_fits(self.capabilities, len(ids), 0, "the abacus reward model")
-        return Reading(tuple(await self._reading.ask(ids)), self.meter.reading(len(ids)))
+        return Reading(tuple((value,) for value in await self._reading.ask(ids)), self.meter.reading(len(ids)))
 
     def _ids(self, prompt: Prompt) -> tuple[int, ...]:
         written = prompt.tokens if self.generates and prompt.tokens else encode(prompt.text)

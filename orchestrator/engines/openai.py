@@ -224,7 +224,7 @@ class OpenAIEngine:
             return done
 
     async def read(self, prompt: Prompt) -> Reading:
-        """Read a prompt with a reward model, by vLLM's ``/pooling``: the last label's value at each step mark.
+        """Read a prompt with a reward model, by vLLM's ``/pooling``: each label's value at each step mark.
 
         Raises:
             EngineUnavailable: as for `complete`.
@@ -248,7 +248,7 @@ class OpenAIEngine:
         if spec.step_separator is None:
             return done
         kept = len(steps(prompt.text, spec.step_separator))
-        return Reading(done.values[len(done.values) - kept :] if kept <= len(done.values) else done.values, done.usage)
+        return Reading(done.rows[len(done.rows) - kept :] if kept <= len(done.rows) else done.rows, done.usage)
 
     def _opened(self) -> Server:
         if self._server is None:

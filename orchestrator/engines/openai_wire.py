@@ -173,7 +173,7 @@ def completion(raw: bytes, request: Request, meter: Meter, prompt_bound: int) ->
 
 
 def reading(raw: bytes, meter: Meter, prompt_bound: int) -> Reading:
-    """The values in the answer of ``/pooling``: the last column of each step's row.
+    """The rows in the answer of ``/pooling``: one a step.
 
     Raises:
         EngineUnavailable: it is no such answer.
@@ -181,8 +181,8 @@ def reading(raw: bytes, meter: Meter, prompt_bound: int) -> Reading:
     try:
         answer = orjson.loads(raw)
         rows = answer["data"][0]["data"]
-        values = tuple(float(row[-1] if isinstance(row, list) else row) for row in rows)
-        if not all(map(math.isfinite, values)):
+        values = tuple(tuple(map(float, row if isinstance(row, list) else [row])) for row in rows)
+        if not all(math.isfinite(value) for row in values for value in row):
             raise ValueError("a value is not finite")
         counted = answer.get("usage")
         tokens = _count(counted["prompt_tokens"]) if counted else prompt_bound
@@ -233,7 +233,7 @@ def _ended(text: str, choice: Mapping[str, Any], stops: Sequence[str]) -> tuple[
 
 
 def _usage(counted: Any, meter: Meter, prompt_bound: int, request: Request) -> Usage:
-    is_judging = bool(request.labels)
+    is_judging = request.is_judging
     if not counted:
         return meter.generation(prompt_bound, request.sampling.max_tokens, judging=is_judging)
     prompt = _count(counted["prompt_tokens"])

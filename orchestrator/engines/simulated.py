@@ -120,13 +120,13 @@ class SimulatedEngine:
         return done
 
     async def read(self, prompt: Prompt) -> Reading:
-        """One value a whole line of what was generated: the noisy probability that it ends right."""
+        """One row a whole line of what was generated, of one value: the noisy probability that it ends right."""
         await self._calls.strike(prompt)
         tokens = await self.count(prompt)
         self._check_context(tokens, 0)
         usage = self._meter.reading(tokens, self._cached(prompt, tokens))
         await self._take_time(digest("time", prompt) if self.spec.jitter_s else b"", 0)
-        return Reading(self._values(prompt), usage)
+        return Reading(self._rows(prompt), usage)
 
     def _draw(self, request: Request, prompt_tokens: int) -> Completion:
         sampling, prompt = request.sampling, request.prompt
@@ -142,9 +142,8 @@ class SimulatedEngine:
         done = Completion(tokens, text, finish, Usage(), logprobs, confidences=sure)
         done = self._calls.distort(request, done)
         generated = sampling.max_tokens + 1 if self._calls.overruns(request) else len(done.tokens)
-        return replace(
-            done, usage=self._meter.generation(prompt_tokens, generated, self._cached(prompt, prompt_tokens))
-        )
+        cached = self._cached(prompt, prompt_tokens)
+        return replace(done, usage=self._meter.generation(prompt_tokens, generated, cached, judging=request.is_judging))
 
     def _labelled(self, request: Request, prompt_tokens: int) -> Completion:
         self._check_context(prompt_tokens, 1)
@@ -155,10 +154,10 @@ class SimulatedEngine:
         best = request.labels[chances.index(max(chances))]
         return Completion((best,), decode((best,)), Finish.TOTAL_LENGTH, usage, None, chances)
 
-    def _values(self, prompt: Prompt) -> tuple[float, ...]:
+    def _rows(self, prompt: Prompt) -> tuple[tuple[float], ...]:
         text, world = _generated(prompt), self.spec.world
         ends = [i + 1 for i, character in enumerate(text) if character == "\n"]
-        return tuple(self._noisy(world.locate(prompt.messages, text[:end]).node) for end in ends)
+        return tuple((self._noisy(world.locate(prompt.messages, text[:end]).node),) for end in ends)
 
     def _noisy(self, node: Step) -> float:
         if not self.spec.reward_noise:

@@ -168,7 +168,7 @@ class VLLMEngine:
         return completion(output, request, self.meter, chat)
 
     async def read(self, prompt: Prompt) -> Reading:
-        """Read a prompt: the probability of the last label at each step mark after the conversation.
+        """Read a prompt: the probability of each label at each step mark after the conversation.
 
         Raises:
             EngineUnavailable: the process died, stalled or is too busy.
@@ -182,7 +182,7 @@ class VLLMEngine:
         usage = self.meter.reading(len(output.prompt_token_ids), output.num_cached_tokens or 0)
         rows = output.outputs.data.reshape(-1, output.outputs.data.shape[-1])
         skipped = chat.conversation(prompt.messages).count(self._step_mark) if self._step_mark is not None else 0
-        return Reading(tuple(float(value) for value in rows[skipped:, -1]), usage)
+        return Reading(tuple(tuple(map(float, row)) for row in rows[skipped:]), usage)
 
     @cached_property
     def _step_mark(self) -> int | None:

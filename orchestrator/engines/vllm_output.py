@@ -61,7 +61,7 @@ def completion(output: Any, request: Request, meter: Meter, chat: ChatTokens) ->
         raise EngineUnavailable("vLLM reports that the request failed inside the engine")
     ids = tuple(made.token_ids)
     prompt, cached = len(output.prompt_token_ids), output.num_cached_tokens or 0
-    usage = meter.generation(prompt, len(ids), cached, judging=bool(request.labels))
+    usage = meter.generation(prompt, len(ids), cached, judging=request.is_judging)
     chosen = chosen_logprobs(ids, made.logprobs) if request.sampling.logprobs else None
     ranks = request.sampling.top_logprobs
     sure = tuple(confidence(position, ranks) for position in made.logprobs) if ranks and made.logprobs else None

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, get_args
 from pydantic import BaseModel
 
 from ..orchestrator.canonical import digest
-from ..orchestrator.context import Context
+from ..orchestrator.judging import Judging
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Verifier
 from .changed_knobs import changed, subclassed
@@ -43,7 +43,7 @@ def verifiers_of(value: Any) -> Iterator[Verifier]:
 def moody(verifier: Verifier, mood: Mood) -> Verifier:
     """A verifier of the same class, knobs and name, in a mood."""
 
-    async def score(self: Verifier, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+    async def score(self: Verifier, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         if mood == "raises":
             raise RuntimeError("a verifier in this mood must fail, to show that its failure costs its part alone")
         scores = await verifier.score(query, candidates, ctx)

@@ -148,7 +148,9 @@ class WatchedEngine(SimulatedEngine):
             return done
         text = judge.says(judge.shown(messages))
         tokens, finish = (*encode(text), END)[:most], Finish.EOS if len(text) < most else Finish.TOTAL_LENGTH
-        usage = self.meter.generation(done.usage.prompt_tokens, len(tokens), done.usage.cached_tokens)
+        usage = self.meter.generation(
+            done.usage.prompt_tokens, len(tokens), done.usage.cached_tokens, judging=request.is_judging
+        )
         return Completion(tokens, text[:most], finish, usage)
 
 

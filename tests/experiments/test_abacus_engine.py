@@ -104,8 +104,10 @@ async def test_step_rewards_are_those_of_transformers(reward: AbacusEngine) -> N
         ids = torch.tensor([vocabulary.encode(each.prompt + each.solution)])
         with torch.no_grad():
             right = model.score(model.model(ids).last_hidden_state)[0].softmax(-1)[:, 1]
-        assert len(reading.values) == each.steps + 1
-        assert reading.values == pytest.approx(right[ids[0] == vocabulary.NEWLINE].tolist(), abs=1e-3)
+        assert len(reading.rows) == each.steps + 1
+        assert [row[-1] for row in reading.rows] == pytest.approx(
+            right[ids[0] == vocabulary.NEWLINE].tolist(), abs=1e-3
+        )
         assert (reading.usage.verifier_calls, reading.usage.prompt_tokens) == (1, ids.shape[1])
 
 

@@ -18,6 +18,7 @@ from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.errors import EngineUnavailable, JournalError, UsageError
 from ponder.orchestrator.journal import Journal, Memory, Retries
 from ponder.orchestrator.journal_file import JournalFile
+from ponder.orchestrator.judging import Judging
 from ponder.orchestrator.pipeline import Pipeline
 from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.types import Candidate, Finish, Query, Score, Usage
@@ -60,7 +61,7 @@ class Slow(Verifier):
     def is_recorded(self) -> bool:
         return True
 
-    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         if candidates[0].text == "slow":
             await asyncio.sleep(60)
         return [Score(1.0)] * len(candidates)
@@ -251,7 +252,7 @@ class Unhurried(Verifier):
 
     kind: Literal["unhurried"] = "unhurried"
 
-    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         await asyncio.sleep(60)
         return [Score(1.0)] * len(candidates)
 
@@ -266,7 +267,7 @@ class Broken(Verifier):
     def is_recorded(self) -> bool:
         return self.recorded
 
-    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         raise ValueError("no such column")
 
 

@@ -1,6 +1,7 @@
 """Many draws at once, text put into an answer, and probabilities of labels: order, keys, budgets and failures."""
 
 import math
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -13,7 +14,9 @@ from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ponder.orchestrator.engines.simulated_faults import Faults
 from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.journal import Journal, Memory, Retries
-from ponder.orchestrator.types import Candidate, Finish, Message, Query, Usage
+from ponder.orchestrator.judging import Judging
+from ponder.orchestrator.types import Candidate, Finish, Message, Query, Score, Usage
+from ponder.orchestrator.verifier import Verifier
 from ponder.verifiers import ProcessReward
 
 WORLD = World(seed=1, steps=2, branching=3)
@@ -123,43 +126,74 @@ async def test_labels_tell_what_the_model_thinks_of_an_attempt() -> None:
     ctx = Context(run, "a")
     drawn = await ctx.sample(QUERY, 6, STEP)
     marked = [await ctx.append(each, "<eval>") for each in drawn]
-    told = await ctx.classify([Ask(QUERY, SHORT, after=each) for each in marked], ("<no>", "<yes>"))
+    judge = Judging(run, "judge", "judge")
+    told = await judge.classify([Ask(QUERY, SHORT, after=each) for each in marked], ("<no>", "<yes>"))
     for each, chances in zip(drawn, told, strict=True):
         value = WORLD.locate(QUERY.messages, each.text).node.value
-        assert chances is not None
-        assert math.exp(chances[0]) == pytest.approx(value, abs=1e-6)
-        assert math.exp(chances[1]) == pytest.approx(1 - value, abs=1e-6)
+        assert chances is not None and chances.label_logprobs is not None
+        assert math.exp(chances.label_logprobs[0]) == pytest.approx(value, abs=1e-6)
+        assert math.exp(chances.label_logprobs[1]) == pytest.approx(1 - value, abs=1e-6)
     distinct = len({each.text for each in drawn})
     assert run.ledger.spent.verifier_calls == distinct
     assert run.ledger.spent.calls == 6
 
 
-async def test_labels_may_be_asked_in_a_turn_of_their_own_and_paid_by_what_was_set_aside() -> None:
-    class Self(ProcessReward):
-        def bound(self, engines, prompt_tokens, completion_tokens):  # type: ignore[no-untyped-def]
-            return engines["generator"].meter.generation(prompt_tokens + completion_tokens + 200, 1, judging=True)
+class Asked(Verifier):
+    """Asks in a turn of its own: one reply in labels, two in words."""
 
-    run = run_of()
+    kind: str = "asked"
+
+    def engine_names(self) -> tuple[str, ...]:
+        return ("generator",)
+
+    def bound(self, engines, prompt_tokens, completion_tokens, together=1):  # type: ignore[no-untyped-def]
+        one = engines["generator"].meter.generation(prompt_tokens + completion_tokens + 200, 7, judging=True)
+        return one + one + one
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
+        (one,) = candidates
+        turns = (Message(role="assistant", content=one.text), Message(role="user", content="Start over? Yes or No"))
+        asked = QUERY.model_copy(update={"messages": (*QUERY.messages, *turns)})
+        (told,) = await ctx.classify([Ask(asked, SHORT)], ("No", "Yes"))
+        (replies,) = await ctx.ask([Ask(asked, Sampling(max_tokens=7), 2)])
+        assert told and told.label_logprobs
+        words = [reply.text for reply in replies if reply]
+        return [Score(sum(map(math.exp, told.label_logprobs)), detail=" ".join(words))]
+
+
+async def test_a_judge_is_paid_by_what_was_set_aside_and_paid_once_wherever_it_is_asked() -> None:
+    run = run_of(Budget(verifier_calls=3))
     ctx = Context(run, "a")
-    (drawn,) = await ctx.sample(QUERY, 1, SHORT, then=Self())
-    turns = (Message(role="assistant", content=drawn.text), Message(role="user", content="Start over? Yes or No"))
-    asked = QUERY.model_copy(update={"messages": (*QUERY.messages, *turns)})
-    ((no, yes),) = await ctx.classify([Ask(asked, SHORT)], ("No", "Yes"), [drawn])  # type: ignore[misc]
-    assert math.exp(no) + math.exp(yes) == pytest.approx(1.0, abs=1e-6)
-    assert (run.ledger.outstanding, run.ledger.spent.verifier_calls) == (0, 1)
+    (drawn,) = await ctx.sample(QUERY, 1, SHORT, then=Asked())
+    assert await ctx.sample(QUERY, 1, SHORT, then=Asked()) == []
+    (judged,) = await ctx.score(QUERY, [drawn], Asked())
+    score = judged.scores["asked"]
+    assert score.value == pytest.approx(1.0, abs=1e-6)
+    assert (run.ledger.outstanding, run.ledger.spent.verifier_calls, run.ledger.spent.calls) == (0, 3, 1)
+    (again,) = await ctx.child("elsewhere", "b").score(QUERY, [replace(drawn, scores={})], Asked())
+    assert again.scores["asked"] == score
+    assert (run.ledger.outstanding, run.ledger.spent.verifier_calls) == (0, 3)
+
+
+async def test_one_ask_that_cannot_be_sent_loses_no_other() -> None:
+    run = run_of(context_length=100)
+    asks = [Ask(QUERY, Sampling(max_tokens=200), 2), Ask(QUERY, Sampling(max_tokens=7), 2)]
+    lost, (one, other) = await Judging(run, "judge", "judge").ask(asks)
+    assert lost == [None, None] and one and other
+    assert (run.failures, run.ledger.outstanding, run.ledger.spent.verifier_calls) == (1, 0, 2)
 
 
 async def test_labels_that_begin_alike_are_refused() -> None:
     run = run_of()
-    assert await Context(run, "a").classify([Ask(QUERY, SHORT)], ("same", "start")) == [None]
+    assert await Judging(run, "a", "a").classify([Ask(QUERY, SHORT)], ("same", "start")) == [None]
     assert "begin alike" in run.reason
 
 
 async def test_labels_that_fail_or_cannot_be_paid_are_none() -> None:
     broken = run_of(faults=Faults(refused=1.0))
-    assert await Context(broken, "a").classify([Ask(QUERY, SHORT)] * 2, ("<no>", "<yes>")) == [None, None]
+    assert await Judging(broken, "a", "a").classify([Ask(QUERY, SHORT)] * 2, ("<no>", "<yes>")) == [None, None]
     poor = run_of(Budget(total_tokens=5))
-    assert await Context(poor, "a").classify([Ask(QUERY, SHORT)] * 2, ("<no>", "<yes>")) == [None, None]
+    assert await Judging(poor, "a", "a").classify([Ask(QUERY, SHORT)] * 2, ("<no>", "<yes>")) == [None, None]
     assert poor.stopped == "budget"
 
 

@@ -22,6 +22,7 @@ from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ponder.orchestrator.engines.simulated_world import World, simulated_dataset
 from ponder.orchestrator.journal import Journal
 from ponder.orchestrator.journal_file import JournalFile, ReadOnlyJournal, Spent
+from ponder.orchestrator.judging import Judging
 from ponder.orchestrator.types import Candidate, Finish, Query
 
 KILLS = 300
@@ -96,14 +97,15 @@ class Files:
             connection.close()
 
 
-async def search(query: Query, ctx: Context) -> list[object]:
+async def search(query: Query, run: Run) -> list[object]:
     """Line by line, the better of two by the reward model: draws and readings that hang on one another."""
+    ctx, judge = Context(run, "search"), Judging(run, "reward", "reward")
     best: Candidate | None = None
     path = []
     while best is None or best.finish is not Finish.EOS:
         drawn = await ctx.sample(query, 2, LINE, after=best)
-        readings = await ctx.read(query, drawn, "generator")
-        values = [reading.values[-1] if reading and reading.values else 0.0 for reading in readings]
+        readings = await judge.read([Prompt(query.messages, text=each.text) for each in drawn], "generator")
+        values = [reading.rows[-1][-1] if reading and reading.rows else 0.0 for reading in readings]
         best = drawn[values.index(max(values))]
         path.append((best.piece, values, [candidate.usage for candidate in drawn]))
     return path
@@ -119,7 +121,7 @@ async def run_all(file: JournalFile, engine: SimulatedEngine) -> bytes:
         for query in queries:
             ledger = Ledger(Budget(total_tokens=5_000))
             run = Run(query.id, {"generator": engine}, {"generator": gate}, ledger, account, journal, seed=5)
-            path = await search(query, Context(run, "search"))
+            path = await search(query, run)
             found.append((query.id, path, ledger.spent, run.stopped))
             await journal.finish(query.id, canonical_json(found[-1]))
         return found

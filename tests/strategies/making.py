@@ -11,6 +11,7 @@ from ponder.orchestrator.context import Context, Run
 from ponder.orchestrator.engine import Engine
 from ponder.orchestrator.errors import VerifierError
 from ponder.orchestrator.journal import Journal, Memory, Retries
+from ponder.orchestrator.judging import Judging
 from ponder.orchestrator.types import Candidate, Finish, Query, Score, Usage
 from ponder.orchestrator.verifier import Verifier
 
@@ -54,7 +55,7 @@ class Counting(Verifier):
     def asked(self) -> list[str]:
         return self._asked
 
-    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         self._asked.extend(each.text for each in candidates)
         return [Score(self.value)] * len(candidates)
 
@@ -65,7 +66,7 @@ class ByTable(Verifier):
     kind: Literal["table"] = "table"
     table: dict[str, float]
 
-    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         return [Score(self.table.get(each.text)) for each in candidates]
 
 
@@ -80,7 +81,7 @@ class Failing(Verifier):
     def is_recorded(self) -> bool:
         return self.alone
 
-    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         if any(self.on in each.text for each in candidates):
             raise VerifierError("the judge must have its rubric, but it is gone; put it back")
         return [Score(0.5)] * len(candidates)

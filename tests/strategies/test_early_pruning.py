@@ -11,10 +11,10 @@ from pydantic import PrivateAttr
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.canonical import canonical_json
-from ponder.orchestrator.context import Context
 from ponder.orchestrator.engine import Completion, Request
 from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.engines.simulated_world import World
+from ponder.orchestrator.judging import Judging
 from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.types import Candidate, Finish, Query, Score
 from ponder.orchestrator.verifier import Verifier
@@ -57,7 +57,7 @@ class ByLetter(Verifier):
     order: str = "abcdefghijklmnopqrstuvwxyz"
     _lengths: list[list[int]] = PrivateAttr(default_factory=list)
 
-    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         self._lengths.append([each.generated_tokens for each in candidates])
         return [Score(self.order.index(each.text[0]) / 26) for each in candidates]
 
@@ -117,7 +117,7 @@ class Waiting(ByLetter):
     def engine_names(self) -> tuple[str, ...]:
         return ("generator",)
 
-    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         before = len(self._engine.requests)
         while not candidates[0].finish.is_terminal and len(self._engine.requests) == before:
             await asyncio.sleep(0)

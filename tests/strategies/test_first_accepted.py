@@ -8,7 +8,7 @@ from making import ByTable, Counting, Failing, context, indices
 from scripted_engines import Dice, Scripted
 
 from ponder.orchestrator.budget import Budget
-from ponder.orchestrator.context import Context
+from ponder.orchestrator.judging import Judging
 from ponder.orchestrator.types import Candidate, Query, Score
 from ponder.orchestrator.verifier import Verifier
 from ponder.strategies import FirstAccepted, Sample
@@ -25,7 +25,7 @@ class Imperfect(Verifier):
     accepts_correct: float
     accepts_wrong: float
 
-    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         chances = [self.accepts_correct if each.text == "right" else self.accepts_wrong for each in candidates]
         draws = [ctx.rng(str(each.index)).random() for each in candidates]
         return [Score(float(draw < chance)) for draw, chance in zip(draws, chances, strict=True)]

@@ -8,8 +8,8 @@ import pytest
 from answering import Answering
 from making import Failing, candidate, context
 
-from ponder.orchestrator.context import Context
 from ponder.orchestrator.errors import ShapeError
+from ponder.orchestrator.judging import Judging
 from ponder.orchestrator.shape import Plan, Shape
 from ponder.orchestrator.types import Candidate, Query, Score
 from ponder.orchestrator.verifier import Verifier
@@ -44,7 +44,7 @@ class Runs(Verifier):
     kind: Literal["runs"] = "runs"
     steps: dict[str, tuple[float, ...]]
 
-    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Score]:
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         return [Score(1.0, self.steps[c.text]) if self.steps.get(c.text) else Score(None) for c in candidates]
 
 

@@ -39,7 +39,9 @@ class Reader:
     async def read(self, prompt: Prompt) -> Reading:
         if "refuse" in prompt.text:
             raise EngineRefused("told to")
-        return Reading(tuple(self.values(prompt.text)), self.meter.reading(await self.count(prompt)))
+        return Reading(
+            tuple((value,) for value in self.values(prompt.text)), self.meter.reading(await self.count(prompt))
+        )
 
 
 def digits(text: str) -> list[float]:

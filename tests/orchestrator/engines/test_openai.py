@@ -212,7 +212,7 @@ async def test_a_reward_model_is_read_by_the_pooling_route(server: ScriptedServe
         whole = await engine.read(Prompt(ASK.messages, text=text))
     async with opened(server, step_separator="\n", step_mark="<x>") as engine:
         steps = await engine.read(Prompt(ASK.messages, text=text))
-    assert (whole.values, steps.values) == ((0.1, 0.2, 0.7), (0.2, 0.7))
+    assert [[row[-1] for row in each.rows] for each in (whole, steps)] == [[0.1, 0.2, 0.7], [0.2, 0.7]]
     assert whole.usage == Usage(prompt_tokens=30, verifier_calls=1)
     assert [sent["messages"][1]["content"] for sent in server.sent] == [text, "a<x>b<x>"]
     assert server.sent[0]["task"] == "token_classify"
@@ -269,7 +269,7 @@ async def test_a_reward_model_reads_ids_where_the_server_makes_them(server: Scri
     asked = Prompt(ASK.messages, text="a\n")
     async with opened(server, step_separator="\n", step_mark="<x>") as engine:
         assert await engine.count(asked) == 8
-        assert (await engine.read(asked)).values == (0.25,)
+        assert (await engine.read(asked)).rows == ((0.25,),)
         with pytest.raises(EngineRefused, match="must have the route chat/completions"):
             await engine.complete(request())
     assert server.sent == [{"model": "m", "task": "token_classify", "input": list(b"2+2?a<x>")}]

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from pydantic import ValidationError
 
-from ponder.orchestrator.engine import Completion, Engine, Prompt, Request, Sampling
+from ponder.orchestrator.engine import Completion, Engine, Prompt, Reading, Request, Sampling
 from ponder.orchestrator.engines.byte_vocabulary import END, VOCABULARY, decode, encode
 from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ponder.orchestrator.engines.simulated_faults import Faults
@@ -199,20 +199,24 @@ def test_confidence_is_the_mean_of_the_ranked_logs_and_certain_where_nothing_is_
     assert (rest.text, rest.confidences) == (done.text[8:17], done.confidences[8:17])
 
 
+def column(reading: Reading) -> tuple[float, ...]:
+    return tuple(value for (value,) in reading.rows)
+
+
 async def test_rewards_are_the_enumerated_values(engine: SimulatedEngine) -> None:
     paths = WORLD.paths(QUERY)
     for path in paths:
         reading = await engine.read(prompt(path.text))
-        assert reading.values == path.values
+        assert column(reading) == path.values
         ends = [i + 1 for i, character in enumerate(path.text) if character == "\n"]
-        for end, value in zip(ends, reading.values, strict=True):
+        for end, value in zip(ends, column(reading), strict=True):
             through = [p for p in paths if p.text.startswith(path.text[:end])]
             right = math.fsum(p.probability for p in through if p.is_correct)
             assert value == pytest.approx(right / math.fsum(p.probability for p in through))
-        assert (await engine.read(prompt(path.text[:-1]))).values == path.values[:-1]
+        assert column(await engine.read(prompt(path.text[:-1]))) == path.values[:-1]
         assert reading.usage.verifier_calls == 1
         assert reading.usage.prompt_tokens == await engine.count(prompt(path.text))
-    assert (await engine.read(prompt())).values == ()
+    assert (await engine.read(prompt())).rows == ()
 
 
 async def test_noisy_rewards_err_in_logits_by_as_much_as_asked() -> None:
@@ -221,14 +225,14 @@ async def test_noisy_rewards_err_in_logits_by_as_much_as_asked() -> None:
     errors = []
     for query in simulated_dataset(40, world):
         for path in world.paths(query)[::9]:
-            noisy, true = [(await e.read(prompt(path.text, query))).values for e in (judge, truth)]
+            noisy, true = [column(await e.read(prompt(path.text, query))) for e in (judge, truth)]
             assert all(0 < value < 1 for value in noisy)
             errors += [
                 math.log(a / (1 - a)) - math.log(b / (1 - b))
                 for a, b in zip(noisy, true, strict=True)
                 if 0.01 < b < 0.99
             ]
-            assert (await judge.read(prompt(path.text, query))).values == noisy
+            assert column(await judge.read(prompt(path.text, query))) == noisy
     assert abs(sum(errors) / len(errors)) < 0.1
     assert math.sqrt(sum(e * e for e in errors) / len(errors)) == pytest.approx(0.8, rel=0.1)
 

@@ -214,16 +214,16 @@ async def test_readings_are_those_of_transformers(reader: VLLMEngine, reward_fol
         wanted = torch.softmax(model.score(hidden), -1)[0, :, 1]
     marks = [i for i, token in enumerate(ids) if token == 3][-3:]
     reading = await reader.read(prompt)
-    assert reading.values == pytest.approx([wanted[i].item() for i in marks], abs=1e-4)
+    assert [row[-1] for row in reading.rows] == pytest.approx([wanted[i].item() for i in marks], abs=1e-4)
     assert reading.usage.prompt_tokens == len(ids)
     assert (reading.usage.verifier_calls, reading.usage.completion_tokens, reading.usage.calls) == (1, 0, 0)
-    assert (await reader.read(asked("no steps"))).values == ()
+    assert (await reader.read(asked("no steps"))).rows == ()
 
 
 async def test_the_first_steps_read_the_same_alone(reader: VLLMEngine) -> None:
     both = await reader.read(asked("q", (), "1+1=2\n2*3=6\n"))
     first = await reader.read(asked("q", (), "1+1=2\n"))
-    assert first.values == pytest.approx(both.values[:1], abs=1e-4)
+    assert first.rows[0] == pytest.approx(both.rows[0], abs=1e-4)
 
 
 async def test_the_callers_process_is_left_as_it_was(generator: VLLMEngine, reader: VLLMEngine) -> None:
@@ -297,4 +297,4 @@ async def test_a_reward_model_without_a_mark_is_read_once_and_closing_fails_what
     with quiet_imports():
         lost = await asyncio.wait_for(asyncio.gather(*flood, return_exceptions=True), timeout=20)
     assert any(isinstance(outcome, EngineUnavailable) for outcome in lost)
-    assert len(reading.values) == 1 and 0 < reading.values[0] < 1
+    assert len(reading.rows) == 1 and 0 < reading.rows[0][-1] < 1

@@ -1,0 +1,203 @@
+"""A verifier's door to effects: what it asks of engines, named by content and paid once.
+
+A judgement depends on what is asked, the seed and the replicate, never on where in a pipeline it is asked: judged
+again, also by another node, it is found and costs nothing. It is paid from the room that was set aside with the draws
+being judged, as far as that goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
+from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter
+
+from .budget import Reservation
+from .canonical import canonical_json, digest
+from .draw import COMPLETION, Ask, draw_key, seed_of
+from .effects import GRACE_S, Effects, cancel, covers, prompt_of
+from .engine import Completion, Engine, Prompt, Reading, Request, Sampling, check_draws, check_fits
+from .errors import BudgetExceeded, EngineError, EngineRefused, JournalError, VerifierError
+from .run_state import Run
+from .types import Candidate, Query, Score, Usage
+from .verifier import Verifier
+
+T = TypeVar("T")
+READING = TypeAdapter(Reading)
+SCORE = TypeAdapter(Score)
+ONE_TOKEN = Sampling(temperature=0.0, max_tokens=1)
+
+
+class Judging(Effects):
+    """What a verifier may do.
+
+    Args:
+        run: of the strategy that asks for the judgement.
+        verifier: its name.
+        kind: the verifier's kind.
+        held: room set aside with the draws that are judged.
+    """
+
+    def __init__(self, run: Run, verifier: str, kind: str, held: Sequence[Reservation] = ()) -> None:
+        super().__init__(run, kind, f"verifier.{verifier}")
+        self._held = Reservation.joined(held)
+
+    async def read(self, prompts: Sequence[Prompt], engine: str) -> list[Reading | None]:
+        """What a reward model reads of each prompt; None where the budget or the engine failed."""
+
+        async def start(prompt: Prompt) -> list[asyncio.Task[Reading | None]]:
+            source = self._engine(engine)
+            key = digest("read", source.identity, prompt.messages, prompt.text)
+            tokens = await self._count(prompt, engine)
+            most = min(tokens, source.capabilities.context_length) if source.capabilities.exact_count else tokens
+            bound = source.meter.reading(most)
+            held = await self._reserve(key, bound)
+            work = self._judge(key, lambda: source.read(prompt), READING, engine, bound, held)
+            return [asyncio.create_task(work)]
+
+        return [found[0] if found else None for found in await self._each(prompts, start)]
+
+    async def classify(self, asks: Sequence[Ask], labels: Sequence[str]) -> list[Completion | None]:
+        """One decode step after each ask, with the log-probabilities of `labels` there; None where it failed.
+
+        Of an ask only the query, the engine and `after` matter.
+
+        Args:
+            asks: what stands before the label.
+            labels: texts; of each the first token counts, and these must differ.
+        """
+
+        async def start(ask: Ask) -> list[asyncio.Task[Completion | None]]:
+            source, prompt = self._engine(ask.engine), prompt_of(ask)
+            ids = await _label_ids(source, labels)
+            key = digest("label", source.identity, prompt.messages, prompt.tokens, prompt.text, ids)
+            request = Request(prompt, ONE_TOKEN, 0, ids)
+            return [await self._asked(key, request, ask.engine)]
+
+        return [found[0] if found else None for found in await self._each(asks, start)]
+
+    async def ask(self, asks: Sequence[Ask]) -> list[list[Completion | None]]:
+        """What a judge writes: the `n` replies to each ask; None for one that was lost."""
+        run = self._run
+
+        async def start(ask: Ask) -> list[asyncio.Task[Completion | None]]:
+            source, prompt, begun = self._engine(ask.engine), prompt_of(ask), []
+            check_fits(source.capabilities, await self._count(prompt, ask.engine), ask.sampling.max_tokens, ask.engine)
+            what = (source.identity, prompt.messages, prompt.tokens, prompt.text, ask.sampling, run.seed, run.replicate)
+            content = digest("judge", what)
+            for i in range(check_draws(ask.n)):
+                key = draw_key(content, i)
+                request = Request(prompt, ask.sampling, seed_of(key), judging=True)
+                begun.append(await self._asked(key, request, ask.engine))
+            return begun
+
+        replies = await self._each(asks, start)
+        return [found or [None] * ask.n for found, ask in zip(replies, asks, strict=True)]
+
+    def unanswered(self, engine: str, kind: Literal["exact", "learned", "self"] = "learned") -> Score:
+        """The score of a candidate on which an engine gave nothing."""
+        return Score(None, kind=kind, detail=f"engine {engine!r} gave no judgement: {self._run.reason or 'it is lost'}")
+
+    async def scores(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Score]:
+        """What a verifier says of each candidate; whatever it raises, ``Score(None)`` with the reason."""
+        try:
+            scores = await self._told(query, candidates, verifier)
+            if len(scores) != len(candidates):
+                raise VerifierError(f"{verifier.name} must give {len(candidates)} scores, got {len(scores)}")
+        except JournalError:
+            raise
+        except Exception as error:
+            self._missed(error, verifier.name)
+            return [Score(None, detail=self._run.reason)] * len(candidates)
+        return scores
+
+    def release(self) -> None:
+        """Give back what is left of the room set aside."""
+        if self._held is not None:
+            self._held.release()
+            self._held = None
+
+    async def _told(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Score]:
+        """What a verifier that asks an engine has asked in time is kept: its effects have the deadline themselves."""
+        if verifier.is_recorded:
+            return await self._recorded(query, candidates, verifier)
+        if verifier.engine_names():
+            return await verifier.score(query, candidates, self)
+        judging = asyncio.create_task(verifier.score(query, candidates, self))
+        late = [Score(None, detail="not judged in time")] * len(candidates)
+        return (await self._collect([judging], GRACE_S))[0] or late
+
+    async def _recorded(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Score]:
+        judge = digest("score", verifier.model_dump(mode="json"), *facts_of(query))
+
+        async def one(candidate: Candidate) -> Score:
+            async def call() -> tuple[bytes, Usage]:
+                return canonical_json((await verifier.score(query, [candidate], self))[0]), Usage()
+
+            key = digest(judge, candidate.text)
+            drawn = await self._run.journal.draw(key, Usage(), call, nullcontext(), self._run.account)
+            return SCORE.validate_json(drawn)
+
+        found = await self._collect([asyncio.create_task(self._guarded(one(c), verifier.name)) for c in candidates])
+        return [score or Score(None, detail=self._run.reason) for score in found]
+
+    async def _each(
+        self, items: Sequence[T], start: Callable[[T], Awaitable[list[asyncio.Task[Any]]]]
+    ) -> list[list[Any]]:
+        """The results of what each item starts, one item after the other; nothing of one that fails to start.
+
+        Where the budget ends the run, the items that come first are served.
+        """
+        started: list[list[asyncio.Task[Any]]] = []
+        try:
+            for item in items:
+                try:
+                    started.append(await start(item))
+                except EngineError as error:
+                    self._run.fail(error)
+                    started.append([])
+        except BudgetExceeded as error:
+            self._run.stop(error)
+        except asyncio.CancelledError:
+            await cancel([task for group in started for task in group])
+            raise
+        ended = iter(await self._collect([task for group in started for task in group]))
+        return [[next(ended) for _ in group] for group in started] + [[]] * (len(items) - len(started))
+
+    async def _asked(self, key: bytes, request: Request, engine: str) -> asyncio.Task[Completion | None]:
+        """One completion for a judge, paid for and begun."""
+        source, tokens = self._engine(engine), await self._count(request.prompt, engine)
+        bound = source.meter.generation(tokens, request.sampling.max_tokens, judging=True)
+        held = await self._reserve(key, bound)
+        return asyncio.create_task(self._judge(key, lambda: source.complete(request), COMPLETION, engine, bound, held))
+
+    async def _reserve(self, key: bytes, bound: Usage) -> Reservation:
+        """Room for a judgement, of what was set aside where that covers it; none if it is known."""
+        bound = Usage() if key in self._run.read else bound
+        if self._held is not None and covers(self._held.bound, bound):
+            return self._held.split(bound)
+        self.release()  # set aside by another tokenizer's count
+        return await self._run.ledger.reserve(bound)
+
+
+def facts_of(query: Query) -> tuple[object, ...]:
+    """What a judgement by rules may depend on."""
+    return (query.messages, query.reference, query.metadata)
+
+
+async def _label_ids(engine: Engine, labels: Sequence[str]) -> tuple[int, ...]:
+    """The first token of each label.
+
+    Raises:
+        EngineRefused: the engine shows none, or two labels begin alike.
+    """
+    encoded = [await engine.encode(label) for label in labels]
+    ids = tuple(tokens[0] for tokens in encoded if tokens)
+    if len(set(ids)) < len(labels) or not engine.capabilities.labels:
+        raise EngineRefused(
+            f"{engine.identity} must tell the chances of {list(labels)} by their first tokens, but cannot, or two of "
+            "them begin alike; use an engine that shows token ids and log-probabilities, or other labels"
+        )
+    return ids
