@@ -14,7 +14,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny
 
 from ..orchestrator.registry import Registry
-from .math_pool import CpuSeconds, MathPool, check_installed, shared_pool
+from .child_pool import ChildPool, CpuSeconds
+from .math_pool import check_installed, math_pool
 from .math_text import final_expression, fraction_of, is_within_limits, plain, words_of
 from .number import as_number, last_number
 
@@ -106,10 +107,10 @@ class SymbolicAnswer(AnswerKey):
         check_installed()
 
     async def keys(self, texts: Sequence[str]) -> list[str | None]:
-        pool = shared_pool()
+        pool = math_pool()
         return list(await asyncio.gather(*(self._key(text, pool) for text in texts)))
 
-    async def _key(self, text: str, pool: MathPool) -> str | None:
+    async def _key(self, text: str, pool: ChildPool) -> str | None:
         expression = final_expression(text)
         short = plain(expression) if expression else ""
         if not short:
@@ -119,7 +120,7 @@ class SymbolicAnswer(AnswerKey):
         as_written = AS_WRITTEN + (words_of(short) or short)
         if words_of(short) or not is_within_limits(short) or not _means_what_sympy_reads(short):
             return as_written
-        reply = await pool.ask("form", short, cpu_s=self.cpu_s)
+        reply = await pool.ask("form", answer=short, cpu_s=self.cpu_s)
         return reply.value if isinstance(reply.value, str) else as_written
 
 

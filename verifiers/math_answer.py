@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Verifier
-from .math_pool import CpuSeconds, MathPool, check_installed, shared_pool
+from .child_pool import ChildPool, CpuSeconds
+from .math_pool import check_installed, math_pool
 from .math_text import LONGEST, final_expression, fraction_of, is_within_limits, plain
 from .number import as_number
 
@@ -42,10 +43,10 @@ class MathAnswer(Verifier):
         check_installed()
 
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
-        pool = shared_pool()
+        pool = math_pool()
         return list(await asyncio.gather(*(self._judged(query.reference, each.text, pool) for each in candidates)))
 
-    async def _judged(self, reference: str | None, text: str, pool: MathPool) -> Score:
+    async def _judged(self, reference: str | None, text: str, pool: ChildPool) -> Score:
         if reference is None or not reference.strip():
             return _score(None, "the query has no reference answer")
         gold = final_expression(reference) or reference.strip()
@@ -57,7 +58,7 @@ class MathAnswer(Verifier):
         known = _compared(gold, answer)
         if known is not None:
             return _score(float(known))
-        reply = await pool.ask("is_right", answer, gold=gold, cpu_s=self.cpu_s)
+        reply = await pool.ask("is_right", gold=gold, answer=answer, cpu_s=self.cpu_s)
         return _score(None, reply.problem) if reply.problem else _score(float(bool(reply.value)))
 
 

@@ -1,210 +1,23 @@
-"""A few child processes that read mathematics, shared by everything in this process.
-
-Callers may be on any thread and any event loop. Each child is served by one thread of ours, is started at its first
-request, is kept warm, and is killed and replaced when it does not answer in time. All end with this process: at exit
-they are killed, and when it dies without a word their input closes.
-"""
+"""The child processes in which mathematics is read."""
 
 from __future__ import annotations
 
-import asyncio
-import atexit
-import contextlib
-import json
-import os
-import select
-import subprocess
-import sys
-import threading
-from collections import OrderedDict
-from concurrent.futures import Future
-from dataclasses import dataclass
-from functools import lru_cache
 from importlib.util import find_spec
-from queue import SimpleQueue
-from typing import Annotated, Literal
 
-from pydantic import Field
+from ..orchestrator.errors import UsageError
+from .child_pool import ChildPool, pool_of
 
-from ..orchestrator.errors import UsageError, VerifierError
-
-CHILDREN = 2
-START_LIMIT_S = 120.0
-REMEMBERED = 8192
-CpuSeconds = Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)]
+WORKER = "math_worker"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a child found: a verdict, a canonical form or None, and the problem where there was one."""
-
-    value: bool | str | None
-    problem: str = ""
-
-
-class MathPool:
-    """Children that answer one request at a time each.
-
-    A request is answered once: who asks the same again, even before the answer is there, gets the same reply.
-
-    Args:
-        children: most child processes, each of some 100 MB.
-    """
-
-    def __init__(self, children: int = CHILDREN) -> None:
-        self._children = [Child() for _ in range(children)]
-        self._waiting: SimpleQueue[tuple[str, float, Future[Reply]] | None] = SimpleQueue()
-        self._known: OrderedDict[str, Future[Reply]] = OrderedDict()
-        self._lock = threading.Lock()
-        self._is_serving = False
-        self._is_closed = False
-        self._owner = os.getpid()
-
-    async def ask(self, do: Literal["is_right", "form"], answer: str, *, cpu_s: float, gold: str = "") -> Reply:
-        """Judge or canonicalise `answer` within `cpu_s` CPU seconds; a reply with a problem where that is not enough.
-
-        Raises:
-            VerifierError: no child can be started.
-        """
-        line = json.dumps({"do": do, "gold": gold, "answer": answer, "cpu_s": cpu_s})
-        return await asyncio.shield(asyncio.wrap_future(self._submitted(line, cpu_s)))
-
-    def process_ids(self) -> list[int]:
-        """The children that run now."""
-        return [child.pid for child in self._children if child.pid is not None]
-
-    def close(self) -> None:
-        """Kill the children; what is asked and not answered yet fails with `VerifierError`.
-
-        In a fork of the process that made the pool this does nothing: the children are not the fork's.
-        """
-        if os.getpid() != self._owner:
-            return
-        self._is_closed = True
-        for child in self._children:
-            self._waiting.put(None)
-            child.kill()
-
-    def _submitted(self, line: str, cpu_s: float) -> Future[Reply]:
-        with self._lock:
-            if self._is_closed:
-                raise VerifierError("the pool of maths processes must be open, but it was closed; make another")
-            if (known := self._known.get(line)) is not None:
-                return known
-            if not self._is_serving:
-                self._serve_all()
-            reply = self._known[line] = Future()
-            if len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
-        self._waiting.put((line, cpu_s, reply))
-        return reply
-
-    def _serve_all(self) -> None:
-        self._is_serving = True
-        for child in self._children:
-            threading.Thread(target=self._serve, args=(child,), name="ponder-math", daemon=True).start()
-
-    def _serve(self, child: Child) -> None:
-        while (item := self._waiting.get()) is not None:
-            line, cpu_s, reply = item
-            try:
-                found = None if self._is_closed else child.ask(line, wall_s=10 * cpu_s + 5)
-                if found is None or self._is_closed:
-                    raise VerifierError("the pool of maths processes was closed before it could answer")
-                reply.set_result(found)
-            except Exception as error:
-                with self._lock:
-                    self._known.pop(line, None)
-                reply.set_exception(error)
-        child.stop()
-
-
-class Child:
-    """One child process, started when it is first needed and again after it was killed."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def pid(self) -> int | None:
-        process = self._process
-        return process.pid if process is not None and process.poll() is None else None
-
-    def ask(self, line: str, wall_s: float) -> Reply:
-        """The child's reply; a child that dies or gives none in `wall_s` seconds is replaced at the next call.
-
-        Raises:
-            VerifierError: the child cannot be started.
-        """
-        if self.pid is None:
-            self._start()
-        try:
-            reply = self._exchange(line, wall_s)
-        except OSError:
-            reply = None
-        if reply is None:
-            self.stop()
-            return Reply(None, "it cost too much time or memory, and the process that read it was replaced")
-        return reply
-
-    def kill(self) -> None:
-        """Kill the process, if there is one, and wait for its end."""
-        if (process := self._process) is not None:
-            process.kill()
-            process.wait()
-
-    def stop(self) -> None:
-        """Kill the process, if there is one, and let go of its pipes; for the thread that serves it."""
-        self.kill()
-        process, self._process = self._process, None
-        if process is not None:
-            for pipe in (process.stdin, process.stdout):
-                with contextlib.suppress(OSError):
-                    if pipe is not None:
-                        pipe.close()
-
-    def _start(self) -> None:
-        self.stop()
-        command = [sys.executable, "-P", "-m", f"{__package__}.math_worker"]
-        # A session of its own keeps the terminal's Ctrl-C away; a bare environment keeps secrets away.
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=_environment(),
-            start_new_session=True,
-        )
-        ready = self._exchange("", START_LIMIT_S)
-        if ready is None or ready.value != "ready":
-            self.stop()
-            reason = ready.problem if ready else f"it said nothing in {START_LIMIT_S:g} s"
-            raise VerifierError(
-                f"a process that reads mathematics must start, but did not: {reason}; see ponder doctor"
-            )
-
-    def _exchange(self, line: str, wall_s: float) -> Reply | None:
-        """Send a line, if any, and take the next reply; None where none comes in time."""
-        process = self._process
-        if process is None or process.stdin is None or process.stdout is None:
-            return None
-        if line:
-            process.stdin.write(line.encode() + b"\n")
-            process.stdin.flush()
-        poller = select.poll()
-        poller.register(process.stdout, select.POLLIN)
-        answer = process.stdout.readline() if poller.poll(wall_s * 1000) else b""
-        return Reply(**json.loads(answer)) if answer.endswith(b"\n") else None
-
-
-def shared_pool() -> MathPool:
-    """The pool of this process; one that was forked gets its own. No child is started yet.
+def math_pool() -> ChildPool:
+    """The pool of this process; each child takes some 100 MB.
 
     Raises:
         UsageError: math-verify is not installed.
     """
     check_installed()
-    return _pool_of(os.getpid())
+    return pool_of(WORKER)
 
 
 def check_installed() -> None:
@@ -215,16 +28,3 @@ def check_installed() -> None:
     """
     if find_spec("math_verify") is None:
         raise UsageError('mathematical answers need math-verify, which is not installed; pip install "ponder[math]"')
-
-
-@lru_cache(maxsize=1)
-def _pool_of(_pid: int) -> MathPool:
-    pool = MathPool()
-    atexit.register(pool.close)
-    return pool
-
-
-def _environment() -> dict[str, str]:
-    """What a child must know: where modules are, and a fixed hash seed, so that forms are spelled alike everywhere."""
-    kept = {name: value for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if (value := os.environ.get(name))}
-    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONHASHSEED": "0"}

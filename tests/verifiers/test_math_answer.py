@@ -11,7 +11,7 @@ from judging import judge, judged
 from pydantic import ValidationError
 
 from ponder.verifiers import MathAnswer
-from ponder.verifiers.math_pool import shared_pool
+from ponder.verifiers.math_pool import math_pool
 
 HOSTILE = [
     "$9^{9^{9^9}}$",
@@ -68,7 +68,7 @@ def test_hostile_answers_are_not_judged_and_do_not_hang() -> None:
     assert time.monotonic() - began < 30
     assert [score.value for score in scores] == [None] * len(HOSTILE)
     assert all(score.detail for score in scores)
-    assert len(shared_pool().process_ids()) <= 2
+    assert len(math_pool().process_ids()) <= 2
     assert judge(MathAnswer(cpu_s=10), [r"\boxed{x+1}"], "1+x") == [1.0]
 
 
