@@ -1,4 +1,4 @@
-"""What drawing until a verifier accepts can reach, when the verifier errs: the closed form."""
+"""What drawing until a verifier accepts can reach, when the verifier errs: the closed form for tasks that are alike."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ class ResamplingLaw:
     """Accuracy and cost of drawing until an imperfect verifier accepts (the setting of Stroebl et al. 2024).
 
     Draws are independent; so is what the verifier says of them, given whether they are right. The paper has the limit
-    of endlessly many draws, `ceiling`; the law of finitely many follows from the geometric series.
+    of endlessly many draws, `ceiling`; the law of finitely many follows from the geometric series. Drawing all of them
+    and taking an accepted one at random is as accurate, at the cost of all draws.
 
     Args:
         correct: chance that a draw is right.
-        accepts_correct: chance that the verifier accepts a right draw.
-        accepts_wrong: chance that it accepts a wrong one.
+        accepts_correct: chance that the verifier accepts a right draw: its completeness.
+        accepts_wrong: chance that it accepts a wrong one: one less its soundness.
 
     >>> law = ResamplingLaw(correct=0.3, accepts_correct=0.9, accepts_wrong=0.2)
     >>> round(law.accuracy(5), 4), round(law.ceiling, 4), round(law.draws(5), 4)
@@ -34,14 +35,24 @@ class ResamplingLaw:
                 raise UsageError(f"{each.name} must be a probability, got {value!r}; give a share between 0 and 1")
 
     @property
+    def accepted_right(self) -> float:
+        """The chance that a draw is right and accepted."""
+        return self.correct * self.accepts_correct
+
+    @property
+    def accepted_wrong(self) -> float:
+        """The chance that a draw is wrong and accepted."""
+        return (1 - self.correct) * self.accepts_wrong
+
+    @property
     def accepts(self) -> float:
         """The chance that a draw is accepted."""
-        return self.correct * self.accepts_correct + (1 - self.correct) * self.accepts_wrong
+        return self.accepted_right + self.accepted_wrong
 
     @property
     def ceiling(self) -> float:
         """The verifier's precision: no number of draws does better; `correct` where nothing is ever accepted."""
-        return self.correct * self.accepts_correct / self.accepts if self.accepts else self.correct
+        return self.accepted_right / self.accepts if self.accepts else self.correct
 
     @property
     def rejected(self) -> float:
