@@ -232,7 +232,8 @@ async def test_counting_ends_at_the_deadline() -> None:
     run = run_of(Budget(seconds=0.2), reward=Uncounted(SimulatedSpec(world=WORLD)))
     began = time.monotonic()
     drawn = await Context(run, "a").sample(QUERY, 2, SHORT)
-    read = await Context(run, "a").read(QUERY, drawn, "reward")
+    prompts = [Prompt(QUERY.messages, text=each.text) for each in drawn]
+    read = await Judging(run, "reward", "reward").read(prompts, "reward")
     assert await Context(run, "a").sample(QUERY, 2, SHORT, engine="reward") == []
     await Context(run, "a").plan(QUERY)
     assert time.monotonic() - began < 1

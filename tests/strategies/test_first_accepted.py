@@ -27,7 +27,7 @@ class Imperfect(Verifier):
 
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         chances = [self.accepts_correct if each.text == "right" else self.accepts_wrong for each in candidates]
-        draws = [ctx.rng(str(each.index)).random() for each in candidates]
+        draws = [int(ctx.nonce(str(each.index)), 16) / 2**64 for each in candidates]
         return [Score(float(draw < chance)) for draw, chance in zip(draws, chances, strict=True)]
 
 
