@@ -15,6 +15,7 @@ from .abacus import AbacusChecker
 from .answers import ANSWERS, AbacusAnswer, AnswerKey, AnyAnswer, NumberAnswer, SymbolicAnswer, TextAnswer
 from .exact_match import ExactMatch
 from .math_answer import MathAnswer
+from .numeric_match import NumericMatch
 from .platt import fit_platt
 from .process_reward import ProcessReward, split_steps
 from .self_evaluation import SelfEvaluation
@@ -27,6 +28,7 @@ VERIFIERS: Registry[Verifier] = Registry(
         "abacus": AbacusChecker,
         "exact_match": ExactMatch,
         "math_answer": MathAnswer,
+        "numeric_match": NumericMatch,
         "process_reward": ProcessReward,
         "self_evaluation": SelfEvaluation,
         "simulated_code": SimulatedCode,
@@ -48,6 +50,7 @@ __all__ = [
     "Executor",
     "MathAnswer",
     "NumberAnswer",
+    "NumericMatch",
     "ProcessReward",
     "SelfEvaluation",
     "SimulatedCode",

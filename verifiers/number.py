@@ -10,6 +10,7 @@ from fractions import Fraction
 
 LONGEST_PLAIN = 40
 LONGEST_EXACT = 1000
+MOST_DIGITS = 1000
 _BODY = r"(?P<body>(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
 _NUMBER = re.compile(
     r"(?P<sign>(?<![\w)\]}.])[-+−])?\$?"
@@ -57,6 +58,32 @@ def spell(value: Fraction) -> str:
         return str(value)
     digits = str(abs(value.numerator) * 10**places // value.denominator)
     return _decimal("-" if value < 0 else "", digits, -places)
+
+
+def value_of(number: str, within: int) -> Fraction | None:
+    """The value of a canonical spelling; None where it is 10**`within` or more.
+
+    Digits after the first 1,000 are taken for zeros, and what is nearer to 0 than 10**-`within` for 10**-`within`.
+
+    >>> value_of("-0.5", 9), value_of("1/3", 9), value_of("1e50", 9), value_of("-1e-50", 1)
+    (Fraction(-1, 2), Fraction(1, 3), None, Fraction(-1, 10))
+    """
+    above, _, below = number.partition("/")
+    mantissa, _, exponent = above.removeprefix("-").partition("e")
+    whole, _, decimals = mantissa.partition(".")
+    digits, power = (whole + decimals).lstrip("0"), int(exponent or 0) - len(decimals)
+    below = below or "1"
+    magnitude = len(digits) + power - len(below)  # of the value, or one less
+    if not digits:
+        return Fraction(0)
+    if magnitude > within:
+        return None
+    sign = -1 if number.startswith("-") else 1
+    if magnitude < -within:
+        return Fraction(sign, 10**within)
+    power += max(0, len(digits) - MOST_DIGITS) - max(0, len(below) - MOST_DIGITS)
+    exact = Fraction(int(digits[:MOST_DIGITS]), int(below[:MOST_DIGITS])) * Fraction(10) ** power
+    return None if exact >= 10**within else sign * max(exact, Fraction(1, 10**within))
 
 
 def _canonical(found: re.Match[str]) -> str | None:
