@@ -17,10 +17,10 @@ class BestOfNLaw:
     """The accuracy of the best scored of N independent draws of one task, exact by order statistics.
 
     The scores of right and of wrong draws are given as samples, taken as the whole of their law. With F the law of a
-    draw's score, the best of N has a score up to x with chance F(x)^N, and draws that tie for it are right as often as
-    draws of that score are. Where the highest scores are those of wrong draws, accuracy rises with N and then falls: the
-    more draws, the surer that one misleads the verifier. Samples know nothing of scores rarer than one in their number,
-    so believe this up to about as many draws as there are samples.
+    draw's score, the best of N scores up to x with chance F(x)^N, and draws that tie for it are right as often as draws
+    of that score are. Where the highest scores are those of wrong draws, accuracy rises with N and then falls: the more
+    draws, the surer that one misleads the verifier. Samples know nothing of scores rarer than one in their number, so
+    believe this up to about as many draws as there are samples.
 
     Source: Cobbe et al. 2021 (arXiv 2110.14168), section 4.2, has the bend measured; Stroebl, Kapoor and Narayanan 2024
     (arXiv 2411.17501) the false positives behind it. The law is ours.

@@ -30,8 +30,8 @@ def test_it_rises_and_then_falls_to_what_the_highest_score_is_worth() -> None:
     curve = [MISLED.accuracy(n) for n in range(1, 400)]
     peak = int(np.argmax(curve))
     assert 1 < peak < 8
-    assert all(a < b for a, b in zip(curve[:peak], curve[1 : peak + 1], strict=True))
-    assert all(a > b for a, b in zip(curve[peak:], curve[peak + 1 :], strict=False))
+    assert (np.diff(curve[: peak + 1]) > 0).all()
+    assert (np.diff(curve[peak:]) < 0).all()
     assert curve[-1] == pytest.approx(0, abs=1e-9)
 
 
