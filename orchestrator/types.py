@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from .code_tests import AnyCodeTest
+
 Stopped = Literal["done", "budget", "deadline", "error", "cancelled"]
 
 
@@ -27,7 +29,7 @@ class Message(BaseModel):
 
 
 class Query(BaseModel):
-    """What is asked: a conversation and, where known, the reference answer and facts about it.
+    """What is asked: a conversation and, where known, the reference answer, facts about it, and tests of a program.
 
     `id` names the query in reports; two queries with the same messages share their samples.
     """
@@ -37,6 +39,7 @@ class Query(BaseModel):
     messages: tuple[Message, ...]
     reference: str | None = None
     metadata: Mapping[str, str | int | float] = {}
+    tests: tuple[AnyCodeTest, ...] = ()
 
     @classmethod
     def ask(cls, text: str, *, reference: str | None = None, id: str = "query") -> Query:
