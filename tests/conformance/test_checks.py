@@ -301,7 +301,11 @@ FAILING = [
     ),
     (ignores_order_of_candidates, Pipeline.series(DRAWN, KeepsTheFirstShown()), "must not depend on the order"),
     (ignores_order_of_candidates, Pipeline.series(DRAWN, ForgetsItsShuffle()), "must not depend on the order"),
-    (ignores_order_of_candidates, Pipeline.series(DRAWN, FusesTheFirstTwo(**KNOBS)), "must not depend on the order"),
+    (
+        ignores_order_of_candidates,
+        Pipeline.series(Sample(n=6, **KNOBS), FusesTheFirstTwo(**KNOBS)),
+        "must not depend on the order",
+    ),
     (ignores_order_of_candidates, Pipeline.series(DRAWN, MixesUpCritiques(**KNOBS)), "must not depend on the order"),
 ]
 
