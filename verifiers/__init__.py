@@ -13,11 +13,14 @@ from ..orchestrator.registry import Registry
 from ..orchestrator.verifier import Executor, Verifier
 from .abacus import AbacusChecker
 from .answers import ANSWERS, AbacusAnswer, AnswerKey, AnyAnswer, NumberAnswer, SymbolicAnswer, TextAnswer
+from .calibrated import Calibrated
 from .exact_match import ExactMatch
 from .math_answer import MathAnswer
+from .nesting import AnyVerifier
 from .numeric_match import NumericMatch
 from .platt import fit_platt
 from .process_reward import ProcessReward, split_steps
+from .score_map import IsotonicMap, PlattMap
 from .self_evaluation import SelfEvaluation
 from .simulated_code import SimulatedCode
 
@@ -26,6 +29,7 @@ VERIFIERS: Registry[Verifier] = Registry(
     "ponder.verifiers",
     {
         "abacus": AbacusChecker,
+        "calibrated": Calibrated,
         "exact_match": ExactMatch,
         "math_answer": MathAnswer,
         "numeric_match": NumericMatch,
@@ -34,7 +38,6 @@ VERIFIERS: Registry[Verifier] = Registry(
         "simulated_code": SimulatedCode,
     },
 )
-AnyVerifier = Annotated[SerializeAsAny[Verifier], BeforeValidator(VERIFIERS.build)]
 AnyExecutor = Annotated[SerializeAsAny[Executor], BeforeValidator(VERIFIERS.build)]
 
 __all__ = [
@@ -46,11 +49,14 @@ __all__ = [
     "AnyAnswer",
     "AnyExecutor",
     "AnyVerifier",
+    "Calibrated",
     "ExactMatch",
     "Executor",
+    "IsotonicMap",
     "MathAnswer",
     "NumberAnswer",
     "NumericMatch",
+    "PlattMap",
     "ProcessReward",
     "SelfEvaluation",
     "SimulatedCode",
