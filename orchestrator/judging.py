@@ -184,7 +184,8 @@ class Judging(Effects):
 
 def facts_of(query: Query) -> tuple[object, ...]:
     """What a judgement by rules may depend on."""
-    return (query.messages, query.reference, query.metadata)
+    facts = (query.messages, query.reference, query.metadata)
+    return (*facts, query.tests) if query.tests else facts
 
 
 async def _label_ids(engine: Engine, labels: Sequence[str]) -> tuple[int, ...]:
