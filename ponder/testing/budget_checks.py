@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 
 from ..orchestrator.budget import COUNTED, Budget, amounts
 from ..orchestrator.canonical import canonical_json
@@ -31,24 +31,24 @@ class AtLimit:
     refused: BudgetExceeded | None = None
 
 
-async def never_overspends(strategy: Strategy) -> None:
+async def never_overspends(strategy: Strategy, scene: Scene = Scene()) -> None:
     """At every budget of every dimension: refused with the figure, or within the budget, with an answer and a reason.
 
     The engines' own counts decide, so that a call past the ledger is seen. Every budget of tokens is tried on engines
     that fail now and then too.
     """
-    whole = await play(strategy)
-    most = spent_in(dict(zip(COUNTED, amounts((await estimated(strategy)).most), strict=True)))
+    whole = await play(strategy, scene)
+    most = spent_in(dict(zip(COUNTED, amounts((await estimated(strategy, scene)).most), strict=True)))
     for dimension in most:
         drawn = 0
-        async for at in every_budget(strategy, dimension, most[dimension]):
+        async for at in every_budget(strategy, dimension, most[dimension], scene):
             _check_limit(at, dimension, whole)
             if at.played is not None:
                 calls = at.played.result.usage.calls
                 require(calls >= drawn, f"a larger budget must not draw less (at {dimension} = {at.limit})", calls)
                 drawn = calls
         require(drawn == whole.result.usage.calls, f"enough {dimension} must pay for the whole run", drawn)
-    async for at in every_budget(strategy, TOKENS, most[TOKENS], Scene(faults=LOSSES)):
+    async for at in every_budget(strategy, TOKENS, most.get(TOKENS, 0), scene.but(faults=LOSSES)):
         if at.played is not None:
             _check_spending(at, at.played, TOKENS)
 
@@ -82,17 +82,17 @@ async def every_budget(strategy: Strategy, dimension: str, most: int, scene: Sce
         limit = following
 
 
-async def least_budget(strategy: Strategy, dimension: str) -> int:
+async def least_budget(strategy: Strategy, dimension: str, scene: Scene = Scene()) -> int:
     """The least limit that pays for one attempt."""
-    limit, at = 0, await _at_limit(strategy, dimension, 0, Scene())
+    limit, at = 0, await _at_limit(strategy, dimension, 0, scene)
     while at.refused is not None and (limit := round(at.refused.wanted * _unit(dimension))) > at.limit:
-        at = await _at_limit(strategy, dimension, limit, Scene())
+        at = await _at_limit(strategy, dimension, limit, scene)
     return at.limit
 
 
 async def _at_limit(strategy: Strategy, dimension: str, limit: int, scene: Scene) -> AtLimit:
     try:
-        return AtLimit(limit, await play(strategy, replace(scene, budget=budget_of(dimension, limit))))
+        return AtLimit(limit, await play(strategy, scene.but(budget=budget_of(dimension, limit))))
     except BudgetExceeded as error:
         return AtLimit(limit, refused=error)
 
@@ -156,15 +156,28 @@ def _covers(more: Usage, less: Usage) -> bool:
 
 async def is_estimated(strategy: Strategy) -> None:
     """The estimate made before a call brackets what is spent in every dimension, however the draws turn out."""
-    estimate = await estimated(strategy)
+    await brackets(strategy, circumstances(Scene()))
+    for mood in MOODS:
+        if mood != "raises":
+            await brackets(in_mood(strategy, mood), [Scene()], of=strategy)
+
+
+def circumstances(scene: Scene) -> list[Scene]:
+    """The scene with draws of all kinds."""
+    seeds = [scene.but(seed=seed) for seed in range(5)]
+    faults = [scene.but(faults=Faults(**{fault: 1.0})) for fault in ("empty", "garbage", "cut")]
+    return [*seeds, scene.but(cache_block=4), scene.but(is_certain=True), *faults]
+
+
+async def brackets(strategy: Strategy, scenes: Sequence[Scene], of: Strategy | None = None) -> None:
+    """The estimate, of another strategy where one is named, brackets what is spent in each scene.
+
+    Raises:
+        AssertionError: it does not.
+    """
+    estimate = await estimated(of or strategy, scenes[0])
     least, most = amounts(estimate.least), amounts(estimate.most)
-    scenes = [Scene(seed=seed) for seed in range(5)]
-    scenes += [Scene(cache_block=4), Scene(is_certain=True)]
-    scenes += [Scene(faults=Faults(**{fault: 1.0})) for fault in ("empty", "garbage", "cut")]
-    runs = [(strategy, scene) for scene in scenes] + [
-        (in_mood(strategy, mood), Scene()) for mood in MOODS if mood != "raises"
-    ]
-    for each, scene in runs:
-        spent = amounts((await play(each, scene)).result.usage)
+    for scene in scenes:
+        spent = amounts((await play(strategy, scene)).result.usage)
         for name, low, value, high in zip(COUNTED, least, spent, most, strict=True):
             require(low <= value <= high, f"the estimate of {name} must bracket what is spent", (low, value, high))

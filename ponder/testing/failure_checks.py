@@ -78,14 +78,13 @@ def _check_loss(played: Played, where: str) -> None:
     require(played.done.paid == paid, f"{where}, every lost call must be charged", (played.done.paid, paid))
 
 
-async def ends_at_the_deadline(strategy: Strategy) -> None:
+async def ends_at_the_deadline(strategy: Strategy, scene: Scene = Scene()) -> None:
     """Calls that never return are cut off at the deadline; what has finished stands."""
-    calls = (await play(strategy)).seen.calls
+    calls = (await play(strategy, scene)).seen.calls
     clock = asyncio.get_running_loop().time
     for serves in (0, calls // 2):
         began = clock()
-        scene = Scene(budget=Budget(seconds=DEADLINE_S), manner=Manner(serves=serves))
-        played = await play(strategy, scene)
+        played = await play(strategy, scene.but(budget=Budget(seconds=DEADLINE_S)).behaving(serves=serves))
         took, result, where = clock() - began, played.result, f"with {serves} of {calls} calls answered"
         require(took < LATEST_S, f"{where}, a run must end at its deadline", f"{took:.2f} s")
         if result.stopped == "done" and strategy.is_speculative and serves:
@@ -97,22 +96,23 @@ async def ends_at_the_deadline(strategy: Strategy) -> None:
             require(bool(result.candidates), f"{where}, an attempt that came back must be answered with")
 
 
-async def leaves_nothing_behind(strategy: Strategy) -> None:
+async def leaves_nothing_behind(strategy: Strategy, scene: Scene = Scene(), most: int = MOMENTS) -> None:
     """Cancelled at any moment, or not at all: no task, reservation or call is left, and what was sent is charged.
 
-    Moments are turns of the event loop: each of up to 64, or 64 spread evenly over a longer run.
+    Moments are turns of the event loop: each of up to `most`, or so many spread evenly over a longer run.
     """
-    turns, ending = await _cancelled(strategy, None)
+    scene = scene.behaving(pause=2)
+    turns, ending = await _cancelled(strategy, scene, None)
     require(ending == "ended", "a run that nobody cancels must end", ending)
-    moments = range(turns) if turns <= MOMENTS else [turns * i // MOMENTS for i in range(MOMENTS)]
+    moments = range(turns) if turns <= most else [turns * i // most for i in range(most)]
     for moment in moments:
-        _, ending = await _cancelled(strategy, moment)
+        _, ending = await _cancelled(strategy, scene, moment)
         require(ending == "cancelled", f"cancelled at turn {moment} of {turns}, a run must stop", ending)
 
 
-async def _cancelled(strategy: Strategy, moment: int | None) -> tuple[int, Literal["ended", "cancelled"]]:
+async def _cancelled(strategy: Strategy, scene: Scene, moment: int | None) -> tuple[int, Literal["ended", "cancelled"]]:
     """Run until a turn of the event loop, cancel and look around: how many turns it took, and how it ended."""
-    scene, store, others = Scene(manner=Manner(pause=2)), Rows(), asyncio.all_tasks()
+    store, others = Rows(), asyncio.all_tasks()
     async with Stage(strategy, scene, store) as stage:
         work = asyncio.create_task(stage.execute(Task(id="task", strategy=strategy, query=scene.query), Budget()))
         turns = 0

@@ -71,7 +71,8 @@ async def ignores_order_of_candidates(strategy: Strategy) -> None:
 async def _check_orders(part: Observed, given: Sequence[Candidate]) -> None:
     texts = tuple(sorted({candidate.text.strip() for candidate in given} - {""}))
     judges = [ScriptedJudge(texts, reply) for reply in REPLIES]
-    prompts = (await play(part.with_given(given))).seen.prompts
+    seen = (await play(part.with_given(given))).seen
+    prompts = [*seen.prompts, *seen.judging]
     if not any(len(judges[0].shown(prompt)) > 1 for prompt in prompts):
         await _check_orders_with(None, part, given)
     if any(prompt != QUERY.messages for prompt in prompts):

@@ -24,7 +24,7 @@ async def keeps_what_survives(strategy: Strategy) -> None:
     whole = await play(strategy)
     calls = whole.seen.calls
     for number in range(calls) if calls <= MOST_LOST else [calls * i // MOST_LOST for i in range(MOST_LOST)]:
-        played = await play(strategy, Scene(manner=Manner(loses=number)))
+        played = await play(strategy, Scene(manner=Manner(loses=range(number, number + 1))))
         where = f"with call {number} of {calls} lost"
         require_sound(played, where)
         if not strategy.is_speculative and not _asked(played) - _asked(whole):

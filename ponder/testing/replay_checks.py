@@ -13,26 +13,21 @@ from .budget_checks import TOKENS, budget_of, least_budget
 from .require import require
 from .rows import Rows
 from .scene import Scene, play
-from .watched_engine import Manner
 
 MOST_CUTS = 64
-SPEEDS = (
-    {"max_in_flight": 1},
-    {"max_in_flight": 64},
-    {"max_in_flight": 64, "manner": Manner(shuffle=1)},
-    {"max_in_flight": 64, "manner": Manner(shuffle=2)},
-    {"max_in_flight": 3, "manner": Manner(shuffle=3)},
-)
+SPEEDS = ((1, None), (64, None), (64, 1), (64, 2), (3, 3))
+"""Most calls in flight, and what shuffles their ends."""
 
 
-async def ignores_order_of_arrival(strategy: Strategy) -> None:
+async def ignores_order_of_arrival(strategy: Strategy, scene: Scene = Scene()) -> None:
     """The same bytes whatever is in flight at once and whatever ends first, under tight budgets and faults too."""
-    usage, least = (await play(strategy)).result.usage.total_tokens, await least_budget(strategy, TOKENS)
+    usage, least = (await play(strategy, scene)).result.usage.total_tokens, await least_budget(strategy, TOKENS, scene)
     limits = sorted({max(least, usage * 2 // 3), max(least, usage * 9 // 10)})
     for faults in (Faults(), Faults(refused=0.3, overrun=0.3, unavailable=0.2)):
         for budget in (Budget(), *(budget_of(TOKENS, limit) for limit in limits)):
-            scenes = [Scene(budget=budget, faults=faults, **speed) for speed in SPEEDS]
-            found = {canonical_json((await play(strategy, scene)).result) for scene in scenes}
+            here = scene.but(budget=budget, faults=faults)
+            speeds = [here.but(max_in_flight=most).behaving(shuffle=shuffle) for most, shuffle in SPEEDS]
+            found = {canonical_json((await play(strategy, speed)).result) for speed in speeds}
             rule = f"the result must not depend on speed ({budget}, {faults!r})"
             require(len(found) == 1, rule, f"{len(found)} results")
 
@@ -45,17 +40,17 @@ async def draws_by_its_seed(strategy: Strategy) -> None:
     require(differ, "another seed must give other draws")
 
 
-async def resumes_from_any_row(strategy: Strategy) -> None:
+async def resumes_from_any_row(strategy: Strategy, scene: Scene = Scene()) -> None:
     """A journal cut after any row gives the same result, and only what it does not hold is paid.
 
     A strategy that `is_speculative` may have cancelled calls, which the journal does not hold: they may be paid for
     again, but no effect is. Of a long journal some cuts are tried, see `cuts`.
     """
-    first = await play(strategy)
+    first = await play(strategy, scene)
     for cut in cuts(first.store.rows):
         held = Rows(first.store.rows[:cut])
         before = held.paid()
-        again = await play(strategy, store=held)
+        again = await play(strategy, scene, held)
         where = f"resumed after row {cut} of {len(first.store.rows)}"
         same = canonical_json(again.result) == canonical_json(first.result)
         require(same, f"{where}, the result must be the same", again.result.summary())

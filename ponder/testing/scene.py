@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ..orchestrator.budget import Budget, Ledger
 from ..orchestrator.engine import EngineSpec
@@ -54,6 +55,14 @@ class Scene:
     context_length: int = 32_768
     is_certain: bool = False
 
+    def but(self, **changes: Any) -> Scene:
+        """The scene with some things otherwise."""
+        return replace(self, **changes)
+
+    def behaving(self, **changes: Any) -> Scene:
+        """The scene with engines that behave otherwise in some ways."""
+        return replace(self, manner=replace(self.manner, **changes))
+
     def specs(self, strategy: Strategy) -> dict[str, SimulatedSpec]:
         """The engines that a strategy names, each its own model of the same problems."""
         names = dict.fromkeys(("generator", "reward", *strategy.engine_names()))
@@ -102,7 +111,7 @@ class Stage(Runtime):
         self.seen = Seen(scene.query)
         self.ledgers: list[ProbedLedger] = []
         self.engines = {
-            name: WatchedEngine(spec, scene.manner, self.seen) for name, spec in scene.specs(strategy).items()
+            name: WatchedEngine(spec, scene.manner, self.seen, name) for name, spec in scene.specs(strategy).items()
         }
         in_flight = dict.fromkeys(self.engines, scene.max_in_flight)
         engines: Mapping[str, EngineSpec | WatchedEngine] = self.engines

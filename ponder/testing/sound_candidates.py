@@ -11,13 +11,14 @@ from .scene import Played
 
 
 def require_sound(played: Played, where: str) -> None:
-    """Each draw is returned once, ends for good, and says nothing after a stop string of its strategy.
+    """Each draw is returned once, ends for good, and says nothing after a stop string of its strategy; no room is held.
 
     Where branches of a pipeline begin at the same place, a draw may come by both.
 
     Raises:
         AssertionError: one does not.
     """
+    require(not played.ledger.outstanding, f"{where}, no reservation may be left", played.ledger.outstanding)
     candidates = played.result.candidates
     draws = [(candidate.origin, candidate.index) for candidate in candidates]
     is_once = len(set(draws)) == len(draws) or _forks(played.strategy)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..orchestrator.canonical import digest
 from ..orchestrator.engine import Completion, Prompt, Reading, Request
-from ..orchestrator.engines.byte_vocabulary import END, encode
+from ..orchestrator.engines.byte_vocabulary import END, decode, encode
 from ..orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ..orchestrator.engines.simulated_tree import uniform
 from ..orchestrator.errors import EngineRefused, EngineUnavailable
@@ -19,6 +20,7 @@ from ..orchestrator.types import Finish, Message, Query, Usage
 from .scripted_judge import ScriptedJudge
 
 MOST_PAUSE = 12
+LIKELY = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +31,26 @@ class Manner:
         pause: turns of the event loop that a call takes.
         shuffle: chooses up to 12 turns more for each call, so that calls end in another order; None for none.
         serves: calls that are answered; later ones hang. None answers all.
-        loses: the number of the one call that is refused for good, counted from 0; None loses none.
-        fails: the calls that fail: those for text, or those that judge (readings and label probabilities).
+        loses: the numbers of the calls that are refused for good, counted from 0.
+        fails: the calls that fail: those for text, or those that judge (readings, labels and what judges write).
         refuses: whether a failing call is refused for good, or the engine is unavailable.
         deaf_to: a text that the engines do not hear in a message; draws then depend on nothing but what they hear.
         judge: how they reply to prompts that are not the query itself; None replies as the model does.
+        says: what they write when a verifier asks, told by the prompt; a label it begins with is the likely one. None
+            writes as the model does.
+        is_broken: whether what they compute is no number.
     """
 
     pause: int = 0
     shuffle: int | None = None
     serves: int | None = None
-    loses: int | None = None
+    loses: range = range(0)
     fails: Literal["text", "judging"] | None = None
     refuses: bool = True
     deaf_to: str = ""
     judge: ScriptedJudge | None = None
+    says: Callable[[str], str] | None = None
+    is_broken: bool = False
 
 
 @dataclass(slots=True)
@@ -58,6 +65,8 @@ class Seen:
         attempts: answers given to the query itself, in full or in part.
         prompts: every conversation that text was asked for.
         answered: how often text was given.
+        judging: every conversation that a verifier's call was about.
+        engines: the names of the engines that were asked.
     """
 
     query: Query
@@ -67,13 +76,16 @@ class Seen:
     attempts: int = 0
     prompts: list[tuple[Message, ...]] = field(default_factory=list)
     answered: int = 0
+    judging: list[tuple[Message, ...]] = field(default_factory=list)
+    engines: set[str] = field(default_factory=set)
 
 
 class WatchedEngine(SimulatedEngine):
-    """A simulated engine that reports to `seen`."""
+    """A simulated engine that reports to `seen`, under its name."""
 
-    def __init__(self, spec: SimulatedSpec, manner: Manner, seen: Seen) -> None:
+    def __init__(self, spec: SimulatedSpec, manner: Manner, seen: Seen, name: str = "generator") -> None:
         super().__init__(spec)
+        self._name = name
         self._manner = manner
         self._seen = seen
         self._draws: Counter[bytes] = Counter()
@@ -82,9 +94,10 @@ class WatchedEngine(SimulatedEngine):
         return await super().count(self._heard(prompt))
 
     async def complete(self, request: Request) -> Completion:
-        if request.labels:
+        if request.is_judging:
+            self._seen.judging.append(request.prompt.messages)
             async with self._call(request, "judging"):
-                done = await super().complete(self._asked(request))
+                done = self._judged(request, await super().complete(self._asked(request)))
                 self._seen.served += done.usage
                 return done
         self._seen.prompts.append(request.prompt.messages)
@@ -97,8 +110,11 @@ class WatchedEngine(SimulatedEngine):
             return done
 
     async def read(self, prompt: Prompt) -> Reading:
+        self._seen.judging.append(prompt.messages)
         async with self._call(prompt, "judging"):
             reading = await super().read(self._heard(prompt))
+            if self._manner.is_broken:
+                reading = Reading(tuple((math.nan,) * len(row) for row in reading.rows), reading.usage)
             self._seen.served += reading.usage
             return reading
 
@@ -107,12 +123,13 @@ class WatchedEngine(SimulatedEngine):
         manner, seen = self._manner, self._seen
         number, seen.calls = seen.calls, seen.calls + 1
         seen.active += 1
+        seen.engines.add(self._name)
         try:
             for _ in range(manner.pause + self._extra(asked)):
                 await asyncio.sleep(0)
             if manner.serves is not None and number >= manner.serves:
                 await asyncio.Event().wait()
-            if kind == manner.fails or number == manner.loses:
+            if kind == manner.fails or number in manner.loses:
                 raise _failure(manner.refuses)
             yield
         finally:
@@ -142,16 +159,34 @@ class WatchedEngine(SimulatedEngine):
         return replace(heard, seed=int.from_bytes(digest(key, self._draws[key])[:6], "big"))
 
     def _judged(self, request: Request, done: Completion) -> Completion:
-        """The completion, or what the judge of this scene says instead."""
-        judge, messages, most = self._manner.judge, request.prompt.messages, request.sampling.max_tokens
-        if judge is None or judge.reply == "as drawn" or messages == self._seen.query.messages:
+        """The completion, or what a judge of this scene says instead."""
+        manner, messages = self._manner, request.prompt.messages
+        if request.labels and manner.is_broken:
+            return replace(done, label_logprobs=(math.nan,) * len(request.labels))
+        if manner.says and request.is_judging:
+            text = manner.says("\n".join(message.content for message in messages) + request.prompt.text)
+            if request.labels:
+                return replace(done, label_logprobs=likely(text, request.labels))
+            return self._written(text, request, done)
+        judge = manner.judge
+        if request.labels or judge is None or judge.reply == "as drawn" or messages == self._seen.query.messages:
             return done
-        text = judge.says(judge.shown(messages))
-        tokens, finish = (*encode(text), END)[:most], Finish.EOS if len(text) < most else Finish.TOTAL_LENGTH
+        return self._written(judge.says(judge.shown(messages)), request, done)
+
+    def _written(self, text: str, request: Request, done: Completion) -> Completion:
+        most = request.sampling.max_tokens
+        tokens = (*encode(text), END)[:most]
+        finish = Finish.EOS if tokens[-1] == END else Finish.TOTAL_LENGTH
         usage = self.meter.generation(
             done.usage.prompt_tokens, len(tokens), done.usage.cached_tokens, judging=request.is_judging
         )
-        return Completion(tokens, text[:most], finish, usage)
+        return Completion(tokens, decode(tokens), finish, usage)
+
+
+def likely(text: str, labels: Sequence[int]) -> tuple[float, ...]:
+    """The log-probabilities of labels where the one that `text` begins with is likely."""
+    first = encode(text)[:1]
+    return tuple(math.log(LIKELY if (label,) == first else (1 - LIKELY) / len(labels)) for label in labels)
 
 
 def _failure(is_for_good: bool) -> EngineRefused | EngineUnavailable:
