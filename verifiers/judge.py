@@ -1,0 +1,100 @@
+"""What judges that read candidates have in common: whom they ask, what they show, and what they never ask about."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from ..orchestrator.engine import Engine
+from ..orchestrator.errors import UsageError
+from ..orchestrator.prompting import NUMBERING, clipped
+from ..orchestrator.types import Candidate, Query, Score, Usage
+from ..orchestrator.verifier import Verifier
+from .shared_cost import shares
+
+if TYPE_CHECKING:
+    from ..orchestrator.judging import Judging
+
+DEFAULT_ENGINE = "generator"
+
+
+class Judge(Verifier):
+    """A verifier that lays candidates before a model, as text; a subclass implements `judge` and `bound`.
+
+    A candidate with fewer letters and digits than `shortest` scores 0 and is not asked about: strong judges accept a
+    lone colon or full stop as an answer (Zhao et al. 2025, arXiv 2507.08794). Candidates that look the same to the
+    judge are judged once and share the cost.
+
+    Args:
+        engine: the judge, among the pipeline's engines.
+        response_bytes: the judge reads so many bytes of a candidate, from its beginning.
+        shortest: fewest letters and digits of a candidate that is asked about; 0 asks about every one.
+    """
+
+    engine: Annotated[str, Field(min_length=1)] = DEFAULT_ENGINE
+    response_bytes: Annotated[int, Field(ge=16, le=1_000_000)] = 32_768
+    shortest: Annotated[int, Field(ge=0, le=1000)] = 1
+
+    @property
+    def name(self) -> str:
+        """The kind, then the engine where it is not the default."""
+        return self.kind + ("" if self.engine == DEFAULT_ENGINE else f":{self.engine}")
+
+    def engine_names(self) -> tuple[str, ...]:
+        return (self.engine,)
+
+    def least(self, engines: Mapping[str, Engine], prompt_tokens: int) -> Usage:
+        """Nothing: every candidate may be too short to be asked about."""
+        return Usage()
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
+        shown = [clipped(candidate.text, self.response_bytes) for candidate in candidates]
+        counts = Counter(shown)
+        asked = [text for text in counts if not self._is_short(text)]
+        judged = await self.judge(query, asked, ctx) if asked else []
+        short = Score(0.0, detail=f"not asked about: fewer than {self.shortest} letters or digits")
+        found = dict.fromkeys(counts, short) | dict(zip(asked, judged, strict=True))
+        parts = {text: iter(shares(found[text].usage, count)) for text, count in counts.items()}
+        return [replace(found[text], usage=next(parts[text])) for text in shown]
+
+    async def judge(self, query: Query, texts: Sequence[str], ctx: Judging) -> list[Score]:
+        """One score for each of at least one text, all of them different, in order."""
+        raise TypeError(f"{type(self).__name__} must implement judge")
+
+    def reads(self, template: str, completion_tokens: int, responses: int = 1) -> int:
+        """The most tokens that `template` adds to a question when filled with it and so many responses."""
+        longest = min(completion_tokens, self.response_bytes)
+        return len(template.encode()) + NUMBERING + responses * (longest + NUMBERING)
+
+    def _is_short(self, text: str) -> bool:
+        return self.shortest > 0 and sum(map(str.isalnum, text)) < self.shortest
+
+
+def judging_engine(verifier: Verifier, engines: Mapping[str, Engine], name: str, *, labels: bool = False) -> Engine:
+    """The engine `name` that `verifier` asks; with `labels`, one that tells the probability of a label.
+
+    Raises:
+        UsageError: there is none, or it cannot.
+    """
+    if name not in engines:
+        known = ", ".join(sorted(engines)) or "none"
+        raise UsageError(
+            f"{verifier.kind} must ask one of the pipeline's engines ({known}), got {name!r}; add it or rename it"
+        )
+    if labels and not engines[name].capabilities.labels:
+        raise UsageError(
+            f"{verifier.kind} must ask an engine that tells the probability of a label, but {name!r} does not; "
+            "use vLLM, or a judge that writes"
+        )
+    return engines[name]
+
+
+def most(engine: Engine, prompt_tokens: int, completion_tokens: int) -> Usage:
+    """The most that one judging call costs; no prompt exceeds what the context leaves where its count is exact."""
+    can = engine.capabilities
+    room = can.context_length - completion_tokens if can.exact_count else prompt_tokens
+    return engine.meter.generation(max(1, min(prompt_tokens, room)), completion_tokens, judging=True)

@@ -1,0 +1,17 @@
+"""The chances of labels, as a judge's next token tells them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def label_chances(logprobs: Sequence[float], least_mass: float) -> list[float] | None:
+    """The probability of each label among them all; None where their joint mass is zero or below `least_mass`.
+
+    >>> label_chances([math.log(0.6), math.log(0.2)], 0.5), label_chances([math.log(0.2), math.log(0.2)], 0.5)
+    ([0.75, 0.25], None)
+    """
+    chances = [math.exp(logprob) for logprob in logprobs]
+    mass = math.fsum(chances)
+    return [chance / mass for chance in chances] if mass > 0 and mass >= least_mass else None
