@@ -15,11 +15,13 @@ from .abacus import AbacusChecker
 from .answers import ANSWERS, AbacusAnswer, AnswerKey, AnyAnswer, NumberAnswer, SymbolicAnswer, TextAnswer
 from .calibrated import Calibrated
 from .exact_match import ExactMatch
+from .json_schema import JsonSchema
 from .math_answer import MathAnswer
 from .nesting import AnyVerifier
 from .numeric_match import NumericMatch
 from .platt import fit_platt
 from .process_reward import ProcessReward, split_steps
+from .regex_match import RegexMatch
 from .score_map import IsotonicMap, PlattMap
 from .self_evaluation import SelfEvaluation
 from .simulated_code import SimulatedCode
@@ -31,9 +33,11 @@ VERIFIERS: Registry[Verifier] = Registry(
         "abacus": AbacusChecker,
         "calibrated": Calibrated,
         "exact_match": ExactMatch,
+        "json_schema": JsonSchema,
         "math_answer": MathAnswer,
         "numeric_match": NumericMatch,
         "process_reward": ProcessReward,
+        "regex_match": RegexMatch,
         "self_evaluation": SelfEvaluation,
         "simulated_code": SimulatedCode,
     },
@@ -53,11 +57,13 @@ __all__ = [
     "ExactMatch",
     "Executor",
     "IsotonicMap",
+    "JsonSchema",
     "MathAnswer",
     "NumberAnswer",
     "NumericMatch",
     "PlattMap",
     "ProcessReward",
+    "RegexMatch",
     "SelfEvaluation",
     "SimulatedCode",
     "SymbolicAnswer",

@@ -62,18 +62,18 @@ class ChildPool:
         self._is_closed = False
         self._owner = os.getpid()
 
-    async def ask(self, do: str, *, cpu_s: float, **texts: str) -> Reply:
+    async def ask(self, do: str, *, cpu_s: float, **given: str | int | None) -> Reply:
         """What a child finds within `cpu_s` CPU seconds; a reply with a problem where that is not enough.
 
         Args:
             do: a kind of work that the worker knows.
             cpu_s: CPU seconds it may take.
-            texts: what the work is on.
+            given: what the work is on.
 
         Raises:
             VerifierError: no child can be started.
         """
-        line = json.dumps({"do": do, "cpu_s": cpu_s, **texts}).encode()
+        line = json.dumps({"do": do, "cpu_s": cpu_s, **given}).encode()
         return await asyncio.shield(asyncio.wrap_future(self._submitted(line, cpu_s)))
 
     def process_ids(self) -> list[int]:

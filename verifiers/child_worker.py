@@ -28,6 +28,10 @@ class OutOfTime(BaseException):
     """The request used up its CPU seconds. Not an `Exception`, so that no library swallows it."""
 
 
+class CannotTell(Exception):
+    """The work cannot be done on what was given; says why."""
+
+
 def serve(work: Work, load: Callable[[], object]) -> None:
     """Serve requests until the input ends.
 
@@ -56,6 +60,8 @@ def answered(work: Work, request: Mapping[str, Any]) -> tuple[bool | str | None,
             return work[request["do"]](request), ""
     except OutOfTime:
         return None, TIME_LIMIT
+    except CannotTell as error:
+        return None, str(error)
     except (Exception, RecursionError, MemoryError) as error:
         return None, f"{type(error).__name__}: {error}"[:200]
 
