@@ -15,6 +15,7 @@ from .abacus import AbacusChecker
 from .answers import ANSWERS, AbacusAnswer, AnswerKey, AnyAnswer, NumberAnswer, SymbolicAnswer, TextAnswer
 from .calibrated import Calibrated
 from .exact_match import ExactMatch
+from .function_verifier import Function
 from .json_schema import JsonSchema
 from .math_answer import MathAnswer
 from .nesting import AnyVerifier
@@ -33,6 +34,7 @@ VERIFIERS: Registry[Verifier] = Registry(
         "abacus": AbacusChecker,
         "calibrated": Calibrated,
         "exact_match": ExactMatch,
+        "function": Function,
         "json_schema": JsonSchema,
         "math_answer": MathAnswer,
         "numeric_match": NumericMatch,
@@ -56,6 +58,7 @@ __all__ = [
     "Calibrated",
     "ExactMatch",
     "Executor",
+    "Function",
     "IsotonicMap",
     "JsonSchema",
     "MathAnswer",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator
 
+from ..orchestrator.canonical import stable_id
 from ..orchestrator.errors import UsageError
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Verifier
@@ -122,6 +123,11 @@ class JsonSchema(Verifier):
     kind: Literal["json_schema"] = "json_schema"
     json_schema: Annotated[str, BeforeValidator(_text_of), AfterValidator(_checked)]
     cpu_s: CpuSeconds = 1.0
+
+    @property
+    def name(self) -> str:
+        """The kind, and six digits that name the schema."""
+        return f"{self.kind}:{stable_id(self.json_schema)[:6]}"
 
     @property
     def is_recorded(self) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ..orchestrator.canonical import stable_id
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Verifier
 from .answers import AnyAnswer, TextAnswer
@@ -75,6 +76,11 @@ class RegexMatch(Verifier):
         if self.group is not None and self.group not in known:
             raise ValueError(f"group must be one that the pattern has ({known}), got {self.group!r}; mend either")
         return self
+
+    @property
+    def name(self) -> str:
+        """The kind, and six digits that name the pattern and how it is used."""
+        return f"{self.kind}:{stable_id(self)[:6]}"
 
     @property
     def needs_reference(self) -> bool:

@@ -197,6 +197,8 @@ def test_a_schema_is_kept_as_text_so_that_null_can_be_saved() -> None:
 
 
 def test_traits() -> None:
+    assert ANY.name == "json_schema:eefd62"
+    assert JsonSchema(json_schema={"type": "null"}).name != ANY.name
     assert ANY.is_recorded
     assert not ANY.needs_reference
     (score,) = asyncio.run(judged(ANY, ["1"], None))

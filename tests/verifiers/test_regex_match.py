@@ -114,6 +114,9 @@ def test_what_is_no_pattern_is_refused_when_it_is_made(knobs: dict[str, object],
 
 
 def test_traits() -> None:
+    names = {RegexMatch(pattern="a").name, RegexMatch(pattern="b").name, RegexMatch(pattern="a", group=0).name}
+    assert len(names) == 3
+    assert RegexMatch(pattern="a").name == "regex_match:9f02bd"
     assert RegexMatch(pattern="a").is_recorded
     assert not RegexMatch(pattern="a").needs_reference
     assert RegexMatch(pattern="a", group=0).needs_reference
