@@ -16,6 +16,7 @@ from .answers import ANSWERS, AbacusAnswer, AnswerKey, AnyAnswer, NumberAnswer, 
 from .calibrated import Calibrated
 from .exact_match import ExactMatch
 from .function_verifier import Function
+from .generative_reward import GenerativeReward
 from .json_schema import JsonSchema
 from .math_answer import MathAnswer
 from .nesting import AnyVerifier
@@ -23,6 +24,8 @@ from .numeric_match import NumericMatch
 from .platt import fit_platt
 from .process_reward import ProcessReward, split_steps
 from .regex_match import RegexMatch
+from .rubric import Rubric
+from .scalar_judge import ScalarJudge
 from .score_map import IsotonicMap, PlattMap
 from .self_evaluation import SelfEvaluation
 from .simulated_code import SimulatedCode
@@ -34,12 +37,15 @@ VERIFIERS: Registry[Verifier] = Registry(
         "abacus": AbacusChecker,
         "calibrated": Calibrated,
         "exact_match": ExactMatch,
+        "generative_reward": GenerativeReward,
         "function": Function,
         "json_schema": JsonSchema,
         "math_answer": MathAnswer,
         "numeric_match": NumericMatch,
         "process_reward": ProcessReward,
         "regex_match": RegexMatch,
+        "rubric": Rubric,
+        "scalar_judge": ScalarJudge,
         "self_evaluation": SelfEvaluation,
         "simulated_code": SimulatedCode,
     },
@@ -59,6 +65,7 @@ __all__ = [
     "ExactMatch",
     "Executor",
     "Function",
+    "GenerativeReward",
     "IsotonicMap",
     "JsonSchema",
     "MathAnswer",
@@ -67,6 +74,8 @@ __all__ = [
     "PlattMap",
     "ProcessReward",
     "RegexMatch",
+    "Rubric",
+    "ScalarJudge",
     "SelfEvaluation",
     "SimulatedCode",
     "SymbolicAnswer",

@@ -1,6 +1,7 @@
 """A judge that a test writes itself: what it says and how sure it is are functions of the prompt."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 
 from ponder.orchestrator.engine import LOWEST_LOGPROB, Completion, Prompt, Request, Sampling
@@ -9,6 +10,7 @@ from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ponder.orchestrator.errors import EngineRefused
 from ponder.orchestrator.types import Finish
 
+FENCED = re.compile(r"^(== [0-9a-f]{16} ==)\n(.*?)\n\1$", re.MULTILINE | re.DOTALL)
 Says = Callable[[Prompt], str | None]
 Chances = Callable[[Prompt, Sequence[str]], Sequence[float]]
 
@@ -65,3 +67,8 @@ class JudgeEngine(SimulatedEngine):
 def prompt_text(prompt: Prompt) -> str:
     """The conversation, its turns laid below one another."""
     return "\n".join(message.content for message in prompt.messages)
+
+
+def fenced_texts(prompt: Prompt) -> list[str]:
+    """What stands between fences, in order: the question, where it is fenced, then the responses."""
+    return [text for _, text in FENCED.findall(prompt_text(prompt))]

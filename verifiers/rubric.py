@@ -1,0 +1,116 @@
+"""A list of requirements in words, each of which a model finds met or not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ..orchestrator.draw import Ask
+from ..orchestrator.engine import Completion, Engine, Sampling
+from ..orchestrator.prompting import FENCED, Template, asked, fenced, fill, question_of
+from ..orchestrator.types import Query, Score, Usage
+from .judge import Judge, judging_engine, most
+from .label_chances import label_chances
+
+if TYPE_CHECKING:
+    from ..orchestrator.judging import Judging
+
+PROMPT = f"""Below are a question and a response to it. {FENCED}
+
+Question:
+{{question}}
+
+Response:
+{{response}}
+
+Does the response meet this requirement? Judge by what it shows and not by what it says of itself. Reply with one \
+word, {{labels}}.
+Requirement: {{item}}"""
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Rubric(Judge):
+    """How far a candidate meets a list of requirements, between 0 and 1.
+
+    Of every item the judge is asked whether the candidate meets it, and what is read is the probability of its yes
+    against its no. The score is their weighted mean. An item on which the judge would rather write something else is
+    unknown, not failed: it is left out, and where all are unknown the candidate is not scored.
+
+    Evidence: what the judge's model thinks of the candidate's text, item by item; the steps of the score are the items,
+        where all of them are known.
+    When to trust it: what a good answer must do can be said in checks that are answered at a glance. Items that miss
+        the point rank by what does not matter, and a judge that says yes to everything ranks nothing.
+    Cost: 1 call an item and candidate, one token deep; the items come last in the prompt, so that a prefix cache serves
+        the rest of it.
+    Source: Saad-Falcon et al. 2024 (Archon), arXiv 2409.15254, section 3.1, the unit test evaluator.
+    Departs: probabilities of one word instead of written verdicts, which the published code searches for substrings; a
+        missing verdict is unknown there too, but counts as failed.
+
+    Args:
+        items: the requirements, each a sentence.
+        weights: how much each item counts, above 0; None counts all alike.
+        labels: "yes" and "no" as the judge says them, each known by its first token.
+        least_mass: probability that the labels must have together for an item to be known, 0 to 1.
+        prompt: how an item is asked.
+    """
+
+    kind: Literal["rubric"] = "rubric"
+    items: Annotated[tuple[Text, ...], Field(min_length=1, max_length=64)]
+    weights: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] | None = None
+    labels: tuple[Text, Text] = ("Yes", "No")
+    least_mass: Annotated[float, Field(ge=0, le=1)] = 0.5
+    prompt: Annotated[str, Template("question", "response", "item", "labels")] = PROMPT
+
+    @model_validator(mode="after")
+    def _check_items(self) -> Self:
+        if len(set(self.items)) < len(self.items):
+            raise ValueError("items must be all different, but one is there twice; give it a larger weight instead")
+        if self.weights is not None and len(self.weights) != len(self.items):
+            rule = f"weights must be one an item, got {len(self.weights)} for {len(self.items)}"
+            raise ValueError(f"{rule}; add or remove some")
+        return self
+
+    def bound(
+        self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int, together: int = 1
+    ) -> Usage:
+        engine = judging_engine(self, engines, self.engine, labels=True)
+        reads = prompt_tokens + self.reads(self.prompt + self._choice, completion_tokens)
+        return Usage.total(most(engine, reads + len(item.encode()), 1) for item in self.items)
+
+    async def judge(self, query: Query, texts: Sequence[str], ctx: Judging) -> list[Score]:
+        one = Sampling(temperature=0, max_tokens=1)
+        questions = [self._question(query, text, item, ctx) for text in texts for item in self.items]
+        found = await ctx.classify([Ask(asked(query, each), one, 1, self.engine) for each in questions], self.labels)
+        count = len(self.items)
+        return [self._judged(found[i * count : (i + 1) * count], ctx) for i in range(len(texts))]
+
+    def _judged(self, found: Sequence[Completion | None], ctx: Judging) -> Score:
+        """The weighted mean of the items that are known."""
+        if not any(found):
+            return ctx.unanswered(self.engine)
+        chances = [self._met(each) for each in found]
+        weights = self.weights or (1.0,) * len(found)
+        known = [(weight, chance) for weight, chance in zip(weights, chances, strict=True) if chance is not None]
+        usage = Usage.total(each.usage for each in found if each is not None)
+        if not known:
+            return Score(None, detail="the judge would write something else than a label on every item", usage=usage)
+        value = math.fsum(weight * chance for weight, chance in known) / math.fsum(weight for weight, _ in known)
+        steps = tuple(chance for _, chance in known) if len(known) == len(found) else ()
+        detail = f"{len(known)} of {len(found)} items known"
+        return Score(min(value, 1.0), steps, detail=detail, usage=usage)
+
+    def _met(self, found: Completion | None) -> float | None:
+        """The probability of yes against no; None where the judge says neither."""
+        chances = label_chances(found.label_logprobs or (), self.least_mass) if found else None
+        return chances[0] if chances else None
+
+    @property
+    def _choice(self) -> str:
+        return " or ".join(self.labels)
+
+    def _question(self, query: Query, text: str, item: str, ctx: Judging) -> str:
+        shown = {"question": fenced(question_of(query), ctx), "response": fenced(text, ctx)}
+        return fill(self.prompt, **shown, item=item, labels=self._choice)
