@@ -13,13 +13,13 @@
             why = await session.end()                              a Ran: timeout, memory, crashed, ...
 
 A harness reads its requests, a line each, from file descriptor `REQUESTS` and writes its replies to `REPLIES`; what the
-program prints goes elsewhere. Whatever comes out of a sandbox was written by the program: parse it as hostile, compare it
-out here, and never send in what it should not know.
+program prints goes elsewhere. Whatever comes out of a sandbox was written by the program: parse it as hostile, compare
+it out here, and never send in what it should not know.
 
-Programs run on the Python that runs ponder, with its standard library and nothing else; `readable` adds folders to read
-and to import from. `files` are put in `/tmp`, the working folder. Hash seeds are fixed. As many sandboxes run at a time as
-this process has processor cores, in the order asked; any thread and event loop may ask. Cancelling kills the sandbox and
-waits for its end.
+Programs run on the Python that runs ponder, with its standard library and nothing else; `readable` adds folders to
+read and to import from. `files` are put in `/tmp`, the working folder. Hash seeds are fixed. As many sandboxes run at a
+time as this process has processor cores, in the order asked; any thread and event loop may ask. Cancelling kills the
+sandbox and waits for its end.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Status = Literal["done", "timeout", "memory", "crashed", "too_much_output"]
+
 
 class Limits(BaseModel):
     """What a program may use. A program at a limit is ended, or its call fails; nothing outside it is touched.
@@ -47,7 +49,7 @@ class Ran:
         wall_s: seconds from start to end.
     """
 
-    status: Literal["done", "timeout", "memory", "crashed", "too_much_output"]
+    status: Status
     stdout: bytes
     stderr: bytes
     exit_code: int | None

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import BinaryIO
 
+from ...orchestrator.errors import UsageError
+from .box import Box, boxed
+from .descriptors import read_some, write_all
 from .limits import Limits, Ran
+from .slots import slots
+from .spawn import Program
 
 REQUESTS = 3
 REPLIES = 4
-
-
-class Session:
-    """A program that runs in a sandbox and answers line by line."""
-
-    async def send(self, line: bytes) -> None:
-        """Send a line, without its newline."""
-        raise NotImplementedError
-
-    async def receive(self) -> bytes | None:
-        """The program's next line, without its newline; None where none comes, and the session is over."""
-        raise NotImplementedError
-
-    async def end(self) -> Ran:
-        """End the program where it still runs, and say how it ended."""
-        raise NotImplementedError
 
 
 @asynccontextmanager
@@ -37,6 +29,103 @@ async def opened(
     readable: Sequence[Path] = (),
     limits: Limits | None = None,
 ) -> AsyncIterator[Session]:
-    """Start a Python program in a sandbox of its own and talk to it."""
-    raise NotImplementedError
-    yield Session()
+    """Start a Python program in a sandbox of its own and talk to it; the program is ended with the block.
+
+    Whoever holds a session must not wait for another sandbox: there may be room for only one.
+
+    Args:
+        source: the program, which reads lines from descriptor `REQUESTS` and writes lines to `REPLIES`.
+        argv: its arguments.
+        files: files to put in its working folder, `/tmp`, by plain name.
+        readable: folders and files that it may read, where they are; folders may also be imported from.
+        limits: what it may use; `wall_s` for one exchange, `reply_bytes` for one line, all else for the whole session.
+
+    Raises:
+        UsageError: there is no sandbox here, or it cannot give what is asked.
+        VerifierError: the sandbox does not start.
+    """
+    limits = limits or Limits()
+    program = Program(source, argv=argv, files=files or {}, readable=readable, is_harness=True)
+    async with slots().taken(), boxed(program, limits) as box:
+        yield Session(box, limits)
+
+
+class Session:
+    """A program that runs in a sandbox and answers line by line; see `opened`.
+
+    Args:
+        box: the sandbox.
+        limits: what the program may use.
+    """
+
+    def __init__(self, box: Box, limits: Limits) -> None:
+        self._box = box
+        self._limits = limits
+        self._came = bytearray()
+        self._deadline: float | None = None
+        self._ran: Ran | None = None
+
+    async def send(self, line: bytes) -> None:
+        """Send a line; its exchange begins. Nothing happens where the session is over: `receive` then tells.
+
+        Raises:
+            UsageError: the line holds a newline.
+        """
+        if b"\n" in line:
+            raise UsageError(f"a request must be one line, got {line[:80]!r}; write it without newlines")
+        self._deadline = time.monotonic() + self._limits.wall_s
+        try:
+            async with asyncio.timeout(self._left()):
+                await write_all(_open(self._box.pipes.requests), line + b"\n")
+        except TimeoutError:
+            self._box.kill("timeout")
+        except BrokenPipeError:
+            return
+
+    async def receive(self) -> bytes | None:
+        """The program's next line, without its newline; None where none comes in time, and the session is over."""
+        try:
+            async with asyncio.timeout(self._left()):
+                line = await self._line()
+        except TimeoutError:
+            self._box.kill("timeout")
+            line = None
+        if line is None:
+            self._ran = await self._box.outcome(self._left())
+        self._deadline = None
+        return line
+
+    async def end(self) -> Ran:
+        """End the program where it still runs, and say how it ended: `done` where it did nothing wrong."""
+        if self._ran is None:
+            self._box.kill("done")
+            self._ran = await self._box.outcome(self._limits.wall_s)
+        return self._ran
+
+    async def _line(self) -> bytes | None:
+        seen = 0
+        while (end := self._came.find(b"\n", seen)) < 0:
+            seen = len(self._came)
+            more = b"" if seen > self._limits.reply_bytes else await read_some(_open(self._box.pipes.replies))
+            self._came += more
+            if not more:
+                break
+        if end < 0 and len(self._came) <= self._limits.reply_bytes:
+            return None
+        if end > self._limits.reply_bytes or end < 0:
+            self._box.kill("too_much_output")
+            return None
+        line = bytes(self._came[:end])
+        del self._came[: end + 1]
+        return line
+
+    def _left(self) -> float:
+        """Seconds left for this exchange; one that was not begun by a request begins now."""
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._limits.wall_s
+        return max(0.0, self._deadline - time.monotonic())
+
+
+def _open(end: BinaryIO | None) -> BinaryIO:
+    assert end is not None, "a harness has a channel"
+    return end

@@ -1,0 +1,105 @@
+"""The first code in a sandbox: it sets the limits, gives up every right, and becomes the program.
+
+It runs in there from its source, knows nothing of ponder, and has the rights it needs for this over the sandbox alone.
+What fails here ends the sandbox before the program is seen.
+"""
+
+import ctypes
+import os
+import resource
+import sys
+
+NOBODY = 65534
+MOUNT_AGAIN_BARE = 32 | 2 | 4 | 8  # MS_REMOUNT, MS_NOSUID, MS_NODEV, MS_NOEXEC
+SET_PARENT_DEATH_SIGNAL, SET_SECCOMP, CAP_AMBIENT, SET_ARENAS = 1, 22, 47, -8
+
+
+class Filter(ctypes.Structure):
+    """``struct sock_fprog``."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_char_p))
+
+
+def main() -> None:
+    """Take ``name=value`` settings and import folders from the arguments, wall this process in, and run the program."""
+    cut = sys.argv.index("--")
+    folders = [item for item in sys.argv[1:cut] if item.startswith("/")]
+    settings = {name: int(value) for name, value in (item.split("=") for item in sys.argv[1 : cut - len(folders)])}
+    with open(settings["program"], "rb") as program, open(settings["filter"], "rb") as code:
+        source, instructions = program.read(), code.read()
+    limit(settings)
+    confine(settings["inodes"], instructions)
+    os.write(settings["begun"], b"1")
+    keep_only(settings)
+    sys.path += folders
+    run(source, sys.argv[cut + 1 :])
+
+
+def limit(settings: dict[str, int]) -> None:
+    """Set the limits of this process and of all it starts."""
+    limits = {
+        resource.RLIMIT_AS: settings["memory"],
+        resource.RLIMIT_CPU: settings["cpu_s"],
+        resource.RLIMIT_NPROC: settings["tasks"],
+        resource.RLIMIT_FSIZE: settings["file_bytes"],
+        resource.RLIMIT_STACK: 64 << 20,
+        resource.RLIMIT_NOFILE: 64,
+        resource.RLIMIT_SIGPENDING: 64,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_MEMLOCK: 0,
+        resource.RLIMIT_MSGQUEUE: 0,
+    }
+    for kind, most in limits.items():
+        resource.setrlimit(kind, (most, most))
+
+
+def confine(inodes: int, instructions: bytes) -> None:
+    """Bound the number of files, become nobody, drop every capability, and leave only the allowed system calls."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mallopt(SET_ARENAS, 1)  # an arena a thread would fill the address space
+    must(libc.mount(b"tmpfs", b"/tmp", b"tmpfs", ctypes.c_ulong(MOUNT_AGAIN_BARE), b"nr_inodes=%d" % inodes))
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+    header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    must(libc.capset(header, none))
+    must(libc.prctl(CAP_AMBIENT, 4, 0, 0, 0))
+    must(libc.prctl(SET_PARENT_DEATH_SIGNAL, 9, 0, 0, 0))  # changing the user had taken it back
+    must(libc.prctl(SET_SECCOMP, 2, ctypes.byref(Filter(len(instructions) // 8, instructions)), 0, 0))
+
+
+def must(failed: int) -> None:
+    """Raise what a failed call of libc left in errno."""
+    if failed:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def keep_only(settings: dict[str, int]) -> None:
+    """Close every file but the standard ones and, in a session, the channel at 3 and 4."""
+    channel = [os.dup(settings[name]) for name in ("requests", "replies") if name in settings]
+    for number, fd in enumerate(channel, start=3):
+        os.dup2(fd, number)
+    os.closerange(3 + len(channel), settings["last_fd"] + 2 * len(channel) + 1)
+
+
+def run(source: bytes, argv: list[str]) -> None:
+    """Run the program as the main module; its traceback starts with its own first line."""
+    import _sitebuiltins
+    import builtins
+
+    for name in ("exit", "quit"):
+        setattr(builtins, name, _sitebuiltins.Quitter(name, "Ctrl-D (i.e. EOF)"))
+    main_module = type(sys)("__main__")
+    main_module.__dict__.update(__builtins__=builtins, __file__="main.py")
+    sys.modules["__main__"] = main_module
+    sys.argv = ["main.py", *argv]
+    try:
+        exec(compile(source, "main.py", "exec"), main_module.__dict__)  # noqa: S102
+    except SystemExit:
+        raise
+    except BaseException as error:
+        frames = error.__traceback__
+        sys.excepthook(type(error), error.with_traceback(frames and frames.tb_next), None)
+        sys.exit(1)

@@ -1,0 +1,165 @@
+"""How a sandbox is spawned: what it inherits, and the pipes through which it is heard."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO
+
+from ...orchestrator.errors import UsageError
+from . import launcher
+from .descriptors import pipe, sealed
+from .limits import Limits
+from .seccomp import compiled
+from .walls import FOLDER, python, walls
+
+INODES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is to run: Python source, its input and arguments, files for `/tmp`, and what it may read besides.
+
+    A harness has a channel of two pipes, and neither input nor output.
+    """
+
+    source: str
+    stdin: bytes = b""
+    argv: Sequence[str] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    readable: Sequence[Path] = ()
+    is_harness: bool = False
+
+
+@dataclass(slots=True)
+class Pipes:
+    """Our ends of the pipes to and from a sandbox, and what it inherits of the others.
+
+    Args:
+        ours: closes our ends.
+        theirs: closes the inherited ones, here.
+    """
+
+    ours: ExitStack
+    theirs: ExitStack
+    inherited: list[int] = field(default_factory=list)
+
+    def given(self, content: bytes) -> int:
+        """A file to read, as a descriptor over there."""
+        return self._inherited(sealed(content))
+
+    def heard(self) -> tuple[BinaryIO, int]:
+        """A pipe from over there: our end, and theirs as a descriptor."""
+        reading, writing = pipe()
+        return self.ours.enter_context(reading), self._inherited(writing)
+
+    def told(self) -> tuple[BinaryIO, int]:
+        """A pipe to over there: our end, and theirs as a descriptor."""
+        reading, writing = pipe()
+        return self.ours.enter_context(writing), self._inherited(reading)
+
+    def _inherited(self, file: BinaryIO) -> int:
+        self.inherited.append(self.theirs.enter_context(file).fileno())
+        return self.inherited[-1]
+
+
+@dataclass(slots=True)
+class Spawned:
+    """bubblewrap, and our ends of the pipes.
+
+    Args:
+        process: bubblewrap.
+        stdout: what the program prints.
+        stderr: what it complains of, and bubblewrap before it.
+        about: bubblewrap tells which process it started.
+        begun: a byte comes when the limits are set and the program is next; nothing, where that failed.
+        users_mapped: bubblewrap waits for a byte here before it sets the sandbox up; None where it need not.
+        requests: to a harness.
+        replies: from a harness.
+    """
+
+    process: subprocess.Popen[bytes]
+    stdout: BinaryIO
+    stderr: BinaryIO
+    about: BinaryIO
+    begun: BinaryIO
+    users_mapped: BinaryIO | None = None
+    requests: BinaryIO | None = None
+    replies: BinaryIO | None = None
+
+
+def spawn(program: Program, limits: Limits, ours: ExitStack) -> Spawned:
+    """Start a sandbox. It inherits no environment, and no descriptors but those made here.
+
+    Args:
+        program: what to run.
+        limits: what it may use.
+        ours: closes our ends.
+
+    Raises:
+        UsageError: bubblewrap or libseccomp is missing, or the program asks for what cannot be given.
+    """
+    _check(program)
+    with ExitStack() as theirs:
+        pipes = Pipes(ours, theirs)
+        (stdout, out), (stderr, err), (about, info), (begun, ready) = (pipes.heard() for _ in range(4))
+        settings = {**_numbers(limits), "begun": ready}
+        options = ["--info-fd", str(info)]
+        users_mapped = requests = replies = None
+        if is_root := os.geteuid() == 0:
+            users_mapped, mapped = pipes.told()
+            options += ["--userns-block-fd", str(mapped)]
+        if program.is_harness:
+            requests, settings["requests"] = pipes.told()
+            replies, settings["replies"] = pipes.heard()
+        settings["program"] = pipes.given(program.source.encode(errors="surrogatepass"))
+        settings["filter"] = pipes.given(compiled(limits.processes > 1))
+        for name, content in program.files.items():
+            options += ["--perms", "0666", "--file", str(pipes.given(content)), f"{FOLDER}/{name}"]
+        stdin = pipes.given(program.stdin)
+        settings["last_fd"] = max(pipes.inherited)
+        process = subprocess.Popen(
+            [
+                *walls(is_root, limits.files_mib << 20, program.readable),
+                *options,
+                *python(),
+                *("-c", _launcher(), *(f"{name}={value}" for name, value in settings.items())),
+                *(*(str(folder) for folder in program.readable), "--", *program.argv),
+            ],
+            env={},
+            stdin=stdin,
+            stdout=subprocess.DEVNULL if program.is_harness else out,
+            stderr=err,
+            pass_fds=pipes.inherited,
+        )
+    return Spawned(process, stdout, stderr, about, begun, users_mapped, requests, replies)
+
+
+def _numbers(limits: Limits) -> dict[str, int]:
+    """What the launcher sets, in its own units."""
+    return {
+        "memory": limits.memory_mib << 20,
+        "cpu_s": limits.cpu_s,
+        "tasks": limits.threads if limits.processes == 1 else limits.processes,
+        "file_bytes": limits.files_mib << 20,
+        "inodes": INODES,
+    }
+
+
+@lru_cache(maxsize=1)
+def _launcher() -> str:
+    return Path(launcher.__file__).read_text() + "\nmain()\n"
+
+
+def _check(program: Program) -> None:
+    for name in program.files:
+        if not name or "/" in name or "\0" in name or name in (".", ".."):
+            raise UsageError(f"a file of a sandbox must have a plain name, got {name!r}; files lie in /tmp, unnested")
+    for argument in program.argv:
+        if "\0" in argument:
+            raise UsageError(f"an argument must hold no NUL character, got {argument!r}; hand it over as input")
