@@ -14,10 +14,11 @@ from ..orchestrator.context import Ask, Context
 from ..orchestrator.engine import Sampling
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Finish, Query
+from ..verifiers.trace_confidence import Window, trace_confidence
 from .chunk_plan import parts
 from .chunks import at_most, grown, is_open
-from .confidence import CONFIDENCE, confidence_of, path_confidences, trace_confidence, winners_share, with_confidence
-from .confident_drawing import ConfidentDrawing, Share, Window
+from .confidence import CONFIDENCE, confidence_of, path_confidences, winners_share, with_confidence
+from .confident_drawing import ConfidentDrawing, Share
 from .cut import cut
 from .drawing import Draws
 

@@ -9,7 +9,8 @@ from typing import Literal
 from ..orchestrator.context import Context
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
-from .confidence import CONFIDENCE, Measure, most_confident, with_confidence
+from ..verifiers.trace_confidence import Measure
+from .confidence import CONFIDENCE, most_confident, with_confidence
 from .confident_drawing import ConfidentDrawing, Share
 from .drawing import Draws
 

@@ -10,13 +10,13 @@ from pydantic import Field
 from ..orchestrator.engine import Sampling
 from ..orchestrator.types import Candidate
 from ..verifiers.answers import AnyAnswer, NumberAnswer
+from ..verifiers.trace_confidence import Ranks, Window
 from .confidence import CONFIDENCE
 from .drawing import Drawing
 from .ranking import ranked
 from .voting import vote
 
 Share = Annotated[float, Field(gt=0, le=1)]
-Window = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class ConfidentDrawing(Drawing):
@@ -29,7 +29,7 @@ class ConfidentDrawing(Drawing):
     """
 
     window: Window = 2048
-    top_logprobs: Annotated[int, Field(ge=1, le=20)] = 20
+    top_logprobs: Ranks = 20
     answer: AnyAnswer = NumberAnswer()
 
     @property

@@ -14,6 +14,7 @@ from ..orchestrator.verifier import Executor, Verifier
 from .abacus import AbacusChecker
 from .answers import ANSWERS, AbacusAnswer, AnswerKey, AnyAnswer, NumberAnswer, SymbolicAnswer, TextAnswer
 from .calibrated import Calibrated
+from .confidence import Confidence
 from .exact_match import ExactMatch
 from .function_verifier import Function
 from .generative_reward import GenerativeReward
@@ -28,6 +29,8 @@ from .rubric import Rubric
 from .scalar_judge import ScalarJudge
 from .score_map import IsotonicMap, PlattMap
 from .self_evaluation import SelfEvaluation
+from .self_certainty import SelfCertainty
+from .sequence_logprob import SequenceLogprob
 from .simulated_code import SimulatedCode
 
 VERIFIERS: Registry[Verifier] = Registry(
@@ -36,6 +39,7 @@ VERIFIERS: Registry[Verifier] = Registry(
     {
         "abacus": AbacusChecker,
         "calibrated": Calibrated,
+        "confidence": Confidence,
         "exact_match": ExactMatch,
         "generative_reward": GenerativeReward,
         "function": Function,
@@ -46,7 +50,9 @@ VERIFIERS: Registry[Verifier] = Registry(
         "regex_match": RegexMatch,
         "rubric": Rubric,
         "scalar_judge": ScalarJudge,
+        "self_certainty": SelfCertainty,
         "self_evaluation": SelfEvaluation,
+        "sequence_logprob": SequenceLogprob,
         "simulated_code": SimulatedCode,
     },
 )
@@ -62,6 +68,7 @@ __all__ = [
     "AnyExecutor",
     "AnyVerifier",
     "Calibrated",
+    "Confidence",
     "ExactMatch",
     "Executor",
     "Function",
@@ -76,7 +83,9 @@ __all__ = [
     "RegexMatch",
     "Rubric",
     "ScalarJudge",
+    "SelfCertainty",
     "SelfEvaluation",
+    "SequenceLogprob",
     "SimulatedCode",
     "SymbolicAnswer",
     "TextAnswer",

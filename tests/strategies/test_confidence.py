@@ -1,76 +1,18 @@
-"""Trace confidence: exact values of every measure, and who may vote."""
+"""Who may vote by confidence, and what the winner's share is."""
 
-import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from making import candidate, indices
 
-from ponder.orchestrator.types import Candidate, Finish
-from ponder.strategies.confidence import (
-    Measure,
-    confidence_of,
-    most_confident,
-    path_confidences,
-    trace_confidence,
-    winners_share,
-    with_confidence,
-)
-
-MEASURES: tuple[Measure, ...] = ("mean", "tail", "bottom", "min")
+from ponder.orchestrator.types import Candidate
+from ponder.strategies.confidence import confidence_of, most_confident, winners_share, with_confidence
 
 
 def sure(answer: str | None, index: int, *confidences: float) -> Candidate:
     """A candidate whose tokens have these confidences, judged by their mean."""
     (judged,) = with_confidence([replace(candidate(answer, index), confidences=confidences or None)], "mean", 4)
     return judged
-
-
-@pytest.mark.parametrize(("measure", "value"), [("mean", 3.5), ("tail", 4.5), ("bottom", 2.0), ("min", 2.0)])
-def test_values(measure: Measure, value: float) -> None:
-    assert trace_confidence((4.0, 1.0, 3.0, 6.0), measure, 2) == value
-
-
-def test_bottom_is_the_mean_of_the_least_tenth_of_windows() -> None:
-    confidences = [5.0] * 20 + [1.0, 2.0] + [5.0] * 8
-    assert trace_confidence(confidences, "bottom", 1) == (1 + 2 + 5) / 3
-    assert trace_confidence(confidences[:29], "bottom", 1) == (1 + 2) / 2
-    assert trace_confidence(confidences, "min", 1) == 1
-
-
-def test_measures_are_those_of_windows_counted_out() -> None:
-    rng = np.random.default_rng(0)
-    for size, window in [(1, 1), (7, 3), (40, 8), (500, 64)]:
-        values = rng.gamma(2.0, 3.0, size).tolist()
-        groups = sorted(sum(values[i : i + window]) / window for i in range(size - window + 1))
-        tenth = groups[: max(1, len(groups) // 10)]
-        expected = (sum(values) / size, sum(values[-window:]) / window, sum(tenth) / len(tenth), groups[0])
-        assert tuple(trace_confidence(values, measure, window) for measure in MEASURES) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("measure", MEASURES)
-def test_a_trace_shorter_than_a_window_uses_what_it_has(measure: Measure) -> None:
-    assert trace_confidence((1.0, 2.0), measure, 2048) == 1.5
-
-
-@pytest.mark.parametrize("measure", MEASURES)
-def test_equal_windows_are_equal_wherever_they_stand(measure: Measure) -> None:
-    assert trace_confidence([0.1] * 997, measure, 7) == trace_confidence([0.1] * 7, measure, 7)
-
-
-@pytest.mark.parametrize("measure", MEASURES)
-def test_without_tokens_or_with_one_that_is_no_number_there_is_none(measure: Measure) -> None:
-    assert trace_confidence((), measure, 4) is None
-    assert trace_confidence((1.0, math.inf), measure, 4) is None
-    assert trace_confidence((1.0, math.nan), measure, 4) is None
-
-
-def test_a_path_has_the_confidences_of_its_parts() -> None:
-    first = Candidate((1, 2), "ab", Finish.STEP_LENGTH, confidences=(1.0, 2.0))
-    second = Candidate((3,), "c", Finish.EOS, first, confidences=(3.0,))
-    assert path_confidences(second) == (1.0, 2.0, 3.0)
-    assert path_confidences(replace(second, confidences=None)) == ()
 
 
 def test_a_score_is_filed_as_the_models_own_word() -> None:
