@@ -2,31 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from typing import Literal
 
 from ..orchestrator.replies import verdict
 
-Match = tuple[int, int, tuple[float, float] | None]
+Outcome = Literal["first", "second", "tie", "inconsistent"]
+Points = tuple[float, float]
+Pair = tuple[int, int]
+Match = tuple[int, int, Points | None]
 """Two players by their numbers, and the points of each; None where it was not played."""
+Schedule = Generator[list[Pair], "list[Points | None] | None", None]
+"""Who meets next: gives the pairs of a round and is sent the points of each; no two meet twice."""
 WORDS = ("1", "2", "Tie")
 MIRRORED = {"1": "2", "2": "1", "Tie": "Tie"}
+DECIDED: dict[str, Outcome] = {"1": "first", "2": "second", "Tie": "tie"}
+HALVES: dict[Outcome, Points] = {
+    "first": (1.0, 0.0),
+    "second": (0.0, 1.0),
+    "tie": (0.5, 0.5),
+    "inconsistent": (0.5, 0.5),
+}
+"""The points of a match, where a judge who contradicts itself is one who cannot tell."""
 
 
-def points(reply: str, mirrored: str) -> tuple[float, float] | None:
-    """The points of two responses, from the replies in the order shown and with the two exchanged.
+def outcome(reply: str, mirrored: str) -> Outcome | None:
+    """Who won, from the replies in the order shown and with the two exchanged: a win needs both.
 
-    A win needs both replies, a tie said twice is half a point each, and replies that disagree give none (Li et al.
-    2025, section 3.3). None where a reply's last line is not [1], [2] or [Tie]: the match was not played.
+    None where a reply's last line is not [1], [2] or [Tie]: the match was not played.
 
-    >>> points("[1]", "[2]"), points("[1]", "[1]"), points("[Tie]", "[Tie]"), points("[1]", "the first")
-    ((1.0, 0.0), (0.0, 0.0), (0.5, 0.5), None)
+    >>> outcome("[1]", "[2]"), outcome("[1]", "[1]"), outcome("[Tie]", "[Tie]"), outcome("[1]", "the first")
+    ('first', 'inconsistent', 'tie', None)
     """
     said, again = verdict(reply, WORDS), verdict(mirrored, WORDS)
     if said is None or again is None:
         return None
-    if MIRRORED[again] != said:
-        return (0.0, 0.0)
-    return {"1": (1.0, 0.0), "2": (0.0, 1.0), "Tie": (0.5, 0.5)}[said]
+    return DECIDED[said] if MIRRORED[again] == said else "inconsistent"
+
+
+def points(reply: str, mirrored: str) -> Points | None:
+    """The points of two programs as S* counts them (Li et al. 2025, section 3.3): replies that disagree give none.
+
+    There a pair that cannot be told apart is to gain nothing on one that can. `HALVES` gives half a point each, so
+    that points always add up to one, as a rating from matches needs.
+
+    >>> points("[1]", "[2]"), points("[1]", "[1]"), points("[Tie]", "[Tie]"), points("[1]", "the first")
+    ((1.0, 0.0), (0.0, 0.0), (0.5, 0.5), None)
+    """
+    who = outcome(reply, mirrored)
+    if who is None:
+        return None
+    return (0.0, 0.0) if who == "inconsistent" else HALVES[who]
 
 
 def shares(count: int, matches: Sequence[Match]) -> list[float | None]:
