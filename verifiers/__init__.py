@@ -19,17 +19,19 @@ from .exact_match import ExactMatch
 from .function_verifier import Function
 from .generative_reward import GenerativeReward
 from .json_schema import JsonSchema
+from .listwise_judge import ListwiseJudge
 from .math_answer import MathAnswer
 from .nesting import AnyVerifier
 from .numeric_match import NumericMatch
+from .pairwise_judge import PairwiseJudge
 from .platt import fit_platt
 from .process_reward import ProcessReward, split_steps
 from .regex_match import RegexMatch
 from .rubric import Rubric
 from .scalar_judge import ScalarJudge
 from .score_map import IsotonicMap, PlattMap
-from .self_evaluation import SelfEvaluation
 from .self_certainty import SelfCertainty
+from .self_evaluation import SelfEvaluation
 from .sequence_logprob import SequenceLogprob
 from .simulated_code import SimulatedCode
 
@@ -44,8 +46,10 @@ VERIFIERS: Registry[Verifier] = Registry(
         "generative_reward": GenerativeReward,
         "function": Function,
         "json_schema": JsonSchema,
+        "listwise_judge": ListwiseJudge,
         "math_answer": MathAnswer,
         "numeric_match": NumericMatch,
+        "pairwise_judge": PairwiseJudge,
         "process_reward": ProcessReward,
         "regex_match": RegexMatch,
         "rubric": Rubric,
@@ -75,9 +79,11 @@ __all__ = [
     "GenerativeReward",
     "IsotonicMap",
     "JsonSchema",
+    "ListwiseJudge",
     "MathAnswer",
     "NumberAnswer",
     "NumericMatch",
+    "PairwiseJudge",
     "PlattMap",
     "ProcessReward",
     "RegexMatch",
