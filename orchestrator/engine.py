@@ -73,6 +73,9 @@ class Completion:
     """What one draw gave: new tokens and their text, why it ended, and the engine's own counts.
 
     `confidences` has for each token minus the mean of its `Sampling.top_logprobs` ranked log-probabilities.
+
+    Raises:
+        EngineRefused: a log-probability of a label is NaN or infinite.
     """
 
     tokens: tuple[int, ...]
@@ -82,6 +85,11 @@ class Completion:
     logprobs: tuple[float, ...] | None = None
     label_logprobs: tuple[float, ...] | None = None
     confidences: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, self.label_logprobs or ())):
+            chances = f"the log-probabilities of labels must be finite, got {self.label_logprobs!r}"
+            raise EngineRefused(f"{chances}; load the model in float32")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from .verifier import Verifier
 T = TypeVar("T")
 READING = TypeAdapter(Reading)
 SCORE = TypeAdapter(Score)
+Begun = list[asyncio.Task[Any]]
 ONE_TOKEN = Sampling(temperature=0.0, max_tokens=1)
 
 
@@ -47,7 +48,7 @@ class Judging(Effects):
     async def read(self, prompts: Sequence[Prompt], engine: str) -> list[Reading | None]:
         """What a reward model reads of each prompt; None where the budget or the engine failed."""
 
-        async def start(prompt: Prompt) -> list[asyncio.Task[Reading | None]]:
+        async def start(prompt: Prompt, begun: Begun) -> None:
             source = self._engine(engine)
             key = digest("read", source.identity, prompt.messages, prompt.text)
             tokens = await self._count(prompt, engine)
@@ -55,7 +56,7 @@ class Judging(Effects):
             bound = source.meter.reading(most)
             held = await self._reserve(key, bound)
             work = self._judge(key, lambda: source.read(prompt), READING, engine, bound, held)
-            return [asyncio.create_task(work)]
+            begun.append(asyncio.create_task(work))
 
         return [found[0] if found else None for found in await self._each(prompts, start)]
 
@@ -69,12 +70,12 @@ class Judging(Effects):
             labels: texts; of each the first token counts, and these must differ.
         """
 
-        async def start(ask: Ask) -> list[asyncio.Task[Completion | None]]:
+        async def start(ask: Ask, begun: Begun) -> None:
             source, prompt = self._engine(ask.engine), prompt_of(ask)
             ids = await _label_ids(source, labels)
             key = digest("label", source.identity, prompt.messages, prompt.tokens, prompt.text, ids)
             request = Request(prompt, ONE_TOKEN, 0, ids)
-            return [await self._asked(key, request, ask.engine)]
+            begun.append(await self._asked(key, request, ask.engine))
 
         return [found[0] if found else None for found in await self._each(asks, start)]
 
@@ -82,8 +83,8 @@ class Judging(Effects):
         """What a judge writes: the `n` replies to each ask; None for one that was lost."""
         run = self._run
 
-        async def start(ask: Ask) -> list[asyncio.Task[Completion | None]]:
-            source, prompt, begun = self._engine(ask.engine), prompt_of(ask), []
+        async def start(ask: Ask, begun: Begun) -> None:
+            source, prompt = self._engine(ask.engine), prompt_of(ask)
             check_fits(source.capabilities, await self._count(prompt, ask.engine), ask.sampling.max_tokens, ask.engine)
             what = (source.identity, prompt.messages, prompt.tokens, prompt.text, ask.sampling, run.seed, run.replicate)
             content = digest("judge", what)
@@ -91,10 +92,9 @@ class Judging(Effects):
                 key = draw_key(content, i)
                 request = Request(prompt, ask.sampling, seed_of(key), judging=True)
                 begun.append(await self._asked(key, request, ask.engine))
-            return begun
 
         replies = await self._each(asks, start)
-        return [found or [None] * ask.n for found, ask in zip(replies, asks, strict=True)]
+        return [found + [None] * (ask.n - len(found)) for found, ask in zip(replies, asks, strict=True)]
 
     def unanswered(self, engine: str, kind: Literal["exact", "learned", "self"] = "learned") -> Score:
         """The score of a candidate on which an engine gave nothing."""
@@ -143,28 +143,25 @@ class Judging(Effects):
         found = await self._collect([asyncio.create_task(self._guarded(one(c), verifier.name)) for c in candidates])
         return [score or Score(None, detail=self._run.reason) for score in found]
 
-    async def _each(
-        self, items: Sequence[T], start: Callable[[T], Awaitable[list[asyncio.Task[Any]]]]
-    ) -> list[list[Any]]:
-        """The results of what each item starts, one item after the other; nothing of one that fails to start.
+    async def _each(self, items: Sequence[T], start: Callable[[T, Begun], Awaitable[None]]) -> list[list[Any]]:
+        """The results of what each item begins, one item after the other; nothing of one that fails to start.
 
         Where the budget ends the run, the items that come first are served.
         """
-        started: list[list[asyncio.Task[Any]]] = []
+        started: list[Begun] = [[] for _ in items]
         try:
-            for item in items:
+            for item, begun in zip(items, started, strict=True):
                 try:
-                    started.append(await start(item))
+                    await start(item, begun)
                 except EngineError as error:
                     self._run.fail(error)
-                    started.append([])
         except BudgetExceeded as error:
             self._run.stop(error)
         except asyncio.CancelledError:
             await cancel([task for group in started for task in group])
             raise
         ended = iter(await self._collect([task for group in started for task in group]))
-        return [[next(ended) for _ in group] for group in started] + [[]] * (len(items) - len(started))
+        return [[next(ended) for _ in group] for group in started]
 
     async def _asked(self, key: bytes, request: Request, engine: str) -> asyncio.Task[Completion | None]:
         """One completion for a judge, paid for and begun."""
