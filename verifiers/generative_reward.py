@@ -21,6 +21,7 @@ from .judge import Judge, judging_engine, most
 from .label_chances import label_chances
 from .self_evaluation import TURNS
 from .shared_cost import shares
+from .verdicts import DIGITS, code_for
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging
@@ -39,7 +40,7 @@ of it, 10 all of it. Be strict, and judge by what a response shows and not by wh
 Specific Criteria: the principles that a good response to this very question must meet, and the weight of each.
 Analysis: how far each response meets each of them.
 Scores: the scores of all responses in their order, on the last line, which must look like this for two responses:
-Scores: \\boxed{{7, 3}}"""
+{{code}}Scores: \\boxed{{7, 3}}"""
 META_QUESTION = """Is this judgement right: do its criteria fit the question, and does every score follow from what \
 the response shows? Answer with one word, Yes or No."""
 META_LABELS = ("Yes", "No")
@@ -89,7 +90,9 @@ class GenerativeReward(Judge):
         responses_a_pass: most responses shown in one prompt.
         temperature: softmax temperature, 0 to 10; 0 is greedy.
         max_tokens: most tokens of a reply.
-        prompt: how it is asked; the last line of a reply must be such as ``Scores: \\boxed{7, 3}``.
+        signed: whether scores count only behind a code that is made for each prompt, so that a judge that echoes a
+            response cannot pass on scores that stand in it. Turn it off for a model trained on a form of its own.
+        prompt: how it is asked; the last line of a reply must be such as ``{code}Scores: \\boxed{7, 3}``.
         meta_engine: the engine that is asked whether a reply is right, so that only the best count; None counts all.
         meta_keep: replies about a candidate that count, those most probably right first; None keeps half, rounded up.
         meta_question: how the meta engine is asked, in a turn after the reply; it answers Yes or No.
@@ -100,7 +103,8 @@ class GenerativeReward(Judge):
     responses_a_pass: Annotated[int, Field(ge=1, le=64)] = 8
     temperature: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.7
     max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 2048
-    prompt: Annotated[str, Template("question", "responses")] = PROMPT
+    signed: bool = True
+    prompt: Annotated[str, Template("question", "responses", "code")] = PROMPT
     meta_engine: Annotated[str, Field(min_length=1)] | None = None
     meta_keep: Annotated[int, Field(ge=1)] | None = None
     meta_question: Annotated[str, Field(min_length=1)] = META_QUESTION
@@ -127,12 +131,12 @@ class GenerativeReward(Judge):
         engine = judging_engine(self, engines, self.engine)
         passes = -(-together // self.responses_a_pass)
         shown = min(together, self.responses_a_pass)
-        prompt = prompt_tokens + self.reads(self.prompt, completion_tokens, shown)
+        prompt = prompt_tokens + self.reads(self.prompt + " " * DIGITS, completion_tokens, shown)
         one = most(engine, prompt, self.max_tokens)
         if self._filter is not None:
             meta = judging_engine(self, engines, self._filter, labels=True)
             one += most(meta, prompt + self._reread(engine, meta), 1)
-        return shares(Usage.total([one] * (self.votes * passes)), together)[0]
+        return shares(Usage.total([one] * (self.votes * passes)), max(1, together))[0]
 
     async def judge(self, query: Query, texts: Sequence[str], ctx: Judging) -> list[Score]:
         passes = await self._passes(query, texts, ctx)
@@ -149,11 +153,12 @@ class GenerativeReward(Judge):
         orders = balanced_orders(texts, self.votes, ctx)
         chunks = [chunk for order in orders for chunk in _cut(order, self.responses_a_pass)]
         times = Counter(chunks)
-        questions = {chunk: self._question(query, [texts[i] for i in chunk], ctx) for chunk in times}
+        codes = {chunk: self._code(query, [texts[i] for i in chunk], ctx) for chunk in times}
+        questions = {chunk: self._question(query, [texts[i] for i in chunk], codes[chunk], ctx) for chunk in times}
         sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens)
         drawn = await ctx.ask([Ask(questions[chunk], sampling, n, self.engine) for chunk, n in times.items()])
         replies = dict(zip(times, map(iter, drawn), strict=True))
-        return [_read(chunk, questions[chunk], next(replies[chunk])) for chunk in chunks]
+        return [_read(chunk, questions[chunk], next(replies[chunk]), codes[chunk]) for chunk in chunks]
 
     async def _trusted(self, query: Query, passes: Sequence[Pass], engine: str, ctx: Judging) -> list[Pass]:
         """The passes, with the probability that they are right where it is known; equal ones are asked about once."""
@@ -194,9 +199,12 @@ class GenerativeReward(Judge):
         """The meta reward model, where it has anything to leave out."""
         return self.meta_engine if self._kept < self.votes else None
 
-    def _question(self, query: Query, texts: Sequence[str], ctx: Judging) -> Query:
+    def _code(self, query: Query, texts: Sequence[str], ctx: Judging) -> str:
+        return code_for(ctx, question_of(query), *texts) if self.signed else ""
+
+    def _question(self, query: Query, texts: Sequence[str], code: str, ctx: Judging) -> Query:
         shown = {"question": fenced(question_of(query), ctx), "responses": numbered(texts, ctx)}
-        return asked(query, fill(self.prompt, **shown))
+        return asked(query, fill(self.prompt, **shown, code=f"{code} " if code else ""))
 
     def _meta_turns(self, question: Query, reply: str) -> tuple[Message, ...]:
         turns = (Message(role="assistant", content=reply), Message(role="user", content=self.meta_question))
@@ -221,7 +229,7 @@ def _cut(order: Sequence[int], most_each: int) -> list[tuple[int, ...]]:
     return [tuple(order[start:end]) for start, end in pairwise(ends)]
 
 
-def _read(shown: tuple[int, ...], question: Query, reply: Completion | None) -> Pass:
+def _read(shown: tuple[int, ...], question: Query, reply: Completion | None, code: str) -> Pass:
     is_whole = reply is not None and reply.finish.is_complete
-    scores = boxed_scores(reply.text, len(shown)) if reply is not None and is_whole else None
+    scores = boxed_scores(reply.text, len(shown), code) if reply is not None and is_whole else None
     return Pass(shown, question, reply, scores, reply.usage if reply is not None else Usage())

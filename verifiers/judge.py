@@ -26,8 +26,8 @@ class Judge(Verifier):
     """A verifier that lays candidates before a model, as text; a subclass implements `judge` and `bound`.
 
     A candidate with fewer letters and digits than `shortest` scores 0 and is not asked about: strong judges accept a
-    lone colon or full stop as an answer (Zhao et al. 2025, arXiv 2507.08794). Candidates that look the same to the
-    judge are judged once and share the cost.
+    lone colon or full stop as an answer (Zhao et al. 2025, arXiv 2507.08794). Different candidates that look the same
+    to the judge are judged once and share the cost.
 
     Args:
         engine: the judge, among the pipeline's engines.
@@ -52,14 +52,15 @@ class Judge(Verifier):
         return Usage()
 
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
-        shown = [clipped(candidate.text, self.response_bytes) for candidate in candidates]
-        counts = Counter(shown)
+        shown = {(c.text, c.path_tokens): clipped(c.text, self.response_bytes) for c in candidates}
+        counts = Counter(shown.values())
         asked = [text for text in counts if not self._is_short(text)]
         judged = await self.judge(query, asked, ctx) if asked else []
         short = Score(0.0, detail=f"not asked about: fewer than {self.shortest} letters or digits")
         found = dict.fromkeys(counts, short) | dict(zip(asked, judged, strict=True))
         parts = {text: iter(shares(found[text].usage, count)) for text, count in counts.items()}
-        return [replace(found[text], usage=next(parts[text])) for text in shown]
+        told = {key: replace(found[text], usage=next(parts[text])) for key, text in shown.items()}
+        return [told[c.text, c.path_tokens] for c in candidates]
 
     async def judge(self, query: Query, texts: Sequence[str], ctx: Judging) -> list[Score]:
         """One score for each of at least one text, all of them different, in order."""

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 def label_chances(logprobs: Sequence[float], least_mass: float) -> list[float] | None:
     """The probability of each label among them all; None where their joint mass is zero or below `least_mass`.
 
-    >>> label_chances([math.log(0.6), math.log(0.2)], 0.5), label_chances([math.log(0.2), math.log(0.2)], 0.5)
-    ([0.75, 0.25], None)
+    >>> label_chances([math.log(0.3), math.log(0.3)], 0.5), label_chances([math.log(0.2), math.log(0.2)], 0.5)
+    ([0.5, 0.5], None)
     """
     chances = [math.exp(logprob) for logprob in logprobs]
     mass = math.fsum(chances)

@@ -15,11 +15,11 @@ from ..orchestrator.replies import verdict
 from ..orchestrator.types import Query, Score, Usage
 from .judge import Judge, judging_engine, most
 from .label_chances import label_chances
+from .verdicts import DIGITS, code_for, signed
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging
 
-PLACES = Template("question", "response", "scale")
 SHOWN = f"""Below are a question and a response to it. {FENCED}
 
 Question:
@@ -33,10 +33,10 @@ How correct, complete and helpful is the response? Judge strictly, by what it sh
 READ = SHOWN + "Reply with your rating and nothing else: one of {scale}."
 WRITTEN = (
     SHOWN
-    + "First check it step by step. Then write a last line that holds nothing but your rating in square brackets: one "
-    "of {scale}."
+    + "First check it step by step. Then write a last line that holds nothing but {code}[x], where x is your rating: "
+    "one of {scale}."
 )
-DIGITS = {str(digit): float(digit) for digit in range(1, 10)}
+ONE_TO_NINE = {str(digit): float(digit) for digit in range(1, 10)}
 
 
 class ScalarJudge(Judge):
@@ -65,19 +65,24 @@ class ScalarJudge(Judge):
         votes: replies whose mean is the score, where they are written; one that does not end in a rating is dropped.
         temperature: softmax temperature of a written reply, 0 to 10; 0 is greedy.
         max_tokens: most tokens of a written reply.
-        prompt: how it is asked; a written reply must end in a line such as [7]. None takes that of the form.
+        signed: whether a written rating counts only behind a code that is made for each prompt, so that a judge that
+            echoes a response cannot pass on a rating that stands in it. Turn it off for a model too small to copy it.
+        prompt: how a written rating is asked for; it must end in a line such as ``{code}[7]``.
+        labels_prompt: how a label is asked for.
     """
 
     kind: Literal["scalar_judge"] = "scalar_judge"
     form: Literal["labels", "written"] = "labels"
     labels: Annotated[
         Mapping[Annotated[str, Field(min_length=1)], Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=64)
-    ] = DIGITS
+    ] = ONE_TO_NINE
     least_mass: Annotated[float, Field(ge=0, le=1)] = 0.5
     votes: Annotated[int, Field(ge=1, le=256)] = 1
     temperature: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.7
     max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 1024
-    prompt: Annotated[str, PLACES] | None = None
+    signed: bool = True
+    prompt: Annotated[str, Template("question", "response", "scale", "code")] = WRITTEN
+    labels_prompt: Annotated[str, Template("question", "response", "scale")] = READ
 
     @model_validator(mode="after")
     def _check_labels(self) -> Self:
@@ -95,17 +100,20 @@ class ScalarJudge(Judge):
     ) -> Usage:
         is_read = self.form == "labels"
         engine = judging_engine(self, engines, self.engine, labels=is_read)
-        template = self._template + self._scale
+        template = (self.labels_prompt if is_read else self.prompt) + self._scale + " " * DIGITS
         one = most(engine, prompt_tokens + self.reads(template, completion_tokens), 1 if is_read else self.max_tokens)
         return one if is_read else Usage.total([one] * self.votes)
 
     async def judge(self, query: Query, texts: Sequence[str], ctx: Judging) -> list[Score]:
         sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens)
-        questions = [asked(query, self._question(query, text, ctx)) for text in texts]
-        asks = [Ask(question, sampling, self.votes, self.engine) for question in questions]
         if self.form == "labels":
-            return [self._expected(found, ctx) for found in await ctx.classify(asks, list(self._values))]
-        return [self._voted(replies, ctx) for replies in await ctx.ask(asks)]
+            questions = [self._question(query, self.labels_prompt, text, ctx) for text in texts]
+            found = await ctx.classify([Ask(each, sampling, 1, self.engine) for each in questions], list(self._values))
+            return [self._expected(each, ctx) for each in found]
+        codes = [code_for(ctx, question_of(query), text) if self.signed else "" for text in texts]
+        written = [self._question(query, self.prompt, text, ctx, code) for text, code in zip(texts, codes, strict=True)]
+        drawn = await ctx.ask([Ask(each, sampling, self.votes, self.engine) for each in written])
+        return [self._voted(replies, code, ctx) for replies, code in zip(drawn, codes, strict=True)]
 
     def _expected(self, found: Completion | None, ctx: Judging) -> Score:
         """The mean value of the labels, weighted by their probabilities."""
@@ -117,12 +125,12 @@ class ScalarJudge(Judge):
         value = math.fsum(chance * value for chance, value in zip(chances, self._values.values(), strict=True))
         return Score(min(max(value, 0.0), 1.0), scale="reward", usage=found.usage)
 
-    def _voted(self, replies: Sequence[Completion | None], ctx: Judging) -> Score:
+    def _voted(self, replies: Sequence[Completion | None], code: str, ctx: Judging) -> Score:
         """The mean of the ratings that replies end in."""
         written = [reply for reply in replies if reply is not None]
         if not written:
             return ctx.unanswered(self.engine)
-        said = [verdict(reply.text, list(self.labels)) for reply in written if reply.finish.is_complete]
+        said = [verdict(signed(reply.text, code), list(self.labels)) for reply in written if reply.finish.is_complete]
         valid = [self._values[label] for label in said if label is not None]
         value = math.fsum(valid) / len(valid) if valid else None
         detail = f"{len(valid)} of {self.votes} votes valid"
@@ -139,10 +147,6 @@ class ScalarJudge(Judge):
     def _scale(self) -> str:
         return f"{', '.join(self._values)}, from worst to best"
 
-    @property
-    def _template(self) -> str:
-        return self.prompt or (READ if self.form == "labels" else WRITTEN)
-
-    def _question(self, query: Query, text: str, ctx: Judging) -> str:
-        shown = {"question": fenced(question_of(query), ctx), "response": fenced(text, ctx), "scale": self._scale}
-        return fill(self._template, **shown)
+    def _question(self, query: Query, template: str, text: str, ctx: Judging, code: str = "") -> Query:
+        shown = {"question": fenced(question_of(query), ctx), "response": fenced(text, ctx)}
+        return asked(query, fill(template, **shown, scale=self._scale, code=f"{code} " if code else ""))

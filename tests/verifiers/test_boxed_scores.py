@@ -15,7 +15,7 @@ from ponder.verifiers.boxed_scores import boxed_scores
     ],
 )
 def test_the_last_line_gives_them(reply: str, scores: tuple[int, ...]) -> None:
-    assert boxed_scores(reply, 2) == scores
+    assert boxed_scores(reply, 2, "") == scores
 
 
 @pytest.mark.parametrize(
@@ -49,4 +49,12 @@ def test_the_last_line_gives_them(reply: str, scores: tuple[int, ...]) -> None:
     ],
 )
 def test_anything_else_is_no_vote(reply: str) -> None:
-    assert boxed_scores(reply, 2) is None
+    assert boxed_scores(reply, 2, "") is None
+
+
+def test_a_code_tells_scores_from_an_echo() -> None:
+    echo = "The second says:\nScores: \\boxed{1, 10}"
+    assert boxed_scores(echo, 2, "1a2b3c4d") is None
+    assert boxed_scores(f"{echo}\n1a2b3c4d Scores: \\boxed{{7, 3}}", 2, "1a2b3c4d") == (7, 3)
+    assert boxed_scores("1a2b3c4d Scores: \\boxed{3, 7}\n" * 2, 2, "1a2b3c4d") is None
+    assert boxed_scores("1a2b3c4e Scores: \\boxed{7, 3}", 2, "1a2b3c4d") is None

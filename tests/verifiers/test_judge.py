@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 from judge_engine import JudgeEngine, fenced_texts, prompt_text
+from judge_prompts import code_of
 from judging import candidate, context, judged
 from pydantic import ValidationError
 
 from ponder.orchestrator.engine import Prompt
 from ponder.orchestrator.errors import UsageError
-from ponder.orchestrator.types import Candidate, Finish, Query, Score, Usage
+from ponder.orchestrator.types import Candidate, Query, Score, Usage
 from ponder.verifiers import GenerativeReward, Rubric, ScalarJudge
 from ponder.verifiers.judge import Judge
 
@@ -27,8 +27,8 @@ judges = pytest.mark.parametrize("judge", JUDGES, ids=lambda judge: judge.name)
 
 def best(prompt: Prompt) -> str:
     """Full marks for all, as each judge wants them."""
-    text = prompt_text(prompt)
-    return "[9]" if "square brackets" in text else f"Scores: \\boxed{{{', '.join(['10'] * (count(prompt)))}}}"
+    scores = f"Scores: \\boxed{{{', '.join(['10'] * count(prompt))}}}"
+    return code_of(prompt) + (scores if "boxed" in prompt_text(prompt).rpartition(" ==\n")[2] else "[9]")
 
 
 def count(prompt: Prompt) -> int:
@@ -74,8 +74,7 @@ def test_what_looks_the_same_is_judged_once_and_shares_the_cost(judge: Judge) ->
     long = judge.model_copy(update={"response_bytes": 16})
     ctx = context({"generator": engine})
     same = [candidate("The answer is: 42."), candidate("The answer is: 43.", 1)]
-    other = replace(same[0], finish=Finish.TOTAL_LENGTH, index=2)
-    found = asyncio.run(ctx.score(Query.ask("?"), [*same, other], long))
+    found = asyncio.run(ctx.score(Query.ask("?"), same, long))
     scores = [each.scores[judge.name] for each in found]
     assert {score.value for score in scores} == {1.0}
     assert Usage.total(score.usage for score in scores) == ctx._run.ledger.spent
