@@ -25,7 +25,7 @@ def bradley_terry(count: int, matches: Sequence[Match]) -> list[float]:
         matches: those that were not played count for nothing.
 
     >>> [round(chance, 4) for chance in bradley_terry(3, [(0, 1, (1.0, 0.0)), (1, 2, (1.0, 0.0))])]
-    [0.7287, 0.5, 0.2713]
+    [0.75, 0.5, 0.25]
     """
     wins, met = np.full(count, 0.5), np.zeros((count, count))
     for one, other, points in matches:

@@ -29,6 +29,11 @@ def test_two_players_have_the_root_of_their_cubic(wins):
     assert one + other == pytest.approx(1, abs=1e-9)
 
 
+def test_a_chain_of_three_has_three_quarters_at_its_top():
+    """By symmetry the middle is even, so the first has 3/2 = 2 s / (s + 1)."""
+    assert bradley_terry(3, [(0, 1, WIN), (1, 2, WIN)]) == pytest.approx([0.75, 0.5, 0.25], abs=1e-9)
+
+
 def _matches(a, b):
     if isinstance(a, float):
         return [(0, 1, (a, b))]
