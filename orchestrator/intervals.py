@@ -74,7 +74,7 @@ def wilson(successes: float, trials: int, confidence: float = CONFIDENCE) -> Int
     z, p = _z(confidence), successes / trials
     centre = (p + z * z / (2 * trials)) / (1 + z * z / trials)
     reach = z / (1 + z * z / trials) * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
-    return _ordered(p, max(0.0, centre - reach), min(1.0, centre + reach))
+    return ordered(p, max(0.0, centre - reach), min(1.0, centre + reach))
 
 
 def accuracy_interval(outcomes: Sequence[float | Sequence[float]] | Floats, confidence: float = CONFIDENCE) -> Interval:
@@ -117,9 +117,25 @@ def bootstrap(
     count = len(values)
     if count == 1:
         return Interval(float(values[0]), float(values[0]), float(values[0]))
-    tail = NormalDist().cdf(-math.sqrt(count / (count - 1)) * _t(confidence, count - 1))
+    tail = tail_of(count, confidence)
     low, high = np.quantile(_resampled_means(values, resamples, seed), (tail, 1 - tail))
-    return _ordered(float(values.mean()), float(low), float(high))
+    return ordered(float(values.mean()), float(low), float(high))
+
+
+def tail_of(count: int, confidence: float = CONFIDENCE) -> float:
+    """The share of resamples of `count` queries beyond each end of a percentile interval, widened as in `bootstrap`."""
+    if count < 2:
+        return 0.0
+    return NormalDist().cdf(-math.sqrt(count / (count - 1)) * _t(confidence, count - 1))
+
+
+def resampled(count: int, size: int | None = None, *, resamples: int = RESAMPLES, seed: int = SEED) -> Floats:
+    """The share of each of `count` queries in samples of `size` of them with replacement, one sample a row.
+
+    With it any statistic of weighted queries is resampled at once.
+    """
+    size = size or count
+    return np.random.default_rng(seed).multinomial(size, np.full(count, 1 / count), resamples) / size
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -196,10 +212,11 @@ def _resample(count: int, resamples: int, seed: int) -> NDArray[np.intp]:
 def _unseen(gap: float, items: int, confidence: float) -> Interval:
     """The interval of a difference that is the same on all queries seen, allowing for the share that may differ."""
     share = wilson(0, items, confidence).high
-    return _ordered(gap, gap - share * (1 + gap), gap + share * (1 - gap))
+    return ordered(gap, gap - share * (1 + gap), gap + share * (1 - gap))
 
 
-def _ordered(mean: float, low: float, high: float) -> Interval:
+def ordered(mean: float, low: float, high: float) -> Interval:
+    """The interval of the three, widened where it does not hold the mean."""
     return Interval(mean, min(low, mean), max(high, mean))
 
 

@@ -68,4 +68,7 @@ class BestOfNLaw:
         chances = np.repeat(each, [rights, wrongs])
         at = np.unique(scores, return_inverse=True)[1]
         is_right = np.arange(len(scores)) < rights
-        return np.bincount(at, chances), np.bincount(at, chances * is_right)
+        both = np.zeros((2, at.max() + 1))
+        np.add.at(both, (0, at), chances)
+        np.add.at(both, (1, at), chances * is_right)
+        return both[0], both[1]
