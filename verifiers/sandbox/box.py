@@ -94,7 +94,7 @@ class Box:
         """End the program, which is then said to have ended with `status`, unless it was ended before."""
         self._ended_by = self._ended_by or status
         if self._inside is None:
-            self.pipes.process.kill()
+            self._kill_bubblewrap()
         else:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._inside, signal.SIGKILL)
@@ -104,11 +104,16 @@ class Box:
         self.kill("crashed")
         if self._inside is not None:
             await readable(self._inside)
-        self.pipes.process.kill()
+        self._kill_bubblewrap()
         await self._end
         for listener in (self._stdout, self._stderr):
             listener.cancel()
         await asyncio.wait((self._stdout, self._stderr))
+
+    def _kill_bubblewrap(self) -> None:
+        """Kill it without asking whether it ended, which would take its exit code from who waits for it."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pipes.process.pid, signal.SIGKILL)
 
     async def _first_inside(self) -> int:
         """The process that bubblewrap started in the sandbox; all others in there end with it."""

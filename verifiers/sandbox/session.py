@@ -31,7 +31,7 @@ async def opened(
 ) -> AsyncIterator[Session]:
     """Start a Python program in a sandbox of its own and talk to it; the program is ended with the block.
 
-    Whoever holds a session must not wait for another sandbox: there may be room for only one.
+    Who holds a session needs no more room for other sandboxes, and does not wait for it.
 
     Args:
         source: the program, which reads lines from descriptor `REQUESTS` and writes lines to `REPLIES`.

@@ -9,7 +9,10 @@ from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from functools import lru_cache
+
+_IS_HELD = ContextVar("whether this task holds a slot", default=False)
 
 
 class Slots:
@@ -26,11 +29,16 @@ class Slots:
 
     @asynccontextmanager
     async def taken(self) -> AsyncIterator[None]:
-        """Hold a slot, waiting for one where none is free."""
+        """Hold a slot, waiting for one where none is free. Who holds one needs no other, and so never waits for it."""
+        if _IS_HELD.get():
+            yield
+            return
         await self._take()
+        _IS_HELD.set(True)
         try:
             yield
         finally:
+            _IS_HELD.set(False)
             self._give_back()
 
     async def _take(self) -> None:
