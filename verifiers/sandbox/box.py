@@ -112,7 +112,7 @@ class Box:
 
     def _kill_bubblewrap(self) -> None:
         """Kill it without asking whether it ended, which would take its exit code from who waits for it."""
-        with suppress(ProcessLookupError):
+        if self.pipes.process.returncode is None:
             os.kill(self.pipes.process.pid, signal.SIGKILL)
 
     async def _first_inside(self) -> int:
