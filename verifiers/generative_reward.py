@@ -39,8 +39,8 @@ Score each response with a whole number from 1 to 10: 1 meets nothing of what a 
 of it, 10 all of it. Be strict, and judge by what a response shows and not by what it says of itself. Write three parts:
 Specific Criteria: the principles that a good response to this very question must meet, and the weight of each.
 Analysis: how far each response meets each of them.
-Scores: the scores of all responses in their order, on the last line, which must look like this for two responses:
-{{code}}Scores: \\boxed{{7, 3}}"""
+Scores: on the last line, the scores of all responses in their order and nothing else, such as \
+{{code}}Scores: \\boxed{{7, 3}} for two responses."""
 META_QUESTION = """Is this judgement right: do its criteria fit the question, and does every score follow from what \
 the response shows? Answer with one word, Yes or No."""
 META_LABELS = ("Yes", "No")

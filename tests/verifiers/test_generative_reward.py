@@ -285,6 +285,6 @@ def test_bad_knobs_are_refused(knobs: dict[str, object]) -> None:
 def test_the_prompt_names_the_form_that_is_read() -> None:
     engine = marking(told)
     run(engine, votes=1)
-    assert re.search(r"\n[0-9a-f]{8} Scores: \\boxed\{7, 3\}$", prompt_text(engine.prompts[0]))
+    assert re.search(r" [0-9a-f]{8} Scores: \\boxed\{7, 3\} for two responses\.$", prompt_text(engine.prompts[0]))
     run(engine, votes=1, signed=False)
-    assert prompt_text(engine.prompts[-1]).endswith("\nScores: \\boxed{7, 3}")
+    assert prompt_text(engine.prompts[-1]).endswith(" such as Scores: \\boxed{7, 3} for two responses.")
