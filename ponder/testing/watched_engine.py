@@ -38,6 +38,7 @@ class Manner:
         judge: how they reply to prompts that are not the query itself; None replies as the model does.
         says: what they write when a verifier asks, told by the prompt; a label it begins with is the likely one. None
             writes as the model does.
+        reads: the rows that a reward model reads in a response, told by its text; None reads as the model does.
         is_broken: whether what they compute is no number.
     """
 
@@ -50,6 +51,7 @@ class Manner:
     deaf_to: str = ""
     judge: ScriptedJudge | None = None
     says: Callable[[str], str] | None = None
+    reads: Callable[[str], Sequence[Sequence[float]]] | None = None
     is_broken: bool = False
 
 
@@ -113,6 +115,8 @@ class WatchedEngine(SimulatedEngine):
         self._seen.judging.append(prompt.messages)
         async with self._call(prompt, "judging"):
             reading = await super().read(self._heard(prompt))
+            if self._manner.reads:
+                reading = Reading(tuple(map(tuple, self._manner.reads(prompt.text))), reading.usage)
             if self._manner.is_broken:
                 reading = Reading(tuple((math.nan,) * len(row) for row in reading.rows), reading.usage)
             self._seen.served += reading.usage

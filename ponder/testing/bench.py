@@ -1,0 +1,75 @@
+"""What a verifier is tried on: a query, candidates, and engines that answer a judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..orchestrator.engine import Prompt, Request, Sampling
+from ..orchestrator.engines.byte_vocabulary import END, encode
+from ..orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
+from ..orchestrator.types import Candidate, Finish, Query
+from ..orchestrator.verifier import Verifier
+from .scene import QUERY, WORLD, Scene
+from .watched_engine import Manner
+
+DRAWN = 4
+MOST_TOKENS = 48
+LOOKED_AT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a verifier is tried on.
+
+    Args:
+        query: what was asked, with the reference or the tests that the verifier needs.
+        texts: the candidates, two or more, which the verifier tells apart; empty for four that the simulated model
+            draws for the query, two of them right, with the log-probabilities that the verifier wants.
+        says: what an engine writes when the verifier asks it, told by the prompt. It should like the same texts
+            wherever they stand. None writes as the simulated model does, which no judge can read; labels it has the
+            likelihood of either way.
+        reads: the rows that a reward model reads in a response, told by its text; None reads one value a line, as the
+            simulated model does.
+        blind: what is written by a judge that looks at places alone.
+        is_slow: whether a judgement takes long, because a process must start, say; checks then repeat it less.
+    """
+
+    query: Query = QUERY
+    texts: tuple[str, ...] = ()
+    says: Callable[[str], str] | None = None
+    reads: Callable[[str], Sequence[Sequence[float]]] | None = None
+    blind: Callable[[str], str] | None = None
+    is_slow: bool = False
+
+    @property
+    def scene(self) -> Scene:
+        """The circumstances in which all goes well."""
+        return Scene(query=self.query, manner=Manner(says=self.says, reads=self.reads))
+
+    async def candidates(self, verifier: Verifier) -> tuple[Candidate, ...]:
+        """The candidates to be judged."""
+        if self.texts:
+            return tuple(complete(text, index) for index, text in enumerate(self.texts))
+        return await _drawn(self.query, verifier.sampling(Sampling(max_tokens=MOST_TOKENS)))
+
+
+def complete(text: str, index: int = 0) -> Candidate:
+    """A candidate that says `text` and is at its end."""
+    return Candidate((*encode(text), END), text, Finish.EOS, index=index, origin="0")
+
+
+async def _drawn(query: Query, sampling: Sampling) -> tuple[Candidate, ...]:
+    """Different draws for a query, half of them right where the world has such."""
+    engine = SimulatedEngine(SimulatedSpec(world=WORLD))
+    by_text: dict[str, Candidate] = {}
+    for seed in range(LOOKED_AT):
+        done = await engine.complete(Request(Prompt(query.messages), sampling, seed))
+        what = (done.logprobs, done.confidences)
+        by_text[done.text] = Candidate(
+            done.tokens, done.text, done.finish, None, seed, *what, origin="0", usage=done.usage
+        )
+    problem = WORLD.problem(query.messages)
+    right = [c for c in by_text.values() if f"answer: {problem.answer}\n" in c.text]
+    wrong = [c for c in by_text.values() if c not in right]
+    return tuple([*right[: DRAWN // 2], *wrong[: DRAWN // 2]])

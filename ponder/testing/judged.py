@@ -1,0 +1,149 @@
+"""Judging candidates that are there already, as a run does it, with everything that the verifier said and did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import PrivateAttr
+
+from ..orchestrator.context import Context
+from ..orchestrator.effects import covers
+from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.strategy import Strategy
+from ..orchestrator.types import Candidate, Query, Score, Usage
+from ..orchestrator.verifier import Verifier
+from ..verifiers import AnyVerifier
+from .changed_knobs import subclassed
+from .require import require
+from .scene import Played, Scene, play
+
+Round = tuple[int, ...]
+"""The places of the candidates that are judged together."""
+
+
+@dataclass(slots=True)
+class Heard:
+    """What a verifier said in each round, and what it raised."""
+
+    scores: list[list[Score]] = field(default_factory=list)
+    raised: list[BaseException] = field(default_factory=list)
+
+
+class Judged(Strategy):
+    """Judges its candidates, and passes them on in their order with the scores of the first round.
+
+    Whatever the circumstances, each score must be sound, nothing may be raised, and the scores must tell what was
+    spent.
+
+    Args:
+        verifier: judges.
+    """
+
+    kind: Literal["judged"] = "judged"
+    verifier: AnyVerifier
+    _candidates: tuple[Candidate, ...] = PrivateAttr(default=())
+    _rounds: tuple[Round, ...] = PrivateAttr(default=())
+    _heard: Heard = PrivateAttr(default_factory=Heard)
+
+    @classmethod
+    def of(cls, verifier: Verifier, candidates: Sequence[Candidate], rounds: Sequence[Round] | None = None) -> Judged:
+        """Candidates judged in some rounds, each elsewhere in the pipeline; None judges them all together once."""
+        heard = Heard()
+        judged = cls(verifier=_listened(verifier, heard))
+        judged._candidates, judged._heard = tuple(candidates), heard
+        judged._rounds = (tuple(range(len(candidates))),) if rounds is None else tuple(rounds)
+        return judged
+
+    def engine_names(self) -> tuple[str, ...]:
+        return self.verifier.engine_names()
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        longest = max(map(_length, self._candidates), default=0)
+        for places in filter(None, self._rounds):
+            given = Shape(len(places), len(places), longest=longest, drawn_by=frozenset({"generator"}))
+            shape = plan.score(given, self.verifier, together=True)
+        return shape
+
+    async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
+        self._heard.scores.clear()
+        for number, places in enumerate(self._rounds):
+            before = ctx._run.ledger.spent
+            told = await self._judge(query, [self._candidates[i] for i in places], ctx.child(str(number), self.kind))
+            self._heard.scores.append(told)
+            if not number:
+                self._check(told, ctx._run.ledger.spent - before, ctx)
+        first = zip(self._rounds[0], self._heard.scores[0], strict=True)
+        return [self._candidates[i].with_score(self.verifier.name, score) for i, score in first]
+
+    async def _judge(self, query: Query, given: Sequence[Candidate], ctx: Context) -> list[Score]:
+        judging = ctx._judging(self.verifier, given)
+        try:
+            return await judging.scores(query, given, self.verifier)
+        finally:
+            judging.release()
+
+    def _check(self, told: Sequence[Score], spent: Usage, ctx: Context) -> None:
+        """Fail unless the scores of the first round are sound, and tell what was spent."""
+        heard, run = self._heard, ctx._run
+        require(not heard.raised, f"{self.verifier.name} must not raise", repr(heard.raised[:1]))
+        for score in told:
+            has_reason = score.value is not None or bool(score.detail)
+            require(has_reason, f"a score of None must say why in its detail, whatever happens ({run.reason})", score)
+        judged = [self._candidates[i] for i in self._rounds[0]]
+        different = {(c.text, c.path_tokens): s for c, s in zip(judged, told, strict=True)}
+        said, rule = Usage.total(score.usage for score in different.values()), "must add up to what judging has cost"
+        require(covers(spent, said), f"the usage of the scores {rule}, at most", (said, spent))
+        if run.stopped != "deadline" and not run.failures:
+            require(said == spent, f"the usage of the scores {rule}", (said, spent))
+
+
+def _length(candidate: Candidate) -> int:
+    """The most tokens of what a candidate says."""
+    return len(candidate.path_tokens) or len(candidate.text.encode(errors="replace"))
+
+
+def _listened(verifier: Verifier, heard: Heard) -> Verifier:
+    """A verifier of the same class, knobs and name that notes what it raises."""
+
+    async def score(self: Verifier, *arguments: Any) -> list[Score]:
+        try:
+            return await verifier.score(*arguments)
+        except Exception as error:
+            heard.raised.append(error)
+            raise
+
+    listened: Verifier = subclassed(verifier, {"score": score})
+    return listened
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of judging: the run, and the scores of each round."""
+
+    played: Played
+    rounds: tuple[tuple[Score, ...], ...]
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """What the verifier said in the first round."""
+        return self.rounds[0]
+
+    @property
+    def values(self) -> list[float | None]:
+        """The values of the first round."""
+        return [score.value for score in self.scores]
+
+
+async def told(
+    verifier: Verifier, candidates: Sequence[Candidate], scene: Scene, rounds: Sequence[Round] | None = None
+) -> Told:
+    """What a verifier says of candidates in a scene; see `Judged`.
+
+    Raises:
+        AssertionError: a score is not sound.
+    """
+    judged = Judged.of(verifier, candidates, rounds)
+    played = await play(judged, scene)
+    return Told(played, tuple(map(tuple, judged._heard.scores)))

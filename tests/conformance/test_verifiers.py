@@ -1,0 +1,100 @@
+"""Every registered verifier keeps what `ponder.testing` asks."""
+
+import judge_replies as judge
+import pytest
+
+from ponder.orchestrator.types import Query
+from ponder.testing import VERIFIER_CHECKS, Bench
+from ponder.verifiers import (
+    VERIFIERS,
+    AbacusChecker,
+    Calibrated,
+    Confidence,
+    ExactMatch,
+    Function,
+    GenerativeReward,
+    JsonSchema,
+    ListwiseJudge,
+    MathAnswer,
+    NumericMatch,
+    OutcomeReward,
+    PairwiseJudge,
+    PlattMap,
+    ProcessReward,
+    QuantileEnsemble,
+    RankEnsemble,
+    RegexMatch,
+    Rubric,
+    ScalarJudge,
+    SelfCertainty,
+    SelfEvaluation,
+    SequenceLogprob,
+    SimulatedCode,
+    Verifier,
+    WeightedEnsemble,
+)
+
+CHAIN = "37+52=89\n89*4=356\n"
+ABACUS = Bench(Query.ask("37+52*4=", reference="356"), (f"{CHAIN}#356\n", f"{CHAIN}#357\n", "#356\n"))
+SCHEMA = {"type": "object", "required": ["answer"]}
+JSON = Bench(texts=('{"answer": 5}', '{"answers": 5}', "Here:\n```json\n{}\n```"), is_slow=True)
+NUMBERS = Bench(Query.ask("How far?", reference="2.5"), ("It is 2.5", "It is 5/2.", "It is 25.", "Far."))
+GRM = Bench(says=judge.scores, blind=judge.scores_by_place)
+PAIRS = Bench(says=judge.chooses, blind=judge.chooses_the_first)
+LISTS = Bench(says=judge.ranks, blind=judge.ranks_by_place)
+TWO = (ProcessReward(), ExactMatch())
+STEPS = ("2 + 3 = 5\n\nso 5", "3 + 2 = 6\n\nso 6", "as 5 = 5\n\nit is 5")
+PLUS = Bench(texts=STEPS, says=judge.says_plus_or_minus)
+ROWS = Bench(texts=STEPS, reads=judge.reads_marks)
+WHOLE = Bench(reads=judge.reads_the_whole)
+ITEMS = ("It shows its steps.", "It ends in a number.")
+CASES: dict[str, tuple[Verifier, Bench]] = {
+    "abacus": (AbacusChecker(), ABACUS),
+    "calibrated": (Calibrated(verifier=ProcessReward(), map=PlattMap(slope=0.8, offset=-0.1, on="log_odds")), Bench()),
+    "calibrated-exact": (Calibrated(verifier=ExactMatch(), map=PlattMap(slope=3, offset=-1)), Bench()),
+    "confidence": (Confidence(window=10, top_logprobs=5), Bench()),
+    "exact_match": (ExactMatch(), Bench()),
+    "function": (Function.of(judge.length_of), Bench(is_slow=True)),
+    "generative_reward": (GenerativeReward(votes=2, max_tokens=64), GRM),
+    "generative_reward-passes": (GenerativeReward(votes=2, responses_a_pass=3, max_tokens=64), GRM),
+    "generative_reward-alone": (GenerativeReward(votes=2, responses_a_pass=1, max_tokens=64), GRM),
+    "generative_reward-meta": (GenerativeReward(votes=3, max_tokens=64, meta_engine="meta"), GRM),
+    "json_schema": (JsonSchema(json_schema=SCHEMA), JSON),
+    "listwise_judge": (ListwiseJudge(votes=2, max_tokens=64), LISTS),
+    "listwise_judge-window": (ListwiseJudge(votes=2, window=2, max_tokens=64), LISTS),
+    "math_answer": (MathAnswer(), Bench(is_slow=True)),
+    "numeric_match": (NumericMatch(), NUMBERS),
+    "outcome_reward": (OutcomeReward(), WHOLE),
+    "pairwise_judge": (PairwiseJudge(max_tokens=64), PAIRS),
+    "pairwise_judge-labels": (PairwiseJudge(form="labels", scoring="bradley_terry"), Bench(says=judge.names)),
+    "pairwise_judge-knockout": (PairwiseJudge(schedule="knockout", max_tokens=64), PAIRS),
+    "pairwise_judge-swiss": (PairwiseJudge(schedule="swiss", max_tokens=64), PAIRS),
+    "process_reward": (ProcessReward(), Bench()),
+    "process_reward-shepherd": (ProcessReward(card="math-shepherd"), PLUS),
+    "process_reward-turns": (ProcessReward(card="rlhflow-llama3.1-prm"), PLUS),
+    "process_reward-qwen": (ProcessReward(card="qwen2.5-math-prm"), ROWS),
+    "quantile_ensemble": (QuantileEnsemble(members=TWO, knots=((0.2, 0.5, 0.8), (0, 0, 1))), Bench()),
+    "rank_ensemble": (RankEnsemble(members=TWO, weights=(2, 1)), Bench()),
+    "rank_ensemble-judges": (RankEnsemble(members=(PairwiseJudge(max_tokens=64), ProcessReward())), PAIRS),
+    "regex_match": (RegexMatch(pattern=r"answer: (\d+)", group=1), Bench(is_slow=True)),
+    "rubric": (Rubric(items=ITEMS), Bench(says=judge.says_yes_or_no)),
+    "scalar_judge": (ScalarJudge(), Bench(says=judge.rates)),
+    "scalar_judge-written": (ScalarJudge(form="written", votes=2, max_tokens=64), Bench(says=judge.rates_in_words)),
+    "self_certainty": (SelfCertainty(top_logprobs=5), Bench()),
+    "self_evaluation": (SelfEvaluation(), Bench()),
+    "self_evaluation-question": (SelfEvaluation(form="question"), Bench()),
+    "sequence_logprob": (SequenceLogprob(), Bench()),
+    "simulated_code": (SimulatedCode(), Bench()),
+    "weighted": (WeightedEnsemble(members=TWO, weights=(3, 1)), Bench()),
+    "weighted-recorded": (WeightedEnsemble(members=(*TWO, MathAnswer()), missing="skip"), Bench(is_slow=True)),
+}
+
+
+def test_every_registered_verifier_has_a_case() -> None:
+    assert {name.partition("-")[0] for name in CASES} >= set(VERIFIERS.names())
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("check", VERIFIER_CHECKS, ids=lambda check: check.__name__)
+async def test_verifier(check, case: str) -> None:
+    await check(*CASES[case])
