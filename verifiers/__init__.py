@@ -23,10 +23,14 @@ from .listwise_judge import ListwiseJudge
 from .math_answer import MathAnswer
 from .nesting import AnyVerifier
 from .numeric_match import NumericMatch
+from .outcome_reward import OutcomeReward
 from .pairwise_judge import PairwiseJudge
 from .platt import fit_platt
-from .process_reward import ProcessReward, split_steps
+from .process_reward import ProcessReward
+from .quantile_ensemble import QuantileEnsemble
+from .rank_ensemble import RankEnsemble
 from .regex_match import RegexMatch
+from .reward_card import RewardCard
 from .rubric import Rubric
 from .scalar_judge import ScalarJudge
 from .score_map import IsotonicMap, PlattMap
@@ -34,6 +38,8 @@ from .self_certainty import SelfCertainty
 from .self_evaluation import SelfEvaluation
 from .sequence_logprob import SequenceLogprob
 from .simulated_code import SimulatedCode
+from .step_splitting import split_steps
+from .weighted_ensemble import WeightedEnsemble
 
 VERIFIERS: Registry[Verifier] = Registry(
     "verifier",
@@ -49,8 +55,11 @@ VERIFIERS: Registry[Verifier] = Registry(
         "listwise_judge": ListwiseJudge,
         "math_answer": MathAnswer,
         "numeric_match": NumericMatch,
+        "outcome_reward": OutcomeReward,
         "pairwise_judge": PairwiseJudge,
         "process_reward": ProcessReward,
+        "quantile_ensemble": QuantileEnsemble,
+        "rank_ensemble": RankEnsemble,
         "regex_match": RegexMatch,
         "rubric": Rubric,
         "scalar_judge": ScalarJudge,
@@ -58,6 +67,7 @@ VERIFIERS: Registry[Verifier] = Registry(
         "self_evaluation": SelfEvaluation,
         "sequence_logprob": SequenceLogprob,
         "simulated_code": SimulatedCode,
+        "weighted": WeightedEnsemble,
     },
 )
 AnyExecutor = Annotated[SerializeAsAny[Executor], BeforeValidator(VERIFIERS.build)]
@@ -83,10 +93,14 @@ __all__ = [
     "MathAnswer",
     "NumberAnswer",
     "NumericMatch",
+    "OutcomeReward",
     "PairwiseJudge",
     "PlattMap",
     "ProcessReward",
+    "QuantileEnsemble",
+    "RankEnsemble",
     "RegexMatch",
+    "RewardCard",
     "Rubric",
     "ScalarJudge",
     "SelfCertainty",
@@ -96,6 +110,7 @@ __all__ = [
     "SymbolicAnswer",
     "TextAnswer",
     "Verifier",
+    "WeightedEnsemble",
     "fit_platt",
     "split_steps",
 ]

@@ -2,85 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import model_validator
 
-from ..orchestrator.engine import Engine, Prompt, Reading
 from ..orchestrator.errors import UsageError
-from ..orchestrator.types import Candidate, Query, Score, Usage
-from ..orchestrator.verifier import Verifier
+from ..orchestrator.types import Candidate, Query, Score
 from .aggregate import Aggregate, aggregate
-from .platt import sigmoid
+from .reward_cards import AnyCard, card_of, name_of
+from .reward_model import RewardModel
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging
 
-DEFAULT_ENGINE = "reward"
 
+class ProcessReward(RewardModel):
+    """The step scores of a process reward model, and their aggregate.
 
-class ProcessReward(Verifier):
-    """The step scores of a process reward model (Lightman et al. 2023; Wang et al. 2024), and their aggregate.
+    The model's card says how the text is laid out and read. Steps are what is not blank between the card's separators;
+    the marks that show the model where a step ends are put in by the card, and their text is taken out of the
+    response. There must be one value a step: where there are more or fewer (a mark was lost, or the model's tokenizer
+    merges it) the attempt is not judged, ``Score(None)``. Nor is one without a step, or with more than the card's most.
+    A candidate's score keeps its `steps`.
 
-    There must be one value a step; where the engine gives more or fewer (a mark was lost to truncation, a step holds a
-    mark) the attempt is not judged: ``Score(None)``.
+    Evidence: the question and the text of the attempt, up to each step; never what comes after it.
+    When to trust it: on problems like those it was trained on. It rewards what looks right, so the best of very many
+        attempts, or of a search that follows it, is better at pleasing it than at being right: compare with votes.
+    Cost: for a card that reads rows, one verifier call an attempt, of the whole text; vLLM reads it afresh for every
+        longer attempt. For one that tells labels, one decode step a step, after a text that the prefix cache serves;
+        steps judged before cost nothing again.
+    Source: Lightman et al. 2023 (arXiv 2305.20050); Wang et al. 2024 (arXiv 2312.08935); Zhang et al. 2025 (arXiv
+        2501.07301).
+    Departs: separators at the end and blank steps are left out, where common code scores an empty step; a value is
+        taken by its place, where Qwen's example drops those that are zero; nothing is cut to fit the context, as a
+        model that has lost marks or the question tells nothing.
 
     Args:
         engine: the reward model's name among the pipeline's engines.
-        aggregate: how step scores make one score.
-        link: what turns the model's values into probabilities; None where they are probabilities already.
-        separator: the text that ends a step.
+        card: the name of a built-in card, or a table, see `RewardCard`.
+        aggregate: how step scores make one score; None as the card says.
     """
 
     kind: Literal["process_reward"] = "process_reward"
-    engine: Annotated[str, Field(min_length=1)] = DEFAULT_ENGINE
-    aggregate: Aggregate = "last"
-    link: Literal["sigmoid"] | None = None
-    separator: Annotated[str, Field(min_length=1)] = "\n"
+    card: AnyCard = "abacus"
+    aggregate: Aggregate | None = None
+
+    @model_validator(mode="after")
+    def _has_steps(self) -> ProcessReward:
+        if card_of(self.card).separator is None:
+            raise UsageError(
+                f"the card of {self.kind} must read steps, but {name_of(self.card)!r} reads a response as a whole; "
+                "use outcome_reward, or set separator in the card"
+            )
+        return self
 
     @property
     def name(self) -> str:
-        """The kind, then the engine and the aggregate where they are not the default."""
-        engine = "" if self.engine == DEFAULT_ENGINE else f":{self.engine}"
-        return self.kind + engine + ("" if self.aggregate == "last" else f":{self.aggregate}")
-
-    def engine_names(self) -> tuple[str, ...]:
-        return (self.engine,)
-
-    def bound(
-        self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int, together: int = 1
-    ) -> Usage:
-        if self.engine not in engines:
-            known = ", ".join(sorted(engines)) or "none"
-            raise UsageError(
-                f"{self.kind} must read with one of the pipeline's engines ({known}), got {self.engine!r}; "
-                "add it or rename it"
-            )
-        return engines[self.engine].meter.reading(prompt_tokens + completion_tokens)
+        """The kind, then the engine, the card and the aggregate where they are not the default."""
+        return super().name + ("" if self._aggregate == card_of(self.card).aggregate else f":{self._aggregate}")
 
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
-        readings = await ctx.read([Prompt(query.messages, text=each.text) for each in candidates], self.engine)
-        return [self._judged(each.text, reading, ctx) for each, reading in zip(candidates, readings, strict=True)]
+        told = await self.read(query, [each.text for each in candidates], ctx)
+        return [replace(score, value=aggregate(score.steps, self._aggregate)) for score in told]
 
-    def _judged(self, text: str, reading: Reading | None, ctx: Judging) -> Score:
-        if reading is None:
-            return ctx.unanswered(self.engine)
-        count = len(split_steps(text, self.separator))
-        if len(reading.rows) != count or not count:
-            return Score(None, detail=f"{count} steps, but {len(reading.rows)} values were read", usage=reading.usage)
-        values = tuple(row[-1] for row in reading.rows)
-        values = tuple(map(sigmoid, values)) if self.link == "sigmoid" else values
-        if not all(0 <= value <= 1 for value in values):
-            wrong_scale = "a value read is not in [0, 1]; set link where the model gives logits"
-            return Score(None, detail=wrong_scale, usage=reading.usage)
-        return Score(aggregate(values, self.aggregate), values, usage=reading.usage)
-
-
-def split_steps(text: str, separator: str = "\n") -> list[str]:
-    r"""The steps of a text: what is not blank between separators, one separator at the end apart.
-
-    >>> split_steps("a\nb\n"), split_steps("a\n\nb"), split_steps(" ")
-    (['a', 'b'], ['a', 'b'], [])
-    """
-    return [step for step in text.removesuffix(separator).split(separator) if step.strip()]
+    @property
+    def _aggregate(self) -> Aggregate:
+        return self.aggregate or card_of(self.card).aggregate

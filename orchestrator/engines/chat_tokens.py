@@ -17,7 +17,8 @@ class ChatTokens:
     """The tokenizer of a model, with a cache of rendered conversations.
 
     A model without a chat template gets the contents of the messages, one after the other with nothing between. The
-    role `developer` is rendered as `system`, which is what templates know.
+    role `developer` is rendered as `system`, which is what templates know. A prompt without messages is a plain text
+    with the tokenizer's own special tokens.
 
     Args:
         tokenizer: a transformers tokenizer.
@@ -41,8 +42,36 @@ class ChatTokens:
             return [*ids, *(token for token in prompt.tokens if token <= self._last_id)]
         return [*ids, *self.encode(prompt.text)] if prompt.text else list(ids)
 
+    def reading(self, prompt: Prompt, mark: int | None) -> list[int]:
+        """The ids of a prompt to be read; `mark` is a token by itself wherever its text stands in what was generated.
+
+        Raises:
+            EngineRefused: as for `prompt`, or the mark has no text.
+        """
+        ids = list(self.conversation(prompt.messages))
+        for i, piece in enumerate([prompt.text] if mark is None else prompt.text.split(self.text_of(mark))):
+            if i and mark is not None:
+                ids.append(mark)
+            ids += [token for token in self.encode(piece) if token != mark] if piece else []
+        return ids if prompt.messages else [*ids, *self._around[1]]
+
+    def text_of(self, token: int) -> str:
+        """The text that a token adds to another.
+
+        Raises:
+            EngineRefused: it adds none.
+        """
+        first = self.encode("a")
+        known = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
+        text = str(self.tokenizer.decode([*first, token], **known))[len(self.tokenizer.decode(first, **known)) :]
+        if not text:
+            raise EngineRefused(f"step_mark must be a token with a text, got {token}; name the one that ends a step")
+        return text
+
     def conversation(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
-        """The ids of a conversation, ready for an answer."""
+        """The ids of a conversation, ready for an answer; of none, the special tokens that begin a text."""
+        if not messages:
+            return self._around[0]
         found = self._rendered.get(messages)
         if found is not None:
             self._rendered.move_to_end(messages)
@@ -52,6 +81,13 @@ class ChatTokens:
         if len(self._rendered) > KEPT:
             self._rendered.popitem(last=False)
         return ids
+
+    @cached_property
+    def _around(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The special tokens that the tokenizer puts before and after a text by itself."""
+        bare, whole = self.encode("a"), list(self.tokenizer.encode("a"))
+        start = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
+        return tuple(whole[:start]), tuple(whole[start + len(bare) :])
 
     @cached_property
     def _last_id(self) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from ..engine import Capabilities, Completion, EngineSpec, Meter, Prompt, Reading, Request, Sampling
 from ..errors import EngineRefused, UsageError
@@ -21,7 +21,7 @@ from .openai_errors import Address, refusal, refused_field
 from .openai_probe import ROUTES, learn
 from .openai_server import NotOK, Server
 from .openai_tokens import ServerTokens
-from .openai_wire import API, NEEDED, Dialect, body, completion, dumps, marked, reading, reading_body, steps
+from .openai_wire import API, NEEDED, Dialect, Reads, body, completion, dumps, reading, reading_body
 
 if TYPE_CHECKING:
     from yarl import URL
@@ -46,9 +46,8 @@ class OpenAISpec(EngineSpec):
         template_tokens: most tokens that the server's chat template adds to a conversation, beyond 16 a message; None
             asks the server, else 128. Part of the bound that each call reserves.
         parameters: active parameters of the model, for FLOPs; None counts none.
-        step_separator: what parts two steps of a text that a reward model reads; as many values are kept, the last.
-            None keeps all.
-        step_mark: what to put after each step instead of `step_separator`, e.g. ``<extra_0>``.
+        reads: the route that reads as a reward model: vLLM's ``/pooling``, ``/classify`` (a whole response, of all
+            labels) or ``/score`` (a question and a response, one value); None takes the first that the server has.
         timeout_s: seconds for a whole call; then its connection is closed.
         connect_timeout_s: seconds to make a connection.
     """
@@ -62,8 +61,7 @@ class OpenAISpec(EngineSpec):
     context_length: Annotated[int, Field(ge=2)] | None = None
     template_tokens: Annotated[int, Field(ge=0)] | None = None
     parameters: Annotated[int, Field(ge=1)] | None = None
-    step_separator: Annotated[str, Field(min_length=1)] | None = None
-    step_mark: Annotated[str, Field(min_length=1)] | None = None
+    reads: Reads | None = None
     timeout_s: Seconds = 600.0
     connect_timeout_s: Seconds = 10.0
 
@@ -92,12 +90,6 @@ class OpenAISpec(EngineSpec):
                 "export the key under a name such as OPENAI_API_KEY and give that name"
             )
         return value
-
-    @model_validator(mode="after")
-    def _mark_has_separator(self) -> OpenAISpec:
-        if self.step_mark is not None and self.step_separator is None:
-            raise UsageError("step_mark must come with step_separator, the text it replaces; set step_separator too")
-        return self
 
     def open(self) -> OpenAIEngine:
         """The engine, not started yet."""
@@ -167,7 +159,7 @@ class OpenAIEngine:
         address = Address(spec.base_url, spec.model, spec.api_key_env, _key(spec.api_key_env))
         server = Server(address, spec.max_in_flight, spec.timeout_s, spec.connect_timeout_s)
         try:
-            learned = await learn(server, spec.api)
+            learned = await learn(server, spec.api, spec.reads)
         except BaseException:
             await server.close()
             raise
@@ -188,9 +180,6 @@ class OpenAIEngine:
 
         Exact where the server has vLLM's ``/tokenize`` and the prompt is long, or has a text to be continued.
         """
-        spec = self.spec
-        if spec.step_mark is not None:
-            prompt = Prompt(prompt.messages, text=marked(prompt.text, spec.step_separator, spec.step_mark))
         bound = self._bound(prompt)
         is_long = bound * LONG_PROMPTS > self._context_length
         return len(await self._ids(prompt, self._dialect.tokenizes and (is_long or bool(prompt.text)))) or bound
@@ -224,31 +213,27 @@ class OpenAIEngine:
             return done
 
     async def read(self, prompt: Prompt) -> Reading:
-        """Read a prompt with a reward model, by vLLM's ``/pooling``: each label's value at each step mark.
+        """Read a prompt with a reward model: each label's value at each step mark, or at the end of the whole.
+
+        Marks of the conversation count too, so a question must not hold any.
 
         Raises:
             EngineUnavailable: as for `complete`.
             EngineRefused: the server has no such route, or refuses.
         """
-        if not self._dialect.reads:
+        server, route = self._opened(), self._dialect.reads
+        if route is None:
             raise EngineRefused(
-                f"{self.spec.base_url} must have vLLM's /pooling to read as a reward model, but has none; "
-                "serve the reward model with: vllm serve MODEL --runner pooling"
+                f"{self.spec.base_url} must have vLLM's /pooling, /classify or /score to read as a reward model, but "
+                "has none; serve the reward model with: vllm serve MODEL --runner pooling"
             )
-        server, spec = self._opened(), self.spec
-        text = marked(prompt.text, spec.step_separator, spec.step_mark)
-        whole = Prompt(prompt.messages, text=text)
-        ids = await self._ids(whole, self._dialect.tokenizes)
-        bound = len(ids) or self._bound(whole)
+        ids = await self._ids(prompt, self._dialect.tokenizes)
+        asked = dumps(reading_body(prompt, self.spec.model, route, ids))
         try:
-            raw = await server.post(server.root("pooling"), dumps(reading_body(prompt.messages, text, spec.model, ids)))
+            raw = await server.post(server.root(route), asked)
         except NotOK as answer:
             raise refusal(answer.status, answer.headers, answer.raw, server.address) from None
-        done = reading(raw, self.meter, bound)
-        if spec.step_separator is None:
-            return done
-        kept = len(steps(prompt.text, spec.step_separator))
-        return Reading(done.rows[len(done.rows) - kept :] if kept <= len(done.rows) else done.rows, done.usage)
+        return reading(raw, route, self.meter, len(ids) or self._bound(prompt))
 
     def _opened(self) -> Server:
         if self._server is None:

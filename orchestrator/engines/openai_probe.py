@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 
 from ..errors import EngineRefused
 from .openai_errors import refusal
 from .openai_server import NotOK, Server
-from .openai_wire import API, OPTIONAL, PLAIN, Dialect, broken
+from .openai_wire import API, OPTIONAL, PLAIN, Dialect, Reads, broken
 
 ROUTES: dict[API, str] = {"chat": "chat/completions", "completions": "completions"}
+READING: tuple[Reads, ...] = get_args(Reads)
 NAMES_SHOWN = 5
 
 
@@ -35,8 +36,13 @@ class Learned:
     template_tokens: int | None = None
 
 
-async def learn(server: Server, api: API) -> Learned:
+async def learn(server: Server, api: API, reads: Reads | None = None) -> Learned:
     """Ask a server what it can do.
+
+    Args:
+        server: to ask.
+        api: the route that draws.
+        reads: the route that reads; None finds the first that there is.
 
     Raises:
         EngineUnavailable: it is not there, or not ready.
@@ -48,14 +54,15 @@ async def learn(server: Server, api: API) -> Learned:
     known = _fields(pages, ROUTES[api])
     if known is None:
         is_vllm = card.get("owned_by") == "vllm"
-        dialect = Dialect(api, OPTIONAL if is_vllm else PLAIN, reads=is_vllm)
+        dialect = Dialect(api, OPTIONAL if is_vllm else PLAIN, reads=reads or ("pooling" if is_vllm else None))
     else:
-        tokenizes = "/tokenize" in paths
+        reads = reads or next((route for route in READING if f"/{route}" in paths), None)
+        tokenizes = "/tokenize" in paths and reads != "score"
         dialect = Dialect(
             api,
             OPTIONAL & known,
             generates=_has(paths, ROUTES[api]),
-            reads="/pooling" in paths,
+            reads=reads,
             tokenizes=tokenizes,
             continues_ids=tokenizes and _has(paths, ROUTES["completions"]),
         )
@@ -98,11 +105,11 @@ async def _pages(server: Server) -> dict[str, Any]:
 
 
 def _fields(pages: Mapping[str, Any], route: str) -> frozenset[str] | None:
-    """The request fields of a route; the empty set where vLLM reads only, None where the server does not tell."""
+    """The request fields of a route; the empty set where the server only reads, None where it does not tell."""
     paths = pages.get("paths", {})
     path = next((path for path in paths if _has([path], route)), None)
     if path is None:
-        return frozenset() if "/pooling" in paths else None
+        return frozenset() if any(f"/{route}" in paths for route in READING) else None
     try:
         schema = paths[path]["post"]["requestBody"]["content"]["application/json"]["schema"]
         if "$ref" in schema:

@@ -14,7 +14,7 @@ from .openai_server import NotOK, Server
 from .openai_wire import broken, dumps, messages_of
 
 KEPT = 1024
-Key = tuple[tuple[Message, ...], str]
+Key = tuple[tuple[Message, ...], str, bool]
 
 
 class ServerTokens:
@@ -30,11 +30,15 @@ class ServerTokens:
     async def ids(self, prompt: Prompt) -> tuple[int, ...]:
         """The ids of the conversation, ready for an answer, and of the text that was already generated after it.
 
+        A text without a conversation begins with the tokenizer's own special tokens.
+
         Raises:
             EngineUnavailable: no answer.
             EngineRefused: the chat template does not take such a conversation.
         """
-        rendered = await self._part((prompt.messages, ""), {"messages": messages_of(prompt.messages)})
+        if not prompt.messages:
+            return await self._part(((), prompt.text, True), {"prompt": prompt.text, "add_special_tokens": True})
+        rendered = await self._part((prompt.messages, "", False), {"messages": messages_of(prompt.messages)})
         if not prompt.text:
             return rendered
         return rendered + await self.text(prompt.text)
@@ -45,7 +49,7 @@ class ServerTokens:
         Raises:
             EngineUnavailable: no answer.
         """
-        return await self._part(((), text), {"prompt": text, "add_special_tokens": False})
+        return await self._part(((), text, False), {"prompt": text, "add_special_tokens": False})
 
     async def _part(self, key: Key, asked: dict[str, Any]) -> tuple[int, ...]:
         found = self._kept.get(key)

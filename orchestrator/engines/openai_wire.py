@@ -18,6 +18,7 @@ from ..errors import EngineRefused, EngineUnavailable
 from ..types import Finish, Message, Usage
 
 API = Literal["chat", "completions"]
+Reads = Literal["pooling", "classify", "score"]
 PLAIN = frozenset({"seed", "logprobs", "max_tokens"})
 NEEDED = frozenset({"logprobs", "logprob_token_ids", "continue_final_message"})
 """Optional fields without which an answer would be another one."""
@@ -41,7 +42,7 @@ class Dialect:
         api: the route that draws.
         fields: the optional request fields it takes; what it refuses once is not sent again.
         generates: whether it has that route.
-        reads: whether it has vLLM's ``/pooling``.
+        reads: the route that reads as a reward model: vLLM's ``/pooling``, ``/classify`` or ``/score``; None without.
         tokenizes: whether it has vLLM's ``/tokenize``.
         continues_ids: whether it continues token ids that it made itself.
     """
@@ -49,7 +50,7 @@ class Dialect:
     api: API
     fields: frozenset[str] = PLAIN
     generates: bool = True
-    reads: bool = False
+    reads: Reads | None = None
     tokenizes: bool = False
     continues_ids: bool = False
 
@@ -61,7 +62,7 @@ class Dialect:
         takes = self.fields if self.generates else frozenset()
         return Capabilities(
             generate=self.generates,
-            read=self.reads,
+            read=self.reads is not None,
             token_ids="return_token_ids" in takes,
             continue_prefix=self.generates
             and (self.api == "completions" or self.continues_ids or "continue_final_message" in takes),
@@ -103,32 +104,25 @@ def body(request: Request, model: str, dialect: Dialect, ids: Sequence[int] = ()
     return made
 
 
-def reading_body(messages: Sequence[Message], text: str, model: str, ids: Sequence[int] = ()) -> dict[str, Any]:
-    """The request to read `text` after `messages` with a reward model, by vLLM's ``/pooling``; or to read `ids`."""
-    made: dict[str, Any] = {"model": model, "task": "token_classify"}
-    if ids:
-        return made | {"input": ids}
-    turns = messages_of(messages)
-    if text:
-        turns.append({"role": "assistant", "content": text})
+def reading_body(prompt: Prompt, model: str, route: Reads, ids: Sequence[int] = ()) -> dict[str, Any]:
+    """The request to read a prompt with a reward model, or its `ids` where they are known; without a chat template
+    where it holds no messages.
+
+    Raises:
+        EngineRefused: the route scores a question and a response, and there is no question.
+    """
+    made: dict[str, Any] = {"model": model}
+    if route == "score":
+        if not prompt.messages:
+            raise EngineRefused("the route /score must have a question and a response; use /pooling, or a chat's card")
+        return made | {"text_1": joined(prompt.messages), "text_2": prompt.text}
+    if ids or not prompt.messages:
+        return made | {"input": ids or prompt.text}
+    turns = messages_of(prompt.messages)
+    if prompt.text:
+        turns.append({"role": "assistant", "content": prompt.text})
         made |= {"continue_final_message": True, "add_generation_prompt": False}
     return made | {"messages": turns}
-
-
-def steps(text: str, separator: str) -> list[str]:
-    """The parts of a text between separators, blank ones left out."""
-    return [part for part in text.split(separator) if part.strip()]
-
-
-def marked(text: str, separator: str | None, mark: str | None) -> str:
-    r"""`text` with `mark` after each step instead of what separates them.
-
-    >>> marked("a\n\nb\n", "\n", "<|>")
-    'a<|>b<|>'
-    """
-    if separator is None or mark is None:
-        return text
-    return "".join(step.replace(mark, "") + mark for step in steps(text, separator))
 
 
 def dumps(value: Mapping[str, Any]) -> bytes:
@@ -172,16 +166,15 @@ def completion(raw: bytes, request: Request, meter: Meter, prompt_bound: int) ->
         raise broken(raw, error) from None
 
 
-def reading(raw: bytes, meter: Meter, prompt_bound: int) -> Reading:
-    """The rows in the answer of ``/pooling``: one a step.
+def reading(raw: bytes, route: Reads, meter: Meter, prompt_bound: int) -> Reading:
+    """The rows in a route's answer: one a step mark, or one for the whole where that is what the model gives.
 
     Raises:
         EngineUnavailable: it is no such answer.
     """
     try:
         answer = orjson.loads(raw)
-        rows = answer["data"][0]["data"]
-        values = tuple(tuple(map(float, row if isinstance(row, list) else [row])) for row in rows)
+        values = tuple(tuple(map(float, row)) for row in _rows(answer["data"][0], route))
         if not all(math.isfinite(value) for row in values for value in row):
             raise ValueError("a value is not finite")
         counted = answer.get("usage")
@@ -189,6 +182,15 @@ def reading(raw: bytes, meter: Meter, prompt_bound: int) -> Reading:
         return Reading(values, meter.reading(tokens, _cached(counted or {}, tokens)))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise broken(raw, error) from None
+
+
+def _rows(told: Mapping[str, Any], route: Reads) -> list[list[float]]:
+    if route == "classify":
+        return [told["probs"]]
+    if route == "score":
+        return [[told["score"]]]
+    rows = told["data"]
+    return rows if not rows or isinstance(rows[0], list) else [rows]
 
 
 def broken(raw: bytes, error: Exception) -> EngineUnavailable:
@@ -199,13 +201,20 @@ def broken(raw: bytes, error: Exception) -> EngineUnavailable:
 
 def _asked(prompt: Prompt, dialect: Dialect) -> dict[str, Any]:
     if dialect.api == "completions":
-        return {"prompt": "\n\n".join(message.content for message in prompt.messages) + prompt.text}
+        return {"prompt": joined(prompt.messages) + prompt.text}
+    if not prompt.messages:
+        raise EngineRefused('a text without messages must be continued by completions; set api = "completions"')
     messages = messages_of(prompt.messages)
     if not prompt.text:
         return {"messages": messages}
     messages.append({"role": "assistant", "content": prompt.text})
     goes_on = _needed(dialect, "continue_final_message", "continuing a text", True)
     return {"messages": messages, "continue_final_message": goes_on, "add_generation_prompt": False}
+
+
+def joined(messages: Sequence[Message]) -> str:
+    """A conversation as one text, an empty line between its turns."""
+    return "\n\n".join(message.content for message in messages)
 
 
 def messages_of(messages: Sequence[Message]) -> list[dict[str, str]]:

@@ -38,8 +38,6 @@ class VLLMSpec(EngineSpec):
         runner: ``generate`` draws text; ``pooling`` reads it as a reward model.
         step_mark: the token id after which a process reward model is read; by default the ``step_mark`` of the
             model's config.json, or what is known of an embedded model. A reward model without one is read once.
-        step_separator: what parts two steps in the text to be read, where the reward model wants its mark after each
-            step instead (Qwen2.5-Math-PRM: two newlines); None where the text holds the mark itself.
         dtype: of weights and arithmetic; ``auto`` is float32 on CPU, the model's own on GPU.
         max_num_seqs: most requests computed together.
         max_model_len: longest context in tokens; by default the model's own.
@@ -58,7 +56,6 @@ class VLLMSpec(EngineSpec):
     revision: str | None = None
     runner: Literal["generate", "pooling"] = "generate"
     step_mark: Annotated[int, Field(ge=0)] | None = None
-    step_separator: Annotated[str, Field(min_length=1)] | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     max_num_seqs: Annotated[int, Field(ge=1, le=65536)] = 256
     max_model_len: Annotated[int, Field(ge=1)] | None = None
@@ -104,7 +101,7 @@ class VLLMEngine:
     def identity(self) -> str:
         """The model, its weights and whatever else changes what is drawn or read."""
         spec = self.spec
-        rest = (spec.runner, self._step_mark, spec.step_separator, spec.dtype, spec.extra)
+        rest = (spec.runner, self._step_mark, spec.dtype, spec.extra)
         return f"vllm:{self._files.fingerprint}:{stable_id(rest)}"
 
     @cached_property
@@ -212,15 +209,7 @@ class VLLMEngine:
 
     def _ids(self, prompt: Prompt, chat: ChatTokens) -> list[int]:
         """The token ids of a prompt. A reward model reads the text: its vocabulary need not be the generator's."""
-        if self.spec.runner == "generate" or not prompt.text:
-            return chat.prompt(prompt)
-        ids, mark, separator = list(chat.conversation(prompt.messages)), self._step_mark, self.spec.step_separator
-        if separator is None or mark is None:
-            return ids + chat.encode(prompt.text)
-        for step in prompt.text.split(separator):
-            if step.strip():
-                ids += [*(token for token in chat.encode(step) if token != mark), mark]
-        return ids
+        return chat.prompt(prompt) if self.spec.runner == "generate" else chat.reading(prompt, self._step_mark)
 
     def _check(self, can: bool, what: str, runner: str) -> None:
         if not can:

@@ -32,7 +32,7 @@ class Holder(BaseModel):
         ExactMatch(),
         ExactMatch(answer=SymbolicAnswer(cpu_s=1)),
         MathAnswer(cpu_s=1),
-        ProcessReward(engine="prm", aggregate="geometric_mean", link="sigmoid", separator="\n\n"),
+        ProcessReward(engine="prm", aggregate="geometric_mean", card={"separator": "\n\n", "link": "sigmoid"}),
     ],
     ids=lambda verifier: verifier.name,
 )

@@ -202,21 +202,87 @@ def test_engines_differ_by_server_model_revision_and_route() -> None:
     assert len({OpenAISpec(**{**same, **one}).open().identity for one in changed}) == 5
 
 
-async def test_a_reward_model_is_read_by_the_pooling_route(server: ScriptedServer) -> None:
-    server.speaks_vllm("/pooling", "/v1/models")
-    pooled = {"data": [{"index": 0, "data": [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]]}], "usage": {"prompt_tokens": 30}}
-    server.default = say(200, pooled)
-    text = "a\nb\n"
+COUNTED = {"prompt_tokens": 14, "total_tokens": 14, "completion_tokens": 0, "prompt_tokens_details": None}
+STEPS = {"index": 0, "object": "pooling", "data": [[0.017, 0.983], [0.473, 0.527]]}
+WHOLE = {"index": 0, "object": "pooling", "data": [0.473, 0.527]}
+NO_MARK = {"index": 0, "object": "pooling", "data": []}
+CLASSIFIED = {"index": 0, "label": "right", "probs": [0.473, 0.527], "num_classes": 2}
+SCORED = {"index": 0, "object": "score", "score": 0.666}
+
+
+@pytest.mark.parametrize(
+    ("route", "told", "rows"),
+    [
+        ("pooling", STEPS, ((0.017, 0.983), (0.473, 0.527))),
+        ("pooling", WHOLE, ((0.473, 0.527),)),
+        ("pooling", NO_MARK, ()),
+        ("classify", CLASSIFIED, ((0.473, 0.527),)),
+        ("score", SCORED, ((0.666,),)),
+    ],
+)
+@pytest.mark.parametrize("is_named", [True, False])
+async def test_a_reward_model_is_read_by_the_route_that_there_is(
+    server: ScriptedServer, route: str, told: dict[str, Any], rows: tuple[tuple[float, ...], ...], is_named: bool
+) -> None:
+    """The answers are what vLLM 0.32 gives, numbers shortened."""
+    server.speaks_vllm(f"/{route}", "/v1/models")
+    if is_named:
+        server.pages = say(404, {})
+    server.default = say(200, {"id": "x", "object": "list", "model": "m", "data": [told], "usage": COUNTED})
+    async with opened(server, **({"reads": route} if is_named else {})) as engine:
+        assert engine.capabilities.read and engine.capabilities.generate == is_named
+        reading = await engine.read(Prompt(ASK.messages, text="a\nb\n"))
+    assert reading.rows == rows
+    assert reading.usage == Usage(prompt_tokens=14, verifier_calls=1)
+    turns = [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "a\nb\n"}]
+    chat = {"messages": turns, "continue_final_message": True, "add_generation_prompt": False}
+    assert server.sent == [{"model": "m", **({"text_1": "2+2?", "text_2": "a\nb\n"} if route == "score" else chat)}]
+    assert server.paths[-1] == f"/{route}"
+
+
+async def test_pooling_is_preferred_as_vllm_shows_routes_that_it_then_refuses(server: ScriptedServer) -> None:
+    server.speaks_vllm("/classify", "/pooling", "/score")
+    server.default = say(200, {"data": [STEPS], "usage": COUNTED})
     async with opened(server) as engine:
-        assert engine.capabilities.read and not engine.capabilities.generate
-        whole = await engine.read(Prompt(ASK.messages, text=text))
-    async with opened(server, step_separator="\n", step_mark="<x>") as engine:
-        steps = await engine.read(Prompt(ASK.messages, text=text))
-    assert [[row[-1] for row in each.rows] for each in (whole, steps)] == [[0.1, 0.2, 0.7], [0.2, 0.7]]
-    assert whole.usage == Usage(prompt_tokens=30, verifier_calls=1)
-    assert [sent["messages"][1]["content"] for sent in server.sent] == [text, "a<x>b<x>"]
-    assert server.sent[0]["task"] == "token_classify"
+        await engine.read(ASK)
     assert server.paths[-1] == "/pooling"
+
+
+async def test_a_text_without_messages_is_read_as_it_stands(server: ScriptedServer) -> None:
+    plain = Prompt((), text="q a\n")
+    server.speaks_vllm("/pooling")
+    server.default = say(200, {"data": [STEPS], "usage": COUNTED})
+    async with opened(server) as engine:
+        await engine.read(plain)
+    server.speaks_vllm("/pooling", "/tokenize")
+    server.tokenize = tokenizer
+    async with opened(server) as engine:
+        await engine.read(plain)
+        assert await engine.count(plain) == 4
+    assert server.sent == [{"model": "m", "input": "q a\n"}, {"model": "m", "input": list(b"q a\n")}]
+    async with opened(server, reads="score") as engine:
+        with pytest.raises(EngineRefused, match="must have a question and a response"):
+            await engine.read(plain)
+
+
+async def test_a_text_without_messages_is_continued_by_completions_alone(server: ScriptedServer) -> None:
+    plain = Prompt((), text="q a")
+    server.default = answer({"index": 0, "text": "4", "finish_reason": "stop"})
+    async with opened(server, api="completions") as engine:
+        await engine.complete(request(prompt=plain))
+    server.speaks_vllm()
+    async with opened(server) as engine:
+        with pytest.raises(EngineRefused, match='set api = "completions"'):
+            await engine.complete(request(prompt=plain))
+    assert [sent["prompt"] for sent in server.sent] == ["q a"]
+
+
+async def test_what_is_scored_is_no_exact_count(server: ScriptedServer) -> None:
+    """A server joins question and response by a template of its own."""
+    server.speaks_vllm("/score", "/tokenize")
+    async with opened(server) as engine:
+        assert not engine.capabilities.exact_count
+        assert await engine.count(Prompt(ASK.messages, text="a")) == 4 + 1 + 2 * 16 + 128
 
 
 @pytest.mark.parametrize(
@@ -266,13 +332,13 @@ async def test_a_reward_model_reads_ids_where_the_server_makes_them(server: Scri
     server.speaks_vllm("/pooling", "/tokenize")
     server.tokenize = tokenizer
     server.default = say(200, {"data": [{"data": [0.25]}], "usage": {"prompt_tokens": 8}})
-    asked = Prompt(ASK.messages, text="a\n")
-    async with opened(server, step_separator="\n", step_mark="<x>") as engine:
+    asked = Prompt(ASK.messages, text="a<x>")
+    async with opened(server) as engine:
         assert await engine.count(asked) == 8
         assert (await engine.read(asked)).rows == ((0.25,),)
         with pytest.raises(EngineRefused, match="must have the route chat/completions"):
             await engine.complete(request())
-    assert server.sent == [{"model": "m", "task": "token_classify", "input": list(b"2+2?a<x>")}]
+    assert server.sent == [{"model": "m", "input": list(b"2+2?a<x>")}]
 
 
 def test_a_count_of_bytes_is_no_exact_count() -> None:

@@ -69,7 +69,6 @@ async def test_a_key_that_is_missing_or_no_key_is_refused(
         {"base_url": f"http://host/v1?key={CANARY}"},
         {"base_url": "http://[::1"},
         {"api_key_env": CANARY},
-        {"step_mark": "x"},
     ],
 )
 def test_knobs_out_of_range_are_told_without_the_key(wrong: dict[str, str]) -> None:

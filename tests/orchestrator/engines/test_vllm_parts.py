@@ -205,12 +205,38 @@ def test_cores_of_each_process_follow_one_another(folder: Path) -> None:
     assert launch.arguments["seed"] == 1
 
 
-def test_a_separator_puts_the_mark_after_each_step(folder: Path) -> None:
-    spec = VLLMSpec(model=str(folder), runner="pooling", step_mark=2, step_separator="\n\n")
-    engine, tokens = VLLMEngine(spec), chat(folder)
-    ids = engine._ids(asked("q", (1, 1), "1+1=2\n\n\n\n2+2=4<eos>\n\n"), tokens)
-    question = len(tokens.conversation(asked("q").messages))
-    assert ids[question:] == [*tokens.encode("1+1=2"), 2, *tokens.encode("2+2=4"), 2]
+@pytest.mark.parametrize("mark", ["\n", "<eos>", "a", "2"])
+def test_a_mark_is_read_as_a_token_by_itself_whatever_the_tokenizer_merges(folder: Path, mark: str) -> None:
+    """In its vocabulary two newlines, "ab" and "12" are one token each."""
+    tokens = chat(folder)
+    (token,) = tokens.encode(mark)
+    text = f"x{mark}{mark}b1{mark}{mark}"
+    assert tokens.text_of(token) == mark
+    reader = VLLMEngine(VLLMSpec(model=str(folder), runner="pooling", step_mark=token))
+    x, b1 = tokens.encode("x"), tokens.encode("b1")
+    question = tokens.conversation(asked("q").messages)
+    assert reader._ids(asked("q", (1, 1), text), tokens) == [*question, *x, token, token, *b1, token, token]
+    assert reader._ids(asked("q", (1, 1)), tokens) == list(question)
+    generator = VLLMEngine(VLLMSpec(model=str(folder)))
+    assert generator._ids(asked("q", (), text), tokens) == [*question, *tokens.encode(text)]
+
+
+def test_a_text_without_messages_gets_the_tokenizers_own_special_tokens(folder: Path) -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    tokens = chat(folder)
+    tokens.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<bos> $A <eos>", special_tokens=[("<bos>", 1), ("<eos>", 2)]
+    )
+    plain, newline = Prompt((), text="1+1\n"), tokens.encode("\n")[0]
+    assert tokens.prompt(plain) == [1, *tokens.encode("1+1\n")]
+    assert tokens.reading(plain, None) == tokens.tokenizer.encode("1+1\n") == [1, *tokens.encode("1+1\n"), 2]
+    assert tokens.reading(plain, newline) == [1, *tokens.encode("1+1"), newline, 2]
+
+
+def test_a_mark_without_a_text_is_refused(folder: Path) -> None:
+    with pytest.raises(EngineRefused, match="step_mark must be a token with a text, got 100000"):
+        chat(folder).reading(asked("q", (), "1"), 100_000)
 
 
 def test_models_with_one_tokenizer_name_it_alike() -> None:
