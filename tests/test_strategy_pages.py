@@ -16,6 +16,8 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
 
 import strategy_pages  # noqa: E402
+from class_pages import docstring_of, knob_table, meanings  # noqa: E402
+from strategy_pages import LABELS  # noqa: E402
 
 PAGES = ROOT / "docs" / "strategies"
 
@@ -69,13 +71,13 @@ def test_the_pages_are_those_that_the_script_writes() -> None:
 @pytest.mark.parametrize("kind", STRATEGIES.names())
 def test_a_strategy_says_what_it_is_when_it_pays_and_what_it_costs(kind: str) -> None:
     cls = STRATEGIES[kind]
-    told = strategy_pages.docstring_of(cls)
+    told = docstring_of(cls, LABELS)
     assert told.summary.endswith(".")
-    assert list(told.sections) == list(strategy_pages.LABELS), f"{cls.__name__} must have each section, in this order"
+    assert list(told.sections) == list(LABELS), f"{cls.__name__} must have each section, in this order"
     assert all(told.sections.values())
     assert told.sections["Family"] in strategy_pages.FAMILIES
     assert all(strategy_pages.costs_of(told.sections["Cost"]))
-    missing = set(cls.model_fields) - {"kind"} - set(strategy_pages.meanings(cls))
+    missing = set(cls.model_fields) - {"kind"} - set(meanings(cls))
     assert not missing, f"{cls.__name__} must say under Args what these knobs mean"
     unknown = set(told.knobs) - set(cls.model_fields)
     assert not unknown, f"{cls.__name__} has no such knobs"
@@ -90,7 +92,7 @@ def test_the_example_of_a_page_is_a_pipeline_with_the_strategy(kind: str, tmp_pa
 
 
 def test_a_docstring_is_read_in_its_parts() -> None:
-    told = strategy_pages.docstring_of(Told)
+    told = docstring_of(Told, LABELS)
     assert told.summary == "Does one thing and says so."
     assert told.paragraphs == ("More of it, in two lines.", "And `more`.")
     assert told.sections["When it pays"] == "always, or never."
@@ -98,18 +100,18 @@ def test_a_docstring_is_read_in_its_parts() -> None:
 
 
 def test_costs_are_read_from_how_they_begin() -> None:
-    told = strategy_pages.docstring_of(Told)
+    told = docstring_of(Told, LABELS)
     assert strategy_pages.costs_of(told.sections["Cost"]) == ("at most `n` draws, or 1.5 a round", "2")
     with pytest.raises(ValueError, match="must begin with"):
         strategy_pages.costs_of("some draws.")
 
 
 def test_a_knob_is_told_by_the_nearest_class() -> None:
-    assert strategy_pages.meanings(Retold) == {"n": "rounds.", "keep": "how many stay.", "verifier": "judges."}
+    assert meanings(Retold) == {"n": "rounds.", "keep": "how many stay.", "verifier": "judges."}
 
 
 def test_ranges_types_and_defaults_come_from_the_fields() -> None:
-    rows = strategy_pages._knobs(Retold).splitlines()[2:]
+    rows = knob_table(Retold).splitlines()[2:]
     assert rows == [
         "| `n` | integer, 1 to 4096 | `8` | rounds. |",
         "| `keep` | number, above 0 or none | none | how many stay. |",
