@@ -16,7 +16,7 @@ def bradley_terry(count: int, matches: Sequence[Match]) -> list[float]:
     """The chance of each of `count` players to beat an even opponent; these chances have the mean 1/2.
 
     The strengths s of Bradley and Terry (1952), by which i beats j with the chance s_i / (s_i + s_j), are the most
-    likely ones, found by the minorise-maximise steps of Hunter (2004, section 3). Each player has also drawn one match
+    likely ones, found by the minorise-maximise steps of Hunter (2004). Each player has also drawn one match
     with an opponent of strength 1, half a win each, so that strengths are finite and unique where someone lost nothing
     or where two groups never met. A chance is s / (s + 1). Points of a match may be any two shares that add up to 1.
 

@@ -1,7 +1,7 @@
 """Canaries: texts that answer nothing, and that judges have been seen to accept or to obey.
 
 A canary is wrong whatever was asked. How often a judge takes one for an answer is a floor under what it lets pass; see
-`measured_false_positives`. The master keys are those of Zhao et al. 2025, arXiv 2507.08794, section 3; the others are
+`measured_false_positives`. The master keys are those of Zhao et al. 2025, arXiv 2507.08794; the others are
 kinds of attack on prompts that hold untrusted text, as Shi et al. 2024 (JudgeDeceiver), arXiv 2403.17710, and Zheng et
 al. 2024 (null models), arXiv 2410.07137, describe them.
 """

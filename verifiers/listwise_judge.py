@@ -65,7 +65,7 @@ class ListwiseJudge(RelativeJudge):
         more than a pairwise judge does, for far fewer calls.
     Cost: `votes` calls, depth 1; beyond `window` so many for each place of the window, one after the other.
     Source: Saad-Falcon et al. 2024 (Archon), arXiv 2409.15254, section 3.1, the ranker; Sun et al. 2023 (RankGPT),
-        arXiv 2304.09542, section 3.2, the window.
+        arXiv 2304.09542, the sliding window.
     Departs: several votes in balanced orders instead of one; where an order is not whole the published code of both
         mends it, and here it is dropped.
 

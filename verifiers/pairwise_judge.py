@@ -59,8 +59,8 @@ class PairwiseJudge(RelativeJudge):
     verdicts name the same response; both may say that it is a tie, and where they contradict each other each response
     has half a point, as in a tie. A verdict is read on the last line alone: where one of the two cannot be read, the
     match was not played. In the form ``labels`` the probabilities of the two numbers are read as the judge's next
-    token and averaged over both orders: the chance that one beats the other, without sampling noise, for half the
-    price of any writing. Either way a judge who looks at the place alone makes all candidates equal.
+    token and averaged over both orders: the chance that one beats the other, without sampling noise and at one token a
+    call. Either way a judge who looks at the place alone makes all candidates equal.
 
     Who meets whom is the `schedule`: all meet all; or who does not win is out; or neighbours in the standing meet, for
     some rounds. The score is the share of points in the matches played or, by ``bradley_terry``, the chance to beat an

@@ -11,13 +11,13 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..orchestrator.judging import Judging
+    from ..orchestrator.effects import Effects
 
 DIGITS = 8
 """Hexadecimal digits of a code."""
 
 
-def code_for(ctx: Judging, *texts: str) -> str:
+def code_for(ctx: Effects, *texts: str) -> str:
     """Eight hexadecimal digits that depend on `texts`, and stand in none of them."""
     whole = "\n".join(texts)
     return next(code for i in count() if (code := ctx.nonce(f"{i}:{whole}")[:DIGITS]) not in whole)

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from ponder.verifiers.pairwise import points, shares
+from ponder.verifiers.pairwise import HALVES, outcome, points, shares
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,14 @@ def test_an_oracle_finds_the_best_and_its_order():
 def test_points_are_by_matches_played():
     assert shares(3, [(0, 1, (1.0, 0.0)), (1, 2, None), (0, 2, None)]) == [1.0, 0.0, None]
     assert shares(1, []) == [None]
+
+
+@pytest.mark.parametrize("second", ["[1]", "[2]", "[Tie]"])
+@pytest.mark.parametrize("first", ["[1]", "[2]", "[Tie]"])
+def test_exchanging_two_responses_exchanges_their_points(first, second):
+    mirrored = {"first": "second", "second": "first"}
+    who, again = outcome(first, second), outcome(second, first)
+    assert again == mirrored.get(who, who)
+    assert HALVES[again] == HALVES[who][::-1]
+    assert sum(HALVES[who]) == 1.0
+    assert points(first, second) == ((0.0, 0.0) if who == "inconsistent" else HALVES[who])

@@ -9,6 +9,7 @@ from judging import candidate, context, judged
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.engine import Capabilities
+from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.errors import ShapeError, UsageError
 from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.shape import Plan, Shape
@@ -218,12 +219,18 @@ async def test_no_budget_is_overrun_and_what_was_played_counts(verifier):
         assert all(score.value is not None or score.detail for score in found)
 
 
-async def test_the_best_of_n_is_found_within_what_was_set_aside():
-    async with Runtime({"generator": by({})}) as runtime:
-        strategy = BestOfN(n=4, verifier=PairwiseJudge(schedule="swiss"), max_tokens=40)
-        most = (await runtime.estimate(strategy, Query.ask("?"))).most
-    assert most.verifier_calls == 4 * 2
-    assert most.calls == 4
+@pytest.mark.parametrize("verifier", EVERY[::2], ids=lambda each: each.name)
+async def test_the_best_of_n_is_found_within_what_was_set_aside(verifier):
+    """The longest answer is the best; a budget of the whole estimate pays for all of it."""
+    judge = JudgeEngine(choosing(len), leaning(len))
+    strategy = BestOfN(n=5, verifier=verifier.model_copy(update={"engine": "judge"}), max_tokens=60)
+    async with Runtime({"generator": SimulatedSpec(), "judge": judge}) as runtime:
+        most = (await runtime.estimate(strategy, Query.ask("Problem 1?"))).most
+        budget = Budget(total_tokens=most.total_tokens, verifier_calls=most.verifier_calls, calls=5)
+        result = await runtime.run(strategy, Query.ask("Problem 1?"), budget)
+    assert (result.stopped, result.failures) == ("done", 0)
+    assert len(result.text) == max(len(each.text) for each in result.candidates)
+    assert result.usage.verifier_calls == judge.calls <= most.verifier_calls
 
 
 @pytest.mark.parametrize("strategy", [BestOfN(n=4, verifier=PairwiseJudge(), weighted=True)])
