@@ -163,7 +163,7 @@ class Box:
         """What a program's end means that nobody ended: the kernel kills it at its processor seconds."""
         if code == 0:
             return "done"
-        if code == 128 + signal.SIGKILL and cpu_s > self._limits.cpu_s - 0.1:
+        if code == 128 + signal.SIGKILL and cpu_s > 0.9 * self._limits.cpu_s - 0.1:
             return "timeout"
         return "memory" if stderr.rstrip().rpartition(b"\n")[2].startswith(b"MemoryError") else "crashed"
 
