@@ -110,15 +110,28 @@ class MixedResamplingLaw:
         Raises:
             UsageError: the attempt is below 1, or never reached.
         """
-        reached = [
-            share * (1 - each.accepts) ** (attempt - 1) if attempt > 1 else share
-            for share, each in zip(self.shares, self.types, strict=True)
-        ]
-        if attempt < 1 or not (total := math.fsum(reached)):
+        if attempt == 1:
+            return self.shares
+        if attempt < 1 or not (most := self._most_rejected()):
             raise UsageError(
                 f"an attempt must be 1 or one that can be reached, got {attempt}; ask about an earlier one"
             )
+        reached = [
+            share * (rejected / most) ** (attempt - 1)
+            for share, rejected in zip(self.shares, self._rejects(), strict=True)
+        ]
+        total = math.fsum(reached)
         return tuple(each / total for each in reached)
+
+    def is_worth(self, attempt: int, *, wrong_cost: float = 0.0, call_cost: float = 0.0, most: int = MAX_DRAWS) -> bool:
+        """Whether this attempt (1, 2, ...) is worth making where all before it were rejected and `most` may be made.
+
+        It is where it gains by itself, or later ones more than make up for it.
+        """
+        if attempt > 1 and not self._most_rejected():
+            return False
+        from_here = MixedResamplingLaw(self.types, self.posterior(attempt))
+        return from_here.best_attempts(wrong_cost=wrong_cost, call_cost=call_cost, most=most - attempt + 1) > 0
 
     def gain(self, attempt: int, *, wrong_cost: float = 0.0, call_cost: float = 0.0) -> float:
         """What this attempt (1, 2, ...) alone is worth where all before it were rejected."""
@@ -144,14 +157,20 @@ class MixedResamplingLaw:
     def _attempts(self, wrong_cost: float, call_cost: float, most: int) -> Iterator[tuple[float, float]]:
         """Of each attempt what it is worth and the chance that it is rejected too, where all before it were."""
         worth = np.array(self._worth(wrong_cost, call_cost))
-        rejects = np.array([1 - each.accepts for each in self.types])
-        posterior = np.array(self.shares)
+        rejects, posterior = np.array(self._rejects()), np.array(self.shares)
         for _ in range(most):
             rejected = float(posterior @ rejects)
             yield float(posterior @ worth), rejected
             if rejected <= 0:
                 return
             posterior = posterior * rejects / rejected
+
+    def _rejects(self) -> list[float]:
+        return [max(0.0, 1 - each.accepts) for each in self.types]
+
+    def _most_rejected(self) -> float:
+        """The chance of a rejection on the type, of those there are, on which it is highest."""
+        return max(rejected for share, rejected in zip(self.shares, self._rejects(), strict=True) if share)
 
     def _worth(self, wrong_cost: float, call_cost: float) -> list[float]:
         return [each.accepted_right - wrong_cost * each.accepted_wrong - call_cost for each in self.types]

@@ -47,6 +47,9 @@ from ponder.strategies import (
 from ponder.strategies.posteriors import Beta
 from ponder.testing import STRATEGY_CHECKS
 from ponder.verifiers import ExactMatch, ProcessReward, SelfEvaluation, SimulatedCode
+from ponder.verifiers.mixed_resampling_law import MixedResamplingLaw
+from ponder.verifiers.resampling_law import ResamplingLaw
+from ponder.verifiers.worth_trying import WorthTrying
 
 KNOBS = {"max_tokens": 48}
 STEPS = {"max_tokens": 40, "step_tokens": 12, "max_steps": 4, "leaf": "answer:"}
@@ -63,6 +66,8 @@ BRANCHES = Pipeline(
         Node(name="vote", strategy=Vote(weights="process_reward"), after=("judge",)),
     )
 )
+MIXED = MixedResamplingLaw((ResamplingLaw(0.87, 1.0, 0.25), ResamplingLaw(0.13, 1.0, 0.25)), (0.58, 0.42))
+STOPPING = WorthTrying(law=MIXED, wrong_cost=0.7)
 CASES: dict[str, Strategy] = {
     "sample": FOUR,
     "best_of_n": BestOfN(n=4, verifier=REWARD, **KNOBS),
@@ -77,6 +82,9 @@ CASES: dict[str, Strategy] = {
     "fuse": Pipeline.series(THREE, Fuse(n=2, **KNOBS), Fuse(**KNOBS)),
     "first_accepted": FirstAccepted(n=4, verifier=REWARD, threshold=0.9, temperature=2.0, **KNOBS),
     "first_accepted-rounds": FirstAccepted(n=5, round=2, verifier=ExactMatch(), **KNOBS),
+    "first_accepted-abstain": FirstAccepted(
+        n=5, abstain=True, stopping=STOPPING, verifier=REWARD, threshold=0.9, **KNOBS
+    ),
     "adaptive_consistency": AdaptiveConsistency(n=6, round=2, threshold=0.8, **KNOBS),
     "adaptive_consistency-all": AdaptiveConsistency(n=6, launch="all", threshold=0.8, criterion="dirichlet", **KNOBS),
     "esc": EarlyStoppingSelfConsistency(n=6, window=2, **KNOBS),

@@ -128,6 +128,27 @@ def test_a_call_that_costs_ends_the_attempts_where_the_rest_is_too_hard() -> Non
     assert EXAMPLE.gain(3, call_cost=0.14) > 0 > EXAMPLE.gain(4, call_cost=0.14)
 
 
+@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize("wrong_cost", [0.5, 1.0, 3.0])
+def test_attempts_are_worth_making_up_to_the_best_number(name: str, wrong_cost: float) -> None:
+    law = LAWS[name]
+    best = law.best_attempts(wrong_cost=wrong_cost, call_cost=0.01, most=30)
+    worth = [law.is_worth(k, wrong_cost=wrong_cost, call_cost=0.01, most=30) for k in range(1, 31)]
+    assert worth[: best + 1] == [True] * best + [False] * (best < 30)
+
+
+def test_an_attempt_is_worth_making_again_where_it_was_not_before() -> None:
+    """Beyond a stretch that loses; before it, nobody would have come there."""
+    law = MixedResamplingLaw((ResamplingLaw(0.1, 0.9, 0.9), ResamplingLaw(0.5, 0.05, 0.0)), (0.7, 0.3))
+    assert law.best_attempts(wrong_cost=2, most=30) == 0
+    assert [law.is_worth(k, wrong_cost=2, most=30) for k in (1, 2, 9, 31)] == [False, True, True, False]
+
+
+def test_after_what_cannot_happen_nothing_is_worth_making() -> None:
+    always = MixedResamplingLaw((ResamplingLaw(0.6, 1.0, 1.0), ResamplingLaw(0.6, 0.1, 0.1)), (1.0, 0.0))
+    assert [always.is_worth(k) for k in (1, 2)] == [True, False]
+
+
 def test_the_ceiling_is_the_mean_of_the_precisions() -> None:
     precise = [0.87 / (0.87 + 0.13 * 0.25), 0.13 / (0.13 + 0.87 * 0.25)]
     assert [each.ceiling for each in EXAMPLE.types] == pytest.approx(precise)
@@ -141,6 +162,8 @@ def test_attempts_that_still_run_are_of_the_hard_tasks() -> None:
     assert EXAMPLE.posterior(3) == pytest.approx((easy / (easy + hard), hard / (easy + hard)))
     never_accepted = MixedResamplingLaw((ResamplingLaw(0.0, 1.0, 0.0), EXAMPLE.types[0]), (0.1, 0.9))
     assert never_accepted.posterior(200) == pytest.approx((1.0, 0.0))
+    sure = MixedResamplingLaw((ResamplingLaw(1.0, 0.99, 0.0), ResamplingLaw(1.0, 0.9, 0.0)), (0.5, 0.5))
+    assert sure.posterior(4000) == pytest.approx((0.0, 1.0))
 
 
 def test_one_type_is_the_homogeneous_law() -> None:
