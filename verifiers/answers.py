@@ -110,6 +110,11 @@ class SymbolicAnswer(AnswerKey):
         pool = math_pool()
         return list(await asyncio.gather(*(self._key(text, pool) for text in texts)))
 
+    async def reference_key(self, reference: str) -> str | None:
+        r"""Also of words, which in an attempt stand in a ``\boxed{}``."""
+        found = await self.keys([reference, rf"\boxed{{{reference}}}"])
+        return found[0] or found[1]
+
     async def _key(self, text: str, pool: ChildPool) -> str | None:
         expression = final_expression(text)
         short = plain(expression) if expression else ""

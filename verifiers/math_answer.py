@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -18,11 +19,20 @@ if TYPE_CHECKING:
 
 
 class MathAnswer(Verifier):
-    """1 where the final answer equals the reference by math-verify (Kydlíček and Gandenberger 2025), gold first.
+    """1 where the final answer is mathematically equal to the reference, else 0.
 
-    The check is not symmetric (``1<x<2`` accepts ``(1,2)``, not the other way), so it grades and never groups votes;
-    `SymbolicAnswer` does that. An answer that cannot be found or read is wrong. What takes longer than `cpu_s`, has
-    more than 2,000 characters or nests more than 50 brackets is not judged: ``Score(None)``.
+    The answer is the last complete ``\\boxed{}``, else what follows the last "answer is" or "####", else the last
+    formula or number. One that cannot be found or read is wrong. The algebra is done in child processes: what takes
+    longer than `cpu_s`, has more than 2,000 characters or nests more than 50 brackets is not judged: ``Score(None)``.
+
+    Evidence: the final answer, and the reference.
+    When to trust it: the reference is right and is mathematics, not a proof. Units do not count, a percentage may be
+        written as a fraction, and a rounded decimal may pass for an irrational number.
+    Cost: no tokens; milliseconds of a child process, nothing where the spelling decides.
+    Source: math-verify (Kydlíček and Gandenberger 2025), the reference first: the check is not symmetric, ``1<x<2``
+        accepts ``(1,2)``, not the other way. So it grades and never groups votes; `SymbolicAnswer` does that.
+    Departs: equal spellings and whole numbers are told without it; its time limits, which fail outside the main thread,
+        are replaced by limits of the child process.
 
     Args:
         cpu_s: CPU seconds that one comparison may take.
@@ -70,7 +80,7 @@ def _compared(gold: str, answer: str) -> bool | None:
     numbers = as_number(fraction_of(one)), as_number(fraction_of(other))
     if None not in numbers and numbers[0] == numbers[1]:
         return True
-    is_whole = one.lstrip("-").isdecimal() and other.lstrip("-").isdecimal()
+    is_whole = all(re.fullmatch("-?[0-9]+", each) for each in (one, other))
     return False if is_whole and "%" not in gold + answer else None
 
 

@@ -20,7 +20,7 @@ _SPACING = re.compile(r"(\\\\)|\\[!,;:> ]|~|\\(?:left|right|displaystyle|quad|qq
 _IDLE_SPACE = re.compile(r"(\\\\|\\[A-Za-z]+ (?=[A-Za-z])|\\[A-Za-z]+)| ")
 _WHOLE_TEXT = re.compile(r"\\(?:text|textbf|mathrm|mathbf|textit)\s*\{([^{}]*)\}")
 _UNIT = re.compile(r"(?<=[\w)}\]])\s*\\(?:text|mathrm)\s*\{[^{}]*\}(?:\^\{?[0-9]\}?)?$")
-_MARKS = re.compile(r"\\?[%$]|\^\s*\{?\s*\\circ\s*\}?|\\degree(?![A-Za-z])|°")
+_MARKS = re.compile(r"\\?[%$]|\^\s*+(?:\{\s*+)?\\circ\s*\}?|\\degree(?![A-Za-z])|°")
 _FRACTION = re.compile(r"([-+]?)\\frac\{([0-9]+)\}\{([0-9]+)\}|([-+]?)\\frac([0-9])([0-9])")
 
 

@@ -114,6 +114,14 @@ def test_spellings_of_one_value_agree(spellings: list[str], key: str | None) -> 
     assert key is None or found == {key}
 
 
+@pytest.mark.parametrize(
+    ("reference", "key"),
+    [("Not enough", "text:not enough"), ("3", "3"), (r"so $x = 3$", "3"), (r"\frac12", "0.5"), ("", None), ("}", None)],
+)
+def test_a_bare_reference_is_read_as_an_answer(reference: str, key: str | None) -> None:
+    assert asyncio.run(SymbolicAnswer(cpu_s=10).reference_key(reference)) == key
+
+
 def test_different_values_disagree() -> None:
     texts = [
         *(r"\boxed{(1,2)}", r"\boxed{[1,2]}", r"\boxed{\{1,2\}}", r"\boxed{1<x<2}", r"\boxed{\sqrt 2}", "1.41421356"),

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from judging import judge, judged
@@ -31,6 +32,7 @@ HOSTILE = [
         ("5", "the answer is 5", 1.0),
         ("5", "5.0", 1.0),
         ("5", "6", 0.0),
+        ("5", r"\boxed{--5}", 1.0),
         (r"\frac{1}{2}", r"\boxed{\dfrac{2}{4}}", 1.0),
         (r"\frac13", "0.333333", 1.0),
         ("1,000", r"\boxed{1\,000}", 1.0),
@@ -70,6 +72,23 @@ def test_hostile_answers_are_not_judged_and_do_not_hang() -> None:
     assert all(score.detail for score in scores)
     assert len(math_pool().process_ids()) <= 2
     assert judge(MathAnswer(cpu_s=10), [r"\boxed{x+1}"], "1+x") == [1.0]
+
+
+EASY = """
+import sys
+sys.path.insert(0, {here!r})
+from judging import judge
+from ponder.verifiers import MathAnswer
+from ponder.verifiers.math_pool import math_pool
+print(judge(MathAnswer(), ["5.0", "6", "no answer", "\\\\boxed{{10/2}}", "(" * 99 + "5" + ")" * 99], "5"))
+print(math_pool().process_ids())
+"""
+
+
+def test_what_the_spelling_decides_costs_no_process() -> None:
+    code = EASY.format(here=str(Path(__file__).parent))
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines() == ["[1.0, 0.0, 0.0, 1.0, None]", "[]"]
 
 
 def test_permuting_candidates_permutes_scores() -> None:
