@@ -18,7 +18,7 @@ from ponder.verifiers import (
     Verifier,
 )
 
-HEAVY = ("ray", "vllm", "torch", "openai", "fastapi", "datasets", "optuna", "aiohttp", "sympy", "math_verify")
+HEAVY = ("ray", "vllm", "torch", "openai", "fastapi", "datasets", "optuna", "aiohttp", "sympy", "math_verify", "jsonschema")
 
 
 class Holder(BaseModel):
