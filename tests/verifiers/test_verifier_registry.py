@@ -18,7 +18,19 @@ from ponder.verifiers import (
     Verifier,
 )
 
-HEAVY = ("ray", "vllm", "torch", "openai", "fastapi", "datasets", "optuna", "aiohttp", "sympy", "math_verify", "jsonschema")
+HEAVY = (
+    "ray",
+    "vllm",
+    "torch",
+    "openai",
+    "fastapi",
+    "datasets",
+    "optuna",
+    "aiohttp",
+    "sympy",
+    "math_verify",
+    "jsonschema",
+)
 
 
 class Holder(BaseModel):
