@@ -129,13 +129,16 @@ def tail_of(count: int, confidence: float = CONFIDENCE) -> float:
     return NormalDist().cdf(-math.sqrt(count / (count - 1)) * _t(confidence, count - 1))
 
 
+@lru_cache(maxsize=8)
 def resampled(count: int, size: int | None = None, *, resamples: int = RESAMPLES, seed: int = SEED) -> Floats:
     """The share of each of `count` queries in samples of `size` of them with replacement, one sample a row.
 
     With it any statistic of weighted queries is resampled at once.
     """
     size = size or count
-    return np.random.default_rng(seed).multinomial(size, np.full(count, 1 / count), resamples) / size
+    shares = np.random.default_rng(seed).multinomial(size, np.full(count, 1 / count), resamples) / size
+    shares.flags.writeable = False
+    return shares
 
 
 def mcnemar(only_a: int, only_b: int) -> float:

@@ -41,7 +41,7 @@ class JudgedPool:
 
     @property
     def size(self) -> int:
-        return sum(astuple(self))
+        return self.accepted + self.rejected_right + self.rejected_wrong + self.untold_right + self.untold_wrong
 
     @property
     def accepted(self) -> int:

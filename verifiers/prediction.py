@@ -27,6 +27,7 @@ class Curve:
         precision: the chance that an answer which is given is right.
         value: a right answer counts 1, a wrong one minus its cost, none nothing; less what the draws cost.
         best: of the numbers of attempts, and none at all, the one of most value; the fewest where several are.
+        ceiling: the precision of endlessly many attempts, each task on which any can be accepted counting alike.
     """
 
     tries: tuple[int, ...]
@@ -34,6 +35,7 @@ class Curve:
     precision: tuple[Interval, ...]
     value: tuple[Interval, ...]
     best: Interval
+    ceiling: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,16 @@ class _Outcomes:
     right: Floats
     wrong: Floats
     draws: Floats
+    ceiling: Floats
 
-    def __add__(self, other: _Outcomes) -> _Outcomes:
-        return _Outcomes(self.right + other.right, self.wrong + other.wrong, self.draws + other.draws)
-
-    def __sub__(self, other: _Outcomes) -> _Outcomes:
-        return _Outcomes(self.right - other.right, self.wrong - other.wrong, self.draws - other.draws)
+    def strayed(self, new: _Outcomes, old: _Outcomes) -> _Outcomes:
+        """These, with as much added as `new` strays from `old`."""
+        return _Outcomes(
+            self.right + new.right - old.right,
+            self.wrong + new.wrong - old.wrong,
+            self.draws + new.draws - old.draws,
+            self.ceiling + new.ceiling - old.ceiling,
+        )
 
     @property
     def precision(self) -> Floats:
@@ -100,8 +106,8 @@ def predicted(
     point, samples = told(pilot, tries, once), told(pilot, tries, again)
     if tasks is not None:
         drawn = [min(each, *(pool.size for pool in pilot.pools)) for each in tries]
-        samples = samples + _by_pools(pilot, drawn, resampled(count, tasks, seed=SEED + 1))
-        samples = samples - _by_pools(pilot, drawn, once)
+        new = _by_pools(pilot, drawn, resampled(count, tasks, seed=SEED + 1))
+        samples = samples.strayed(new, _by_pools(pilot, drawn, once))
     unseen = count if tasks is None else max(1, count * tasks // (count + tasks))
     reach = _Reach(confidence, tail_of(count, confidence), unseen, together)
     value, values = point.value(wrong_cost, call_cost)[0], samples.value(wrong_cost, call_cost)
@@ -112,6 +118,7 @@ def predicted(
         reach.intervals(point.precision[0], samples.precision),
         reach.intervals(value, values, ends),
         reach.of_best(value, values, tries),
+        reach.intervals(point.ceiling[0], samples.ceiling)[0],
     )
 
 
@@ -160,18 +167,19 @@ class _Reach:
     def _allowing(self, found: Interval, ends: tuple[float, float]) -> Interval:
         """The interval within `ends`, wide enough for tasks that were not seen."""
         least, most = ends
-        share = min(max((found.mean - least) / (most - least), 0.0), 1.0)
-        low, high = max(found.low, least), min(found.high, most)
+        mean, low, high = (min(max(each, least), most) for each in (found.mean, found.low, found.high))
+        share = (mean - least) / (most - least)
         if min(share, 1 - share) * self.tasks < FEW_EVENTS:
             unseen = wilson(share * self.tasks, self.tasks, self.confidence)
             low, high = min(low, least + unseen.low * (most - least)), max(high, least + unseen.high * (most - least))
-        return ordered(found.mean, low, high)
+        return ordered(mean, low, high)
 
 
 def _by_pools(pilot: Reliability, tries: Sequence[int], weights: Floats) -> _Outcomes:
     """The weighted means over tasks of what their pools say."""
     right, wrong, draws = np.moveaxis(np.array([pool.first_accepted(tries) for pool in pilot.pools]), 2, 0)
-    return _Outcomes(weights @ right, weights @ wrong, weights @ draws)
+    precise = weights @ [(pool.accepted_right / max(pool.accepted, 1), pool.accepted > 0) for pool in pilot.pools]
+    return _Outcomes(weights @ right, weights @ wrong, weights @ draws, _share(precise))
 
 
 def _by_law(pilot: Reliability, tries: Sequence[int], weights: Floats) -> _Outcomes:
@@ -185,7 +193,10 @@ def _by_law(pilot: Reliability, tries: Sequence[int], weights: Floats) -> _Outco
     for k in tries:
         reached = np.divide(1 - (1 - accepts) ** k, accepts, out=np.full_like(accepts, k), where=accepts > 0)
         found.append([np.sum(weights * each * reached, axis=1) for each in (right, wrong, np.ones_like(right))])
-    return _Outcomes(*np.moveaxis(np.array(found), 0, 2))
+    precise = np.divide(right, accepts, out=np.zeros_like(right), where=accepts > 0)
+    ceiling = _share(np.stack([np.sum(weights * each, axis=1) for each in (precise, accepts > 0)], axis=1))
+    rights, wrongs, draws = np.moveaxis(np.array(found), 0, 2)
+    return _Outcomes(rights, wrongs, draws, ceiling)
 
 
 def _share(counts: Floats) -> Floats:
