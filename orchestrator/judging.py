@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter
@@ -25,10 +26,43 @@ from .types import Candidate, Query, Score, Usage
 from .verifier import Verifier
 
 T = TypeVar("T")
+D = TypeVar("D", Reading, Completion)
 READING = TypeAdapter(Reading)
 SCORE = TypeAdapter(Score)
 Begun = list[asyncio.Task[Any]]
 ONE_TOKEN = Sampling(temperature=0.0, max_tokens=1)
+
+
+class Fund:
+    """What verifiers that judge the same candidates share: the room set aside with these, and what was told already.
+
+    Args:
+        held: the room.
+    """
+
+    def __init__(self, held: Sequence[Reservation]) -> None:
+        self._held = Reservation.joined(held)
+        self._told: set[bytes] = set()
+
+    def part(self, bound: Usage) -> Reservation | None:
+        """So much of the room; None, and all of it given back, where it does not cover that."""
+        if self._held is not None and covers(self._held.bound, bound):
+            return self._held.split(bound)
+        self.release()  # set aside by another tokenizer's count
+        return None
+
+    def once(self, key: bytes, judgement: D | None) -> D | None:
+        """The judgement at `key`, which cost something only where it is told for the first time."""
+        if judgement is None or key not in self._told:
+            self._told.add(key)
+            return judgement
+        return replace(judgement, usage=Usage())
+
+    def release(self) -> None:
+        """Give back what is left."""
+        if self._held is not None:
+            self._held.release()
+            self._held = None
 
 
 class Judging(Effects):
@@ -43,7 +77,8 @@ class Judging(Effects):
 
     def __init__(self, run: Run, verifier: str, kind: str, held: Sequence[Reservation] = ()) -> None:
         super().__init__(run, kind, f"verifier.{verifier}")
-        self._held = Reservation.joined(held)
+        self._verifier = verifier
+        self._fund = Fund(held)
 
     async def read(self, prompts: Sequence[Prompt], engine: str) -> list[Reading | None]:
         """What a reward model reads of each prompt; None where the budget or the engine failed."""
@@ -56,7 +91,7 @@ class Judging(Effects):
             bound = source.meter.reading(most)
             held = await self._reserve(key, bound)
             work = self._judge(key, lambda: source.read(prompt), READING, engine, bound, held)
-            begun.append(asyncio.create_task(work))
+            begun.append(asyncio.create_task(self._once(key, work)))
 
         return [found[0] if found else None for found in await self._each(prompts, start)]
 
@@ -101,9 +136,16 @@ class Judging(Effects):
         return Score(None, kind=kind, detail=f"engine {engine!r} gave no judgement: {self._run.reason or 'it is lost'}")
 
     async def scores(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Score]:
-        """What a verifier says of each candidate; whatever it raises, ``Score(None)`` with the reason."""
+        """What a verifier says of each candidate; whatever it raises, ``Score(None)`` with the reason.
+
+        One that judges for another, e.g. a member of an ensemble, asks as it would by itself.
+        """
+        door = self
+        if verifier.name != self._verifier:
+            door = Judging(self._run, verifier.name, verifier.kind)
+            door._fund = self._fund
         try:
-            scores = await self._told(query, candidates, verifier)
+            scores = await door._told(query, candidates, verifier)
             if len(scores) != len(candidates):
                 raise VerifierError(f"{verifier.name} must give {len(candidates)} scores, got {len(scores)}")
         except JournalError:
@@ -115,9 +157,7 @@ class Judging(Effects):
 
     def release(self) -> None:
         """Give back what is left of the room set aside."""
-        if self._held is not None:
-            self._held.release()
-            self._held = None
+        self._fund.release()
 
     async def _told(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Score]:
         """What a verifier that asks an engine has asked in time is kept: its effects have the deadline themselves."""
@@ -168,15 +208,16 @@ class Judging(Effects):
         source, tokens = self._engine(engine), await self._count(request.prompt, engine)
         bound = source.meter.generation(tokens, request.sampling.max_tokens, judging=True)
         held = await self._reserve(key, bound)
-        return asyncio.create_task(self._judge(key, lambda: source.complete(request), COMPLETION, engine, bound, held))
+        work = self._judge(key, lambda: source.complete(request), COMPLETION, engine, bound, held)
+        return asyncio.create_task(self._once(key, work))
+
+    async def _once(self, key: bytes, work: Awaitable[D | None]) -> D | None:
+        return self._fund.once(key, await work)
 
     async def _reserve(self, key: bytes, bound: Usage) -> Reservation:
         """Room for a judgement, of what was set aside where that covers it; none if it is known."""
         bound = Usage() if key in self._run.read else bound
-        if self._held is not None and covers(self._held.bound, bound):
-            return self._held.split(bound)
-        self.release()  # set aside by another tokenizer's count
-        return await self._run.ledger.reserve(bound)
+        return self._fund.part(bound) or await self._run.ledger.reserve(bound)
 
 
 def facts_of(query: Query) -> tuple[object, ...]:
