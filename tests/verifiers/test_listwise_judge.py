@@ -174,6 +174,22 @@ async def test_more_votes_than_orders_are_other_draws_of_the_same_question():
     assert values(found) == [0.25, 0.75]
 
 
+@pytest.mark.parametrize(("best", "again"), [("best", 1), ("middling", 2)])
+async def test_a_window_that_comes_again_is_another_draw_too(best, again):
+    """A judge that orders a window only when it first sees it."""
+    seen = set()
+
+    def says(prompt):
+        is_new = prompt not in seen
+        seen.add(prompt)
+        return ranking(lambda text: 3 * (text == best) + WORTH[text])(prompt) if is_new else "Again?"
+
+    engine = JudgeEngine(says)
+    found = await scores(ListwiseJudge(votes=3, window=2), THREE, engine)
+    assert len(engine.prompts) - len(seen) == again
+    assert {score.detail for score in found} == {f"{3 - again} of 3 votes valid"}
+
+
 async def test_no_budget_is_overrun_and_votes_that_were_paid_count():
     for calls, valid in ((1, 1), (3, 3)):
         ctx = context({"generator": JudgeEngine(ranking(WORTH.get))}, Budget(verifier_calls=calls))

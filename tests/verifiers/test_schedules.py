@@ -64,6 +64,16 @@ def test_a_judge_who_never_errs_finds_the_best_from_any_seeding(kind, count):
 
 
 @pytest.mark.parametrize("kind", SCHEDULES)
+@pytest.mark.parametrize("count", [7, 9, 15, 16])
+def test_who_sits_out_is_not_forgotten(kind, count):
+    """Who never lost meets who never lost, also where one of them has won less often."""
+    for seed in range(40):
+        worth = random.Random(seed).sample(range(count), count)
+        rounds = played(SCHEDULES[kind][0](count), lambda i, j, w=worth: WIN if w[i] > w[j] else LOSS)
+        assert winners(count, rounds) == [worth.index(count - 1)]
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
 @pytest.mark.parametrize("count", [2, 5, 8])
 def test_draws_make_all_equal(kind, count):
     assert winners(count, played(SCHEDULES[kind][0](count), lambda i, j: DRAW)) == [*range(count)]
