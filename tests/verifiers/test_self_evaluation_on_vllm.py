@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncIterator
 from itertools import islice
 from statistics import mean
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from judging import context
 
 from ponder.orchestrator.data.abacus import problems
 from ponder.orchestrator.engine import Sampling
-from ponder.orchestrator.engines.vllm import VLLMEngine, VLLMSpec
+from ponder.orchestrator.engines.vllm import VLLMEngine
 from ponder.orchestrator.models import embedded
 from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.types import Candidate, Query
@@ -25,14 +23,9 @@ pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session"), pytes
 PROBLEMS = [Query.ask(each.prompt, reference=each.answer) for each in islice(problems((2, 3, 4), 5, "test"), 12)]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def engine() -> AsyncIterator[VLLMEngine]:
-    made = VLLMSpec(model="abacus-generator", core=0, kv_cache_gib=0.25).open()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        await made.start()
-    yield made
-    await made.close()
+@pytest.fixture
+def engine(abacus_generator: VLLMEngine) -> VLLMEngine:
+    return abacus_generator
 
 
 @pytest.fixture(scope="module")
