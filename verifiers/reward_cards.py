@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import BeforeValidator, ValidationError
 
 from ..orchestrator.canonical import stable_id
 from ..orchestrator.errors import UsageError
@@ -48,7 +49,7 @@ def card_of(card: str | RewardCard) -> RewardCard:
     """
     if isinstance(card, RewardCard):
         return card
-    if card not in CARDS:
+    if not isinstance(card, str) or card not in CARDS:
         raise UsageError(f"card must be a table, or one of {', '.join(CARDS)}, got {card!r}; name one of them")
     return CARDS[card]
 
@@ -59,9 +60,19 @@ def name_of(card: str | RewardCard) -> str:
     return next((name for name, known in CARDS.items() if known == given), f"card-{stable_id(given)}")
 
 
-def _known(card: str | RewardCard) -> str | RewardCard:
+def _built(card: Any) -> str | RewardCard:
+    """The card's name, or the card that a table describes.
+
+    Raises:
+        UsageError: neither.
+    """
+    if isinstance(card, Mapping):
+        try:
+            return RewardCard.model_validate(card)
+        except ValidationError as error:
+            raise UsageError.from_validation("card", error) from None
     card_of(card)
-    return card
+    return card  # type: ignore[no-any-return]
 
 
-AnyCard = Annotated[str | RewardCard, AfterValidator(_known)]
+AnyCard = Annotated[str | RewardCard, BeforeValidator(_built)]

@@ -167,6 +167,10 @@ def test_a_verifier_takes_a_card_by_name_or_as_a_table_of_its_kind() -> None:
     assert other.name.startswith("process_reward:card-") and other.name != ProcessReward().name
     wrong: list[tuple[type[Verifier], object, str]] = [
         (ProcessReward, "qwen", "one of abacus, qwen2.5-math-prm"),
+        (ProcessReward, 3, "a table, or one of"),
+        (ProcessReward, ["abacus"], "a table, or one of"),
+        (ProcessReward, {"mark": "x"}, "card is not valid: the fields .* a mark comes with the separator it replaces"),
+        (ProcessReward, {"separator": ""}, "card is not valid: separator: "),
         (ProcessReward, "classifier", "use outcome_reward"),
         (OutcomeReward, "abacus", "use process_reward"),
     ]
