@@ -94,10 +94,9 @@ async def measured_false_positives(
     """
     _check(verifier, queries, attempts, canaries)
     unique = tuple(dict.fromkeys(canaries))
+    given: list[tuple[Query, tuple[str, ...]]] = [(query, unique) for query in queries]
     if verifier.is_relative:
         given = [(query, (text, attempt)) for query, attempt in zip(queries, attempts, strict=True) for text in unique]
-    else:
-        given = [(query, unique) for query in queries]
     runs = [runner.run(Planted(verifier=verifier, texts=texts), query) for query, texts in given]
     results = await asyncio.gather(*runs)
     scores = [[each.scores[verifier.name] for each in result.candidates] for result in results]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from ..orchestrator.draw import Ask
 from ..orchestrator.engine import Completion
 from ..orchestrator.prompting import FENCED, Template
 from ..orchestrator.replies import permutation
@@ -38,13 +37,16 @@ Order = tuple[int, ...]
 
 @dataclass(slots=True)
 class Asked:
-    """What was asked so far, so that the same question asked again is another draw: its replies, in order."""
+    """How often each window was asked about, so that the same one again is another draw, and what was answered."""
 
-    replies: dict[Order, list[Completion | None]] = field(default_factory=dict)
+    times: Counter[Order] = field(default_factory=Counter)
+    usage: Usage = Usage()
+    is_answered: bool = False
 
-    @property
-    def usage(self) -> Usage:
-        return Usage.total(reply.usage for group in self.replies.values() for reply in group if reply is not None)
+    def count(self, replies: Sequence[Completion]) -> None:
+        """Count what was answered."""
+        self.usage += Usage.total(reply.usage for reply in replies)
+        self.is_answered = self.is_answered or bool(replies)
 
 
 class ListwiseJudge(RelativeJudge):
@@ -99,10 +101,8 @@ class ListwiseJudge(RelativeJudge):
             orders = [_with_window(*each, start) for each in zip(orders, ranked, strict=True)]
         valid = [order for order in orders if order]
         usage = shares(asked.usage, len(texts))
-        if not asked.usage.verifier_calls:
-            detail = ctx.unanswered(self.engine).detail
-        else:
-            detail = f"{len(valid)} of {self.votes} votes valid"
+        told = f"{len(valid)} of {self.votes} votes valid"
+        detail = told if asked.is_answered else ctx.unanswered(self.engine).detail
         return [Score(borda(i, valid), detail=detail, usage=usage[i]) for i in range(len(texts))]
 
     async def _ranked(
@@ -110,11 +110,12 @@ class ListwiseJudge(RelativeJudge):
     ) -> list[Order | None]:
         """Each window from its best to its worst; None where the judge did not say, or there is none."""
         times = Counter(window for window in windows if window)
-        known = {window: len(asked.replies.get(window, ())) for window in times}
+        known = {window: asked.times[window] for window in times}
         questions = {window: self.question(query, [texts[i] for i in window], ctx) for window in times}
-        asks = [_times(questions[window][0], known[window] + n) for window, n in times.items()]
-        asked.replies.update(zip(times, await ctx.ask(asks), strict=True))
-        fresh = {window: iter(asked.replies[window][known[window] :]) for window in times}
+        found = await ctx.ask([replace(questions[window][0], n=known[window] + n) for window, n in times.items()])
+        asked.times.update(times)
+        asked.count([reply for group in found for reply in group if reply is not None])
+        fresh = {window: iter(group[known[window] :]) for window, group in zip(times, found, strict=True)}
         return [_order(window, next(fresh[window]), questions[window][1]) if window else None for window in windows]
 
 
@@ -137,10 +138,6 @@ def borda(player: int, orders: Sequence[Order]) -> float | None:
         return None
     behind = sum(len(order) - 1 - order.index(player) for order in orders)
     return behind / math.fsum(len(order) - 1 for order in orders)
-
-
-def _times(ask: Ask, n: int) -> Ask:
-    return Ask(ask.query, ask.sampling, n, ask.engine)
 
 
 def _order(window: Order, reply: Completion | None, code: str) -> Order | None:

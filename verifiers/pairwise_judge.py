@@ -45,11 +45,11 @@ Text = Annotated[str, Field(min_length=1)]
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """Two responses shown in both orders: the points of each, None where it was not played, and what it cost."""
+    """Two responses shown in both orders: the points of each, None where it was not played, and what was answered."""
 
     points: Points | None
     is_inconsistent: bool
-    usage: Usage
+    answers: tuple[Completion, ...]
 
 
 class PairwiseJudge(RelativeJudge):
@@ -158,22 +158,23 @@ class PairwiseJudge(RelativeJudge):
 
     def _read(self, found: Completion | None, mirrored: Completion | None) -> Meeting:
         """A match by the chance of the first response in each order."""
-        usage = _cost(found, mirrored)
+        answers = _answers(found, mirrored)
         one, other = (
             label_chances(each.label_logprobs or (), self.least_mass) if each else None for each in (found, mirrored)
         )
         if one is None or other is None:
-            return Meeting(None, False, usage)
+            return Meeting(None, False, answers)
         first, second = one[0], other[0]
         lead = (first - second) / 2
-        return Meeting((0.5 + lead, 0.5 - lead), (first - 0.5) * (second - 0.5) > 0, usage)
+        return Meeting((0.5 + lead, 0.5 - lead), (first - 0.5) * (second - 0.5) > 0, answers)
 
     def _scores(self, count: int, pairs: Sequence[Pair], met: Sequence[Meeting], ctx: Judging) -> list[Score]:
         matches: list[Match] = [(*pair, meeting.points) for pair, meeting in zip(pairs, met, strict=True)]
         won = shares(count, matches)
         values = list(won) if self.scoring == "share" else bradley_terry(count, matches)
-        usage = parts(Usage.total(meeting.usage for meeting in met), count)
-        lost = ctx.unanswered(self.engine).detail if not any(each.usage.verifier_calls for each in met) else ""
+        answers = [answer for meeting in met for answer in meeting.answers]
+        usage = parts(Usage.total(answer.usage for answer in answers), count)
+        lost = "" if answers else ctx.unanswered(self.engine).detail
         details = [lost or _detail(i, pairs, met) for i in range(count)]
         return [Score(None if won[i] is None else values[i], detail=details[i], usage=usage[i]) for i in range(count)]
 
@@ -189,11 +190,11 @@ class PairwiseJudge(RelativeJudge):
 def _written(said: tuple[Completion | None, str], mirrored: tuple[Completion | None, str]) -> Meeting:
     """A match by a written verdict in each order."""
     who = outcome(verdict_line(*said), verdict_line(*mirrored))
-    return Meeting(HALVES[who] if who else None, who == "inconsistent", _cost(said[0], mirrored[0]))
+    return Meeting(HALVES[who] if who else None, who == "inconsistent", _answers(said[0], mirrored[0]))
 
 
-def _cost(*found: Completion | None) -> Usage:
-    return Usage.total(each.usage for each in found if each is not None)
+def _answers(*found: Completion | None) -> tuple[Completion, ...]:
+    return tuple(each for each in found if each is not None)
 
 
 def _detail(player: int, pairs: Sequence[Pair], met: Sequence[Meeting]) -> str:
