@@ -27,7 +27,7 @@ def _python(code: str) -> str:
     return code
 
 
-PlainValue = Annotated[Any, BeforeValidator(_plain), PlainSerializer(to_json, when_used="json")]
+PlainValue = Annotated[Any, BeforeValidator(_plain), PlainSerializer(to_json, return_type=Any, when_used="json")]
 Code = Annotated[str, AfterValidator(_python)]
 Name = Annotated[str, Field(pattern=r"^[^\W\d]\w*$")]
 Tolerance = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -5,7 +5,7 @@ bool, numbers, text and lists stand in JSON as themselves, and so does a dict wh
 an object of one key that names its type, such as ``{"$tuple": [1, 2]}``. A value of a subclass stands for what it
 holds.
 
-This file is also read where programs run, so it imports the standard library alone.
+This file is also run wherever programs are, at each start, so it imports as little as it can.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ from __future__ import annotations
 import math
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+
 MOST_BYTES = 1 << 20
 """Most bytes of the JSON of one value."""
 MOST_ITEMS = 100_000

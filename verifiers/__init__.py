@@ -27,6 +27,7 @@ from .outcome_reward import OutcomeReward
 from .pairwise_judge import PairwiseJudge
 from .platt import fit_platt
 from .process_reward import ProcessReward
+from .python_code import PythonCode
 from .quantile_ensemble import QuantileEnsemble
 from .rank_ensemble import RankEnsemble
 from .regex_match import RegexMatch
@@ -58,6 +59,7 @@ VERIFIERS: Registry[Verifier] = Registry(
         "outcome_reward": OutcomeReward,
         "pairwise_judge": PairwiseJudge,
         "process_reward": ProcessReward,
+        "python_code": PythonCode,
         "quantile_ensemble": QuantileEnsemble,
         "rank_ensemble": RankEnsemble,
         "regex_match": RegexMatch,
@@ -97,6 +99,7 @@ __all__ = [
     "PairwiseJudge",
     "PlattMap",
     "ProcessReward",
+    "PythonCode",
     "QuantileEnsemble",
     "RankEnsemble",
     "RegexMatch",

@@ -1,0 +1,1 @@
+"""Programs that are run on tests: what they return comes out as plain values and is compared out here."""

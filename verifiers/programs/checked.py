@@ -1,0 +1,99 @@
+"""A program judged by a check: each runs in a sandbox of its own, and we carry plain values between the two."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from ...orchestrator.code_tests import CheckTest
+from ...orchestrator.errors import VerifierError
+from ..sandbox import Limits, Session, opened
+from .called_program import Answer, CalledProgram
+from .harness import harness
+from .verdict import Verdict, failure, outcome_of, told
+
+MOST_MESSAGES = 100_000
+"""Most calls and asserts of one check."""
+JUDGE = {"wall_s": 3600.0, "reply_bytes": 1 << 24}
+"""Limits of the check's own sandbox: it waits while the program works, and asks for as much as it likes."""
+
+
+async def checked(program: CalledProgram, test: CheckTest, limits: Limits, stops: bool = False) -> list[Verdict]:
+    """One verdict for each assert that the check executes, in that order; for a check without one, whether it returns.
+
+    A call in an assert that fails, in whatever way, fails that assert alone. An error elsewhere ends the check: each
+    assert of its text that was never reached then fails, once.
+
+    Args:
+        program: what is judged.
+        test: the check.
+        limits: processor seconds and memory that the check may use by itself.
+        stops: whether to stop at the first assert that fails.
+
+    Raises:
+        VerifierError: the check cannot be run on any program.
+    """
+    async with opened(harness("judge_worker"), limits=limits.model_copy(update=JUDGE)) as judge:
+        first = {**test.model_dump(include={"code", "prefix", "entry_point"}), "stops": stops}
+        await judge.send(json.dumps(first).encode())
+        await program.start()
+        return await _Hearing(program, test, judge, stops).verdicts()
+
+
+class _Hearing:
+    def __init__(self, program: CalledProgram, test: CheckTest, judge: Session, stops: bool) -> None:
+        self._program, self._test, self._judge, self._stops = program, test, judge, stops
+        self._found: list[Verdict] = []
+        self._last: Answer | None = None
+
+    async def verdicts(self) -> list[Verdict]:
+        for _ in range(MOST_MESSAGES):
+            line = await self._judge.receive()
+            if line is None:
+                return [*self._found, await self._cut_off()]
+            message = orjson.loads(line)
+            if "broken" in message:
+                raise VerifierError(f"a check must define check(candidate) and run, but: {message['broken']}; mend it")
+            if "end" in message:
+                return self._found + self._rest(message["end"], message["error"])
+            if "assert" in message:
+                self._found.append(self._heard(message))
+                if self._stops and not message["passed"]:
+                    return self._found
+            else:
+                await self._judge.send(json.dumps(await self._relayed(message)).encode())
+        return [*self._found, self._failure("the check did not end")]
+
+    async def _relayed(self, call: Mapping[str, Any]) -> dict[str, Any]:
+        answer = await self._program.call(self._test.entry_point, call["args"], call["kwargs"])
+        if self._last is None or self._last.status == "returned":
+            self._last = answer
+        if answer.status == "returned":
+            return {"value": answer.form}
+        return {"raised": answer.error, "text": answer.text or answer.status}
+
+    def _heard(self, message: Mapping[str, Any]) -> Verdict:
+        first, last = message["lines"]
+        asserted = "\n".join(self._test.code.split("\n")[first - 1 : last]).strip()
+        verdict = Verdict("pass") if message["passed"] else self._failure(asserted)
+        self._last = None
+        return verdict
+
+    def _rest(self, unreached: int, error: str) -> list[Verdict]:
+        if not error:
+            return [] if self._found else [Verdict("pass")]
+        return [self._failure(f"the check ended with {error}")] * max(1, unreached)
+
+    async def _cut_off(self) -> Verdict:
+        ran = await self._judge.end()
+        if self._last is None or ran.status == "crashed":
+            raise VerifierError(f"a check must end by itself, but its process ended: {ran.status}; mend it")
+        return self._failure(f"the check came to {ran.status} on what the program returned")
+
+    def _failure(self, what: str) -> Verdict:
+        if self._last is None:
+            return failure(self._test, "fail", what)
+        return failure(self._test, outcome_of(self._last), f"{what}, but {told(self._last)}")
