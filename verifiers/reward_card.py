@@ -139,11 +139,6 @@ class RewardCard(BaseModel):
         steps = range(1, self.most_steps + 1)
         return Usage.total(meter.generation(tokens + self._words(step), 1, judging=True) for step in steps)
 
-    def least(self, meter: Meter, prompt_tokens: int) -> Usage:
-        """The least it costs to read a response that has a step."""
-        tokens = prompt_tokens if self.layout == "chat" and self.system is None else 1
-        return meter.reading(tokens) if self.labels is None else meter.generation(tokens, 1, judging=True)
-
     def _words(self, steps: int) -> int:
         """The most tokens of a prompt that holds so many steps, beyond those of question and response."""
         if self.layout == "chat" and self.system is None and self.mark is None:

@@ -53,7 +53,8 @@ class RewardModel(Verifier):
         return card_of(self.card).bound(self._source(engines).meter, prompt_tokens, completion_tokens)
 
     def least(self, engines: Mapping[str, Engine], prompt_tokens: int) -> Usage:
-        return card_of(self.card).least(self._source(engines).meter, prompt_tokens)
+        """Nothing: a response without a step is not read."""
+        return Usage()
 
     async def read(self, query: Query, texts: Sequence[str], ctx: Judging) -> list[Score]:
         """Of each text the scores of its steps, the last as its value, or why there are none; and what it cost.

@@ -13,7 +13,7 @@ from .judged import Judged, told
 from .odd_texts import odd_candidates
 from .replay_checks import resumes_from_any_row
 from .require import require
-from .scene import Scene, estimated, play
+from .scene import estimated, play
 from .score_checks import AMPLE, facts
 
 
@@ -44,7 +44,7 @@ async def is_bounded(verifier: Verifier, bench: Bench = Bench()) -> None:
     ample, odd = scene.but(context_length=AMPLE), odd_candidates(verifier)
     groups = [odd] if bench.is_slow else [odd, *([each] for each in odd)]
     for group in groups:
-        await _check_most(Judged.of(verifier, group), ample)
+        await brackets(Judged.of(verifier, group), [ample])
 
 
 def _conversation(query: Query) -> Query:
@@ -53,13 +53,6 @@ def _conversation(query: Query) -> Query:
 
 
 _LONG = (Message(role="user", content="Problem 3? " * 100),)
-
-
-async def _check_most(strategy: Judged, scene: Scene) -> None:
-    most = amounts((await estimated(strategy, scene)).most)
-    spent = amounts((await play(strategy, scene)).result.usage)
-    for name, value, high in zip(COUNTED, spent, most, strict=True):
-        require(value <= high, f"the {name} of odd candidates must be bounded too", (value, high))
 
 
 async def is_paid_once(verifier: Verifier, bench: Bench = Bench()) -> None:

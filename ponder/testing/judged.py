@@ -93,10 +93,13 @@ class Judged(Strategy):
             require(has_reason, f"a score of None must say why in its detail, whatever happens ({run.reason})", score)
         judged = [self._candidates[i] for i in self._rounds[0]]
         different = {(c.text, c.path_tokens): s for c, s in zip(judged, told, strict=True)}
-        said, rule = Usage.total(score.usage for score in different.values()), "must add up to what judging has cost"
-        require(covers(spent, said), f"the usage of the scores {rule}, at most", (said, spent))
+        least, most = (Usage.total(score.usage for score in scores) for scores in (different.values(), told))
+        rule = (
+            "the usage of the scores must add up to what judging has cost; equal candidates share it, or say it again"
+        )
+        require(covers(spent, least), rule, f"{least} at least for {spent}")
         if run.stopped != "deadline" and not run.failures:
-            require(said == spent, f"the usage of the scores {rule}", (said, spent))
+            require(covers(most, spent), rule, f"{most} at most for {spent}")
 
 
 def _length(candidate: Candidate) -> int:

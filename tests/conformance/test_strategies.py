@@ -46,7 +46,15 @@ from ponder.strategies import (
 )
 from ponder.strategies.posteriors import Beta
 from ponder.testing import STRATEGY_CHECKS
-from ponder.verifiers import ExactMatch, ProcessReward, SelfEvaluation, SimulatedCode
+from ponder.verifiers import (
+    ExactMatch,
+    ListwiseJudge,
+    PairwiseJudge,
+    ProcessReward,
+    RankEnsemble,
+    SelfEvaluation,
+    SimulatedCode,
+)
 from ponder.verifiers.mixed_resampling_law import MixedResamplingLaw
 from ponder.verifiers.resampling_law import ResamplingLaw
 from ponder.verifiers.worth_trying import WorthTrying
@@ -58,6 +66,7 @@ FOUR = Sample(n=4, **KNOBS)
 TWO = Sample(n=2, **KNOBS)
 THREE = Sample(n=3, **KNOBS)
 REWARD = ProcessReward()
+PAIRS = PairwiseJudge(max_tokens=16)
 BRANCHES = Pipeline(
     nodes=(
         Node(name="plain", strategy=Sample(n=2, **KNOBS)),
@@ -73,8 +82,11 @@ CASES: dict[str, Strategy] = {
     "best_of_n": BestOfN(n=4, verifier=REWARD, **KNOBS),
     "best_of_n-weighted": BestOfN(n=4, verifier=REWARD, weighted=True, **KNOBS),
     "best_of_n-exact": BestOfN(n=4, verifier=ExactMatch(), **KNOBS),
+    "best_of_n-pairwise": BestOfN(n=3, verifier=PAIRS, **KNOBS),
+    "best_of_n-listwise": BestOfN(n=3, verifier=ListwiseJudge(votes=2, max_tokens=16), **KNOBS),
     "self_consistency": SelfConsistency(n=4, **KNOBS),
     "rank": Pipeline.series(FOUR, Rank(verifier=REWARD, keep=2)),
+    "rank-ensemble": Pipeline.series(FOUR, Rank(verifier=RankEnsemble(members=(REWARD, PAIRS)))),
     "vote": Pipeline.series(FOUR, Rank(verifier=REWARD), Vote(weights="process_reward")),
     "ensemble": Ensemble(members=(Sample(n=2, **KNOBS), Sample(n=1, temperature=0.5, **KNOBS))),
     "critic": Pipeline.series(THREE, Critic(**KNOBS)),

@@ -361,7 +361,7 @@ FAILING = [
     (tells_what_it_costs, PaysPastTheLedger(), "must be charged what the engines served"),
     (is_bounded, ExpectsLess(), "the estimate of prompt_tokens must bracket"),
     (is_bounded, ExpectsMore(), "the estimate of prompt_tokens must bracket"),
-    (is_bounded, ForgetsTheOdd(), "the prompt_tokens of odd candidates must be bounded"),
+    (is_bounded, ForgetsTheOdd(), "the estimate of prompt_tokens must bracket"),
     (is_bounded, CountsOneForAll(), "must bracket what is spent"),
     (is_paid_once, AsksSomethingElse(), "judged again must cost nothing more"),
     (is_paid_once, ChangesItsMind(), "must have the same scores"),

@@ -52,7 +52,7 @@ CASES: dict[str, tuple[Verifier, Bench]] = {
     "abacus": (AbacusChecker(), ABACUS),
     "calibrated": (Calibrated(verifier=ProcessReward(), map=PlattMap(slope=0.8, offset=-0.1, on="log_odds")), Bench()),
     "calibrated-exact": (Calibrated(verifier=ExactMatch(), map=PlattMap(slope=3, offset=-1)), Bench()),
-    "confidence": (Confidence(window=10, top_logprobs=5), Bench()),
+    "confidence": (Confidence(window=24, top_logprobs=5), Bench()),
     "exact_match": (ExactMatch(), Bench()),
     "function": (Function.of(judge.length_of), Bench(is_slow=True)),
     "generative_reward": (GenerativeReward(votes=2, max_tokens=64), GRM),

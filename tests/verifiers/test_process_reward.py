@@ -271,7 +271,13 @@ def test_an_engine_that_cannot_do_what_the_card_needs_is_refused_by_the_plan(
     with pytest.raises(UsageError, match=problem):
         pipeline.infer(Shape(), Plan(engines))
     turns = {"reward": Tells(capabilities=Capabilities(labels=True))}
-    assert ProcessReward(card="rlhflow-llama3.1-prm").least(turns, 9).verifier_calls == 1
+    assert ProcessReward(card="rlhflow-llama3.1-prm").bound(turns, 9, 9).verifier_calls == 64
+
+
+def test_a_response_without_a_step_costs_nothing() -> None:
+    ctx = context({"reward": engine_for("abacus")})
+    (score,) = asyncio.run(judged(ProcessReward(), ["\n"], None, ctx))
+    assert ctx._run.ledger.spent == score.usage == ProcessReward().least({}, 9) == Usage()
 
 
 def test_it_bounds_its_cost() -> None:

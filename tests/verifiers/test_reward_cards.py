@@ -180,9 +180,9 @@ def test_a_verifier_takes_a_card_by_name_or_as_a_table_of_its_kind() -> None:
 
 
 @pytest.mark.parametrize("name", CARDS)
-def test_a_bound_grows_with_both_texts_and_is_above_the_least(name: str) -> None:
+def test_a_bound_grows_with_both_texts(name: str) -> None:
     card, meter = CARDS[name], Meter()
     short, long = card.bound(meter, 10, 5), card.bound(meter, 20, 50)
-    assert 0 < card.least(meter, 10).prompt_tokens < short.prompt_tokens < long.prompt_tokens
+    assert 0 < short.prompt_tokens < long.prompt_tokens
     assert short.verifier_calls == (card.most_steps if card.labels else 1)
     assert short.completion_tokens == (card.most_steps if card.labels else 0)
