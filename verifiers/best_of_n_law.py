@@ -68,7 +68,4 @@ class BestOfNLaw:
         chances = np.repeat(each, [rights, wrongs])
         at = np.unique(scores, return_inverse=True)[1]
         is_right = np.arange(len(scores)) < rights
-        both = np.zeros((2, at.max() + 1))
-        np.add.at(both, (0, at), chances)
-        np.add.at(both, (1, at), chances * is_right)
-        return both[0], both[1]
+        return np.bincount(at, chances).astype(float), np.bincount(at, chances * is_right).astype(float)

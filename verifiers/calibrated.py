@@ -28,7 +28,7 @@ class Calibrated(Verifier):
     Evidence: the score of `verifier`, and how often scores like it came true.
     When to trust it: on tasks like those it was fitted on, with some hundred outcomes for the isotonic map and some
         dozens for Platt's line. Judge the fit on other tasks than those it was made of, with `calibration`.
-    Cost: what `verifier` costs.
+    Cost: what `verifier` costs; what it has judged already is not paid again, whatever the map.
     Source: Platt 1999; Zadrozny and Elkan 2002, "Transforming classifier scores into accurate multiclass probability
         estimates"; Guo et al. 2017, arXiv 1706.04599.
     Departs: nowhere.
@@ -60,10 +60,6 @@ class Calibrated(Verifier):
     def needs_reference(self) -> bool:
         return self.verifier.needs_reference
 
-    @property
-    def is_recorded(self) -> bool:
-        return self.verifier.is_recorded
-
     def engine_names(self) -> tuple[str, ...]:
         return self.verifier.engine_names()
 
@@ -82,7 +78,7 @@ class Calibrated(Verifier):
         return self.verifier.least(engines, prompt_tokens)
 
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
-        return [self._mapped(score) for score in await self.verifier.score(query, candidates, ctx)]
+        return [self._mapped(score) for score in await ctx.scores(query, candidates, self.verifier)]
 
     def _mapped(self, score: Score) -> Score:
         if score.value is None:

@@ -43,6 +43,23 @@ class Lengths(Verifier):
         ]
 
 
+SLOW_CALLS: list[str] = []
+
+
+class Slow(Verifier):
+    """Its scores are journalled; remembers what it was asked."""
+
+    kind: Literal["slow"] = "slow"
+
+    @property
+    def is_recorded(self) -> bool:
+        return True
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: object) -> list[Score]:
+        SLOW_CALLS.extend(candidate.text for candidate in candidates)
+        return [Score(0.5) for _ in candidates]
+
+
 def test_scores_are_mapped_and_the_rest_is_kept() -> None:
     found = asyncio.run(judged(Calibrated(verifier=Lengths(), map=STEPS), ["aa", "", "aaaaaaaa"], None))
     usage = Usage(verifier_calls=1)
@@ -86,9 +103,17 @@ def test_it_asks_and_needs_what_the_inner_verifier_does(inner: Verifier) -> None
     outer = Calibrated(verifier=inner, map=STEPS)
     assert outer.name == f"calibrated:{inner.name}"
     assert outer.engine_names() == inner.engine_names()
-    assert (outer.needs_reference, outer.is_recorded) == (inner.needs_reference, inner.is_recorded)
+    assert outer.needs_reference == inner.needs_reference
     assert not outer.is_relative
     outer.check()
+
+
+async def test_what_was_judged_is_not_judged_again_for_another_map() -> None:
+    SLOW_CALLS.clear()
+    ctx = context()
+    for found in (STEPS, PlattMap(slope=1.0, offset=0.0)):
+        await judged(Calibrated(verifier=Slow(), map=found), ["a", "b"], None, ctx)
+    assert SLOW_CALLS == ["a", "b"]
 
 
 def test_candidates_are_drawn_as_the_inner_verifier_wants() -> None:
