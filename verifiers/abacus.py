@@ -20,6 +20,13 @@ class AbacusChecker(Verifier):
 
     A line is right where it carries on rightly from the value before it, even if that value is wrong. A query without a
     reference is not judged: ``Score(None)``; one that does not ask an abacus problem has no step scores.
+
+    Evidence: the written lines of an abacus solution, the problem they start from, and the reference.
+    When to trust it: always, for it is exact: it measures other verifiers and strategies on the abacus models, and is
+        of no use on any other problem.
+    Cost: nothing.
+    Source: none; the abacus task is ponder's own, see `ponder.orchestrator.data.abacus`.
+    Departs: nowhere.
     """
 
     kind: Literal["abacus"] = "abacus"

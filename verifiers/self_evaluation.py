@@ -28,13 +28,19 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class SelfEvaluation(Verifier):
-    """The probability that no restart would be better, as the generator itself tells it (Manvi, Singh and Ermon 2024).
+    """The probability that no restart would be better, as the generator itself tells it.
 
     One decode step after a whole or partial attempt: ``sigmoid(slope * (log P(no) - log P(yes)) + offset)``. A model
     trained for it has a `suffix` that asks and two tokens that answer; any other is asked the `question` in a user
-    turn. The paper trains its model to answer such a turn; one that was not trained is poorly calibrated, so fit slope
-    and offset with `fit_platt` on attempts of known quality before comparing its scores with a threshold.
-    Costs one verifier call a candidate, one token deep.
+    turn.
+
+    Evidence: what the model that wrote the attempt thinks of it, at any point of it.
+    When to trust it: the model was trained for it, as in the paper. One that was not is poorly calibrated: fit slope
+        and offset with `fit_platt` on attempts of known quality before comparing its scores with a threshold. A model
+        that does not know that it errs does not say so.
+    Cost: 1 call a candidate, one token deep.
+    Source: Manvi, Singh and Ermon 2024, arXiv 2410.02725, self-evaluation.
+    Departs: the log-odds have a slope and an offset, for models that were not trained to answer.
 
     Args:
         engine: the engine that judges, among the pipeline's.

@@ -21,6 +21,12 @@ class SimulatedCode(Executor):
     Its public tests ask for the remainders of the reference answer by `tests`, so that, as in practice, wrong
     programs pass some of them and few pass all. An input that is no positive whole number is a crash.
 
+    Evidence: the number that the text ends in, and the reference.
+    When to trust it: in simulations, where it stands in for `python_code`; its tests are as thin as its few divisors.
+    Cost: nothing.
+    Source: none; it makes strategies that execute programs testable without a sandbox.
+    Departs: nowhere.
+
     Args:
         tests: the divisors that the public tests ask for.
     """
