@@ -17,7 +17,6 @@ from .programs.verdict import Verdict
 from .sandbox import Limits, check_sandbox
 
 if TYPE_CHECKING:
-    from ..orchestrator.code_tests import AnyCodeTest
     from ..orchestrator.judging import Judging
 
 TOLD = 5
@@ -44,7 +43,9 @@ class PythonCode(Executor):
     Source: Chen et al. 2021 (HumanEval), arXiv 2107.03374, section 2.1; Liu et al. 2023 (EvalPlus), arXiv 2305.01210.
     Departs: HumanEval runs program and check in one interpreter, where the program can reach its verdict, and stops at
         the first assert that fails. Here a check sees what it is given back as a plain value of its own: a program that
-        answers by changing its arguments, or returns an object of another kind (an iterator, an array), fails.
+        answers by changing its arguments, or returns an object of another kind (an iterator, an array), fails. Of other
+        functions the check sees those of the prefix, not what the program makes of them, and its random numbers are
+        seeded. An error of the check outside its asserts fails every assert that was not reached.
 
     Args:
         tests: which tests count.
@@ -74,10 +75,9 @@ class PythonCode(Executor):
         check_sandbox()
 
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
-        counted = tuple(test for test in query.tests if self.tests == "all" or test.is_public)
-        if not counted:
+        if not any(test.is_public or self.tests == "all" for test in query.tests):
             return [_untold(f"the query has no {'' if self.tests == 'all' else 'public '}tests")] * len(candidates)
-        return list(await asyncio.gather(*(self._scored(each.text, counted) for each in candidates)))
+        return list(await asyncio.gather(*(self._scored(query, each.text) for each in candidates)))
 
     async def outputs(
         self, query: Query, candidates: Sequence[Candidate], inputs: Sequence[str], ctx: Judging
@@ -91,10 +91,10 @@ class PythonCode(Executor):
         return list(await asyncio.gather(*(bench.outputs(each, query.tests, inputs) for each in programs)))
 
     async def verdicts(self, query: Query, text: str) -> list[Verdict]:
-        """How each test of the query, public or not, goes for the program in `text`.
+        """How each test that counts goes for the program in `text`, which of a check is each assert.
 
-        The n-th verdict is of the same test for every program, unless an error ended a check's loop early: what is
-        missing at the end then counts as failed.
+        Where `credit` is ``"share"``, the n-th verdict is of the same test for every program, unless an error ended the
+        loop of a check early: what is missing at the end then counts as failed.
 
         Raises:
             VerifierError: a test cannot be run on any program.
@@ -102,11 +102,12 @@ class PythonCode(Executor):
         return await self._bench().verdicts(program_in(text), query.tests)
 
     def _bench(self) -> Bench:
-        return Bench(self.limits, _packages() if self.packages else (), self.credit == "whole")
+        packages = _packages() if self.packages else ()
+        return Bench(self.limits, packages, stops=self.credit == "whole", only_public=self.tests == "public")
 
-    async def _scored(self, text: str, tests: Sequence[AnyCodeTest]) -> Score:
+    async def _scored(self, query: Query, text: str) -> Score:
         try:
-            found = await self._bench().verdicts(program_in(text), tests)
+            found = await self.verdicts(query, text)
         except VerifierError as error:
             return _untold(str(error))
         steps = tuple(float(verdict.outcome == "pass") for verdict in found)

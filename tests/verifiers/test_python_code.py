@@ -42,6 +42,8 @@ async def test_public_tests_alone_where_that_is_asked():
     found = await score("def double(n): return 2 * n", *DOUBLE[2:], verifier=public)
     assert (found.value, found.detail) == (None, "the query has no public tests")
     assert (await score("anything")).detail == "the query has no tests"
+    known = CallTest(function="f", args=(1,), result=2, is_public=True)
+    assert (await score("    return helper(x)", COMPLETED, known, verifier=public)).steps == (1,)
 
 
 async def test_what_a_hidden_test_asks_is_never_told():

@@ -30,17 +30,19 @@ class Bench:
         limits: what a program may use, in one start.
         readable: folders it may read and import from.
         stops: whether to stop at the first test that is not passed.
+        only_public: whether public tests alone are run.
     """
 
     limits: Limits
     readable: tuple[Path, ...] = ()
     stops: bool = False
+    only_public: bool = False
 
     async def verdicts(self, text: str, tests: Sequence[AnyCodeTest]) -> list[Verdict]:
-        """One verdict a test, and of a check one an assert, in order."""
+        """One verdict a test, and of a check one an assert, in order; none where no test is to be run."""
         found: list[Verdict] = []
-        async with slots().taken(), self.program(text, tests) as program:
-            for test in tests:
+        async with slots().taken(), self._program(text, tests) as program:
+            for test in (each for each in tests if each.is_public or not self.only_public):
                 if isinstance(test, StdinTest):
                     found.append(await self._printed(text, test))
                 elif isinstance(test, CallTest):
@@ -51,8 +53,8 @@ class Bench:
                     break
         return found
 
-    def program(self, text: str, tests: Sequence[AnyCodeTest]) -> CalledProgram:
-        """The program, which starts when a function of it is called."""
+    def _program(self, text: str, tests: Sequence[AnyCodeTest]) -> CalledProgram:
+        """The program, after the prefix that a check may have; it starts when a function of it is called."""
         check = next((test for test in tests if isinstance(test, CheckTest)), None)
         prefix, entry_point = (check.prefix, check.entry_point) if check else ("", "")
         return CalledProgram(text, prefix, entry_point, self.limits, self.readable)
@@ -64,7 +66,7 @@ class Bench:
         input. What is longer than `LONGEST` characters is cut, and told from others by its hash.
         """
         function = _function(tests)
-        async with slots().taken(), self.program(text, tests) as program:
+        async with slots().taken(), self._program(text, tests) as program:
             if function is None:
                 return [await self._output(text, given) for given in inputs]
             return [await _value(program, function, given) for given in inputs]
