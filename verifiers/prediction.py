@@ -80,8 +80,9 @@ def predicted(
 
     By the ``pools`` nothing is assumed: each task's draws say without bias what attempts up to their number give. By
     the ``law`` (`Reliability.law`) attempts may go beyond what was drawn, but one completeness and one soundness are
-    taken for all tasks. Intervals resample tasks; where fewer than five tasks' worth of the outcomes are of one kind,
-    they allow for the tasks that were not seen, as Wilson's does.
+    taken for all tasks, and where tasks differ in them the intervals hold the truth less often than they say. Intervals
+    resample tasks; where fewer than five tasks' worth of the outcomes are of one kind, they allow for the tasks that
+    were not seen, as Wilson's does.
 
     Args:
         pilot: draws whose truth is known.

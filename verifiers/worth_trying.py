@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,6 +31,7 @@ class WorthTrying(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["worth_trying"] = "worth_trying"
     law: MixedResamplingLaw
     wrong_cost: Cost = 0.0
     call_cost: Cost = 0.0

@@ -15,6 +15,8 @@ from ponder.orchestrator.intervals import (
     compare,
     item_means,
     mcnemar,
+    resampled,
+    tail_of,
     wilson,
 )
 
@@ -123,6 +125,28 @@ class TestBootstrap:
         found = bootstrap(values)
         plain = np.random.default_rng(1).choice(values, (20_000, 8)).mean(axis=1)
         assert found.high - found.low > np.quantile(plain, 0.975) - np.quantile(plain, 0.025)
+
+
+class TestResampled:
+    def test_rows_are_shares_of_samples_with_replacement(self):
+        shares = resampled(5, 20, resamples=4000)
+        assert shares.shape == (4000, 5)
+        assert shares.sum(axis=1) == pytest.approx(np.ones(4000))
+        assert set(np.unique(shares * 20).round(9)) <= set(range(21))
+        assert shares.mean(axis=0) == pytest.approx([0.2] * 5, abs=0.01)
+        assert shares.std(axis=0) == pytest.approx([math.sqrt(0.2 * 0.8 / 20)] * 5, rel=0.05)
+
+    def test_with_it_the_mean_has_the_interval_of_the_bootstrap(self):
+        values = np.random.default_rng(0).random(40)
+        tail = tail_of(40)
+        low, high = np.quantile(resampled(40) @ values, (tail, 1 - tail))
+        found = bootstrap(values)
+        assert (low, high) == pytest.approx((found.low, found.high), abs=0.01)
+
+    def test_few_queries_have_thinner_tails_left_out(self):
+        assert tail_of(1) == 0 < tail_of(3) < tail_of(10) < tail_of(10_000) < 0.025
+        assert tail_of(10_000) == pytest.approx(0.025, abs=1e-4)
+        assert tail_of(50, 0.5) == pytest.approx(0.25, abs=0.01)
 
 
 class TestMcNemar:

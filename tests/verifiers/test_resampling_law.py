@@ -1,5 +1,8 @@
 """Drawing until an imperfect verifier accepts: the closed form and where it ends."""
 
+import math
+
+import numpy as np
 import pytest
 
 from ponder.orchestrator.errors import UsageError
@@ -20,6 +23,15 @@ def test_it_is_the_sum_over_the_try_that_is_accepted() -> None:
     assert LAW.accuracy(tries) == pytest.approx(accepted + 0.59 ** (tries - 1) * 0.3 * 0.1)
     assert LAW.accuracy(tries, fallback=0.5) == pytest.approx(accepted + 0.59**tries * 0.5)
     assert LAW.draws(tries) == pytest.approx(sum(0.59**k for k in range(tries)))
+
+
+def test_a_random_accepted_of_all_draws_is_as_accurate() -> None:
+    rng, runs, tries = np.random.default_rng(0), 400_000, 5
+    right = rng.random((runs, tries)) < LAW.correct
+    accepted = rng.random((runs, tries)) < np.where(right, LAW.accepts_correct, LAW.accepts_wrong)
+    chosen = np.where(accepted, rng.random((runs, tries)), -1.0).argmax(axis=1)
+    found = (right & accepted)[np.arange(runs), chosen].mean()
+    assert abs(found - LAW.accuracy(tries, fallback=0.0)) < 4 * math.sqrt(0.25 / runs)
 
 
 def test_one_try_is_one_draw_whatever_the_verifier_says() -> None:
