@@ -14,8 +14,10 @@ from ..orchestrator.verifier import Executor, Verifier
 from .abacus import AbacusChecker
 from .answers import ANSWERS, AbacusAnswer, AnswerKey, AnyAnswer, NumberAnswer, SymbolicAnswer, TextAnswer
 from .calibrated import Calibrated
+from .canaries import CANARIES
 from .confidence import Confidence
 from .exact_match import ExactMatch
+from .false_positives import measured_false_positives
 from .function_verifier import Function
 from .generative_reward import GenerativeReward
 from .json_schema import JsonSchema
@@ -76,6 +78,7 @@ AnyExecutor = Annotated[SerializeAsAny[Executor], BeforeValidator(VERIFIERS.buil
 
 __all__ = [
     "ANSWERS",
+    "CANARIES",
     "VERIFIERS",
     "AbacusAnswer",
     "AbacusChecker",
@@ -115,5 +118,6 @@ __all__ = [
     "Verifier",
     "WeightedEnsemble",
     "fit_platt",
+    "measured_false_positives",
     "split_steps",
 ]
