@@ -56,8 +56,9 @@ def card_of(card: str | RewardCard) -> RewardCard:
 
 def name_of(card: str | RewardCard) -> str:
     """The name of a card that is built in, or what names another by its content."""
-    given = card_of(card)
-    return next((name for name, known in CARDS.items() if known == given), f"card-{stable_id(given)}")
+    if isinstance(card, str):
+        return card
+    return next((name for name, known in CARDS.items() if known == card), f"card-{stable_id(card)}")
 
 
 def _built(card: Any) -> str | RewardCard:

@@ -132,7 +132,8 @@ class OpenAIEngine:
 
     def __init__(self, spec: OpenAISpec) -> None:
         self.spec = spec
-        self.identity = f"openai:{spec.model}@{spec.revision}:{spec.api}:{spec.base_url}"
+        reads = f":{spec.reads}" if spec.reads else ""
+        self.identity = f"openai:{spec.model}@{spec.revision}:{spec.api}:{spec.base_url}{reads}"
         self.meter: Meter = spec.metered(ParameterCount(parameters=spec.parameters) if spec.parameters else None)
         self._dialect = Dialect(spec.api)
         self._context_length = spec.context_length or CONTEXT_LENGTH

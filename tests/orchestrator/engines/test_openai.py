@@ -198,8 +198,8 @@ async def test_an_engine_must_be_started_first(server: ScriptedServer) -> None:
 def test_engines_differ_by_server_model_revision_and_route() -> None:
     same = {"base_url": "http://a/v1", "model": "m"}
     changed: list[dict[str, Any]] = [{"base_url": "http://b/v1"}, {"model": "n"}, {"revision": "2"}]
-    changed += [{"api": "completions"}, {}]
-    assert len({OpenAISpec(**{**same, **one}).open().identity for one in changed}) == 5
+    changed += [{"api": "completions"}, {"reads": "score"}, {}]
+    assert len({OpenAISpec(**{**same, **one}).open().identity for one in changed}) == 6
 
 
 COUNTED = {"prompt_tokens": 14, "total_tokens": 14, "completion_tokens": 0, "prompt_tokens_details": None}
