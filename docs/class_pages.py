@@ -13,6 +13,7 @@ from typing import Any
 
 import tomli_w
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 KNOB = re.compile(r"^    (\w+): (.*)$")
 PLURAL = re.compile(r"^(string|integer|number|verifier|table)\b")
@@ -23,7 +24,7 @@ NOUNS = {
     "Strategy": "strategy",
     "Sample": "sample",
 }
-LONGEST = 60
+LONGEST = 120
 ARXIV = re.compile(r"arXiv:? ?(\d{4}\.\d{4,5})")
 
 
@@ -96,9 +97,21 @@ def knob_table(cls: type[BaseModel]) -> str:
     rows = []
     for name, field in cls.model_fields.items():
         if name != "kind":
-            default = "required" if field.is_required() else _code(plain(field.get_default(call_default_factory=True)))
-            rows.append((f"`{name}`", type_of(schema["properties"][name]), default, told[name]))
+            rows.append((f"`{name}`", type_of(schema["properties"][name]), _default(field), told[name]))
     return table(("knob", "type", "default", "meaning"), rows)
+
+
+def _default(field: FieldInfo) -> str:
+    """A default as TOML has it, in one short line of code."""
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel) and "kind" not in type(value).model_fields and not plain(value):
+        return "its defaults"
+    if value is None:
+        return "none"
+    text = _inline(plain(value))
+    return f"`{text}`" if len(text) <= LONGEST else "a prompt of its own" if isinstance(value, str) else "see there"
 
 
 def type_of(schema: Mapping[str, Any]) -> str:
@@ -128,7 +141,7 @@ def _range(schema: Mapping[str, Any]) -> str:
 
 def _sizes(schema: Mapping[str, Any], what: str) -> str:
     least = schema.get(f"min{what}", 0)
-    return {0: "", 1: ", not empty"}.get(least, f", at least {least}")
+    return {0: "", 1: ", at least one" if what == "Items" else ", not empty"}.get(least, f", at least {least}")
 
 
 def _number(value: float) -> str:
@@ -161,7 +174,7 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _is_set(field: Any, knob: Any) -> bool:
+def _is_set(field: FieldInfo, knob: Any) -> bool:
     return bool(field.is_required() or knob != field.get_default(call_default_factory=True))
 
 
@@ -169,14 +182,6 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """A table of Markdown."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
-
-
-def _code(value: Any) -> str:
-    """A default as TOML has it, in one short line of code."""
-    if value is None:
-        return "none"
-    text = _inline(value)
-    return "a prompt of its own" if len(text) > LONGEST else f"`{text}`"
 
 
 def linked(text: str) -> str:

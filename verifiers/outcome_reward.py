@@ -28,6 +28,7 @@ class OutcomeReward(RewardModel):
         comparable, and of very many attempts the best pleases it more than it is right.
     Cost: one verifier call an attempt, of the whole text.
     Source: Cobbe et al. 2021 (arXiv 2110.14168), verifiers of whole solutions.
+    Departs: any classifier is read, at the end of the response alone; the paper trains one that is read at every token.
 
     Args:
         engine: the reward model's name among the pipeline's engines.

@@ -3,6 +3,7 @@
 import judge_replies as judge
 import pytest
 
+from ponder.orchestrator.code_tests import CallTest
 from ponder.orchestrator.types import Query
 from ponder.testing import VERIFIER_CHECKS, Bench
 from ponder.verifiers import (
@@ -21,6 +22,7 @@ from ponder.verifiers import (
     PairwiseJudge,
     PlattMap,
     ProcessReward,
+    PythonCode,
     QuantileEnsemble,
     RankEnsemble,
     RegexMatch,
@@ -47,6 +49,15 @@ STEPS = ("2 + 3 = 5\n\nso 5", "3 + 2 = 6\n\nso 6", "as 5 = 5\n\nit is 5")
 PLUS = Bench(texts=STEPS, says=judge.says_plus_or_minus)
 ROWS = Bench(texts=STEPS, reads=judge.reads_marks)
 WHOLE = Bench(reads=judge.reads_the_whole)
+TESTS = (
+    CallTest(function="double", args=(3,), result=6, is_public=True),
+    CallTest(function="double", args=("ab",), result="abab"),
+)
+PROGRAMS = Bench(
+    Query.ask("Write double(x).").model_copy(update={"tests": TESTS}),
+    ("def double(x):\n    return 2 * x\n", "Here:\n```python\ndef double(x):\n    return x + 3\n```", "double = None"),
+    is_slow=True,
+)
 ITEMS = ("It shows its steps.", "It ends in a number.")
 CASES: dict[str, tuple[Verifier, Bench]] = {
     "abacus": (AbacusChecker(), ABACUS),
@@ -73,10 +84,13 @@ CASES: dict[str, tuple[Verifier, Bench]] = {
     "process_reward-shepherd": (ProcessReward(card="math-shepherd"), PLUS),
     "process_reward-turns": (ProcessReward(card="rlhflow-llama3.1-prm"), PLUS),
     "process_reward-qwen": (ProcessReward(card="qwen2.5-math-prm"), ROWS),
+    "python_code": (PythonCode(), PROGRAMS),
     "quantile_ensemble": (QuantileEnsemble(members=TWO, knots=((0.2, 0.5, 0.8), (0, 0, 1))), Bench()),
+    "quantile_ensemble-learned": (QuantileEnsemble(members=TWO[:1], knots=((0.2, 0.8),)), Bench()),
     "rank_ensemble": (RankEnsemble(members=TWO, weights=(2, 1)), Bench()),
     "rank_ensemble-judges": (RankEnsemble(members=(PairwiseJudge(max_tokens=64), ProcessReward())), PAIRS),
     "regex_match": (RegexMatch(pattern=r"answer: (\d+)", group=1), Bench(is_slow=True)),
+    "regex_match-form": (RegexMatch(pattern="step 2: a"), Bench(is_slow=True)),
     "rubric": (Rubric(items=ITEMS), Bench(says=judge.says_yes_or_no)),
     "scalar_judge": (ScalarJudge(), Bench(says=judge.rates)),
     "scalar_judge-written": (ScalarJudge(form="written", votes=2, max_tokens=64), Bench(says=judge.rates_in_words)),
@@ -86,6 +100,7 @@ CASES: dict[str, tuple[Verifier, Bench]] = {
     "sequence_logprob": (SequenceLogprob(), Bench()),
     "simulated_code": (SimulatedCode(), Bench()),
     "weighted": (WeightedEnsemble(members=TWO, weights=(3, 1)), Bench()),
+    "weighted-judges": (WeightedEnsemble(members=(PairwiseJudge(max_tokens=64), ProcessReward())), PAIRS),
     "weighted-recorded": (WeightedEnsemble(members=(*TWO, MathAnswer()), missing="skip"), Bench(is_slow=True)),
 }
 

@@ -1,0 +1,219 @@
+"""Writes docs/verifiers/ and docs/answers.md: a page for each registered verifier, and one for all answer keys.
+
+Each comes from the docstring of the class, its knobs and its conformance case. Run it after changing any of them:
+``python docs/verifier_pages.py``; a test compares the pages byte for byte.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from class_pages import cases_in, docstring_of, entries, knob_table, linked, plain, table, write
+from pydantic import BaseModel
+
+from ponder.orchestrator.types import Query
+from ponder.strategies import BestOfN, SelfConsistency, Strategy
+from ponder.testing import Bench
+from ponder.verifiers import ANSWERS, VERIFIERS, AnswerKey, Function, SymbolicAnswer, Verifier
+
+ROOT = Path(__file__).parent.parent
+PAGES = ROOT / "docs" / "verifiers"
+ANSWER_PAGE = ROOT / "docs" / "answers.md"
+CASES = ROOT / "tests" / "conformance" / "test_verifiers.py"
+LABELS = ("Evidence", "When to trust it", "Cost", "Source", "Departs")
+FAMILIES = {
+    "rules": ("exact_match", "numeric_match", "math_answer", "regex_match", "json_schema", "function", "abacus"),
+    "code": ("python_code", "simulated_code"),
+    "reward models": ("process_reward", "outcome_reward"),
+    "judges": ("scalar_judge", "rubric", "generative_reward", "pairwise_judge", "listwise_judge"),
+    "self-evaluation": ("self_evaluation", "self_certainty", "confidence", "sequence_logprob"),
+    "ensembles": ("weighted", "quantile_ensemble", "rank_ensemble"),
+    "calibration": ("calibrated",),
+}
+ORDER = [kind for kinds in FAMILIES.values() for kind in kinds]
+DRAWN = {"n": 4, "max_tokens": 48}
+FUNCTION = """```python
+# file: brevity.py
+def brevity(text, query):
+    return 1 / (1 + len(text))
+```"""
+
+
+def cases() -> dict[str, tuple[Verifier, Bench]]:
+    """The verifiers that the conformance suite is run on, each with its bench, by their names there."""
+    found: dict[str, tuple[Verifier, Bench]] = cases_in(CASES)
+    return found
+
+
+def pages() -> dict[str, str]:
+    """The text of every page of a verifier, by its file's name."""
+    examples = cases()
+    written = {f"{kind}.md": page(kind, *examples[kind]) for kind in VERIFIERS.names()}
+    return {"README.md": overview(examples), **written}
+
+
+def page(kind: str, example: Verifier, bench: Bench) -> str:
+    """The page of one verifier."""
+    cls = VERIFIERS[kind]
+    told = docstring_of(cls, LABELS)
+    parts = [f"# {kind}", told.summary, *told.paragraphs]
+    parts += [f"**{label}:** {linked(told.sections[label])}" for label in LABELS]
+    parts += ["## Knobs", *_knobs(cls), "## Example"]
+    if isinstance(example, Function):
+        example = Function(function="brevity:brevity")
+        parts.append(FUNCTION)
+    parts += [f"```toml\n# {kind}.toml\n{toml_of(example)}```", f"```python\n{python_of(example, bench.query)}```"]
+    parts.append("[All verifiers](README.md)")
+    return "\n\n".join(parts) + "\n"
+
+
+def _knobs(cls: type[BaseModel]) -> Iterator[str]:
+    """The table of a class's knobs, and those of the tables among them."""
+    yield knob_table(cls) if set(cls.model_fields) - {"kind"} else "It has none."
+    for name, field in cls.model_fields.items():
+        for part in _tables(field.annotation):
+            kind = f' of kind `"{part.model_fields["kind"].default}"`' if "kind" in part.model_fields else ""
+            yield f"`{name}`{kind} as a table. {docstring_of(part, ()).summary}"
+            yield knob_table(part)
+
+
+def _tables(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The classes of plain tables in a type."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if not issubclass(annotation, (Verifier, AnswerKey)):
+            yield annotation
+    else:
+        for part in get_args(annotation):
+            yield from _tables(part)
+
+
+def toml_of(verifier: Verifier) -> str:
+    """The TOML of a pipeline that judges by a verifier, on simulated engines."""
+    strategy = BestOfN(verifier=verifier, **DRAWN)
+    parts = [entries("[[nodes]]", {"name": "best_of_n"}), entries("[nodes.strategy]", plain(strategy))]
+    parts += [entries(f"[engines.{name}]", {"kind": "simulated"}) for name in _engines(strategy)]
+    return "\n".join(parts)
+
+
+def python_of(verifier: Verifier, query: Query) -> str:
+    """The like in Python, asking the query of the verifier's bench."""
+    names = sorted({*_classes(verifier)}, key=str.lower)
+    tests = sorted({type(test).__name__ for test in query.tests})
+    lines = ["import ponder", *([f"from ponder.orchestrator.code_tests import {', '.join(tests)}"] if tests else [])]
+    lines += ["from ponder.strategies import BestOfN", f"from ponder.verifiers import {', '.join(names)}", ""]
+    lines += [f"verifier = {source(verifier)}", f"query = {_asked(query)}"]
+    engines = ", ".join(f'"{name}": ponder.SimulatedSpec()' for name in _engines(BestOfN(verifier=verifier)))
+    lines.append(f"engines = {{{engines}}}")
+    knobs = ", ".join(f"{name}={value}" for name, value in DRAWN.items())
+    lines.append(f"result = ponder.run(BestOfN({knobs}, verifier=verifier), query, engines=engines)")
+    lines.append("print(result.best.scores[verifier.name])")
+    return "\n".join(lines) + "\n"
+
+
+def _engines(strategy: Strategy) -> list[str]:
+    return list(dict.fromkeys(strategy.engine_names()))
+
+
+def _asked(query: Query) -> str:
+    reference = f", reference={source(query.reference)}" if query.reference is not None else ""
+    asked = f"ponder.Query.ask({source(query.messages[0].content)}{reference})"
+    return asked + (f'.model_copy(update={{"tests": {source(query.tests)}}})' if query.tests else "")
+
+
+def source(value: Any) -> str:
+    """What makes a value, in Python; knobs that are as by default are left out."""
+    if isinstance(value, BaseModel):
+        knobs = {name: getattr(value, name) for name in plain(value) if name != "kind"}
+        return f"{type(value).__name__}({', '.join(f'{name}={source(knob)}' for name, knob in knobs.items())})"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{source(key)}: {source(item)}' for key, item in value.items())}}}"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(source, value))}{',' if len(value) == 1 else ''})"
+    text = repr(value)
+    return text if not isinstance(value, str) or '"' in text else f'"{text[1:-1]}"'
+
+
+def _classes(value: Any) -> Iterator[str]:
+    """The names of the classes that `source` needs."""
+    if isinstance(value, BaseModel):
+        yield type(value).__name__
+        for name in plain(value):
+            yield from _classes(getattr(value, name))
+    for part in value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ():
+        yield from _classes(part)
+
+
+def overview(examples: Mapping[str, tuple[Verifier, Bench]]) -> str:
+    """The page that compares all verifiers."""
+    rows = []
+    for family, kinds in FAMILIES.items():
+        for kind in kinds:
+            told = docstring_of(VERIFIERS[kind], LABELS)
+            alike = [verifier for name, (verifier, _) in examples.items() if name.partition("-")[0] == kind]
+            needs = (_said([each.needs_reference for each in alike]), _said([each.is_relative for each in alike]))
+            looks_at, costs = _clause(told.sections["Evidence"]), _clause(told.sections["Cost"])
+            rows.append((f"[`{kind}`]({kind}.md)", family, told.summary.removesuffix("."), looks_at, costs, *needs))
+    head = ("kind", "family", "what it says", "looks at", "cost", "needs a reference", "compares")
+    return OVERVIEW.format(table=table(head, rows))
+
+
+def _clause(text: str) -> str:
+    """How a section begins: up to the end of its first clause."""
+    return re.split(r"[.;:](?: |$)", text, maxsplit=1)[0]
+
+
+def _said(found: list[bool]) -> str:
+    return "by its knobs" if len(set(found)) > 1 else "yes" if found[0] else "no"
+
+
+def answer_page() -> str:
+    """The page of all answer keys."""
+    parts = [ANSWER_HEAD]
+    for kind in ANSWERS.names():
+        cls = ANSWERS[kind]
+        told = docstring_of(cls, LABELS)
+        parts += [f"## {kind}", told.summary, *told.paragraphs]
+        if set(cls.model_fields) - {"kind"}:
+            parts.append(knob_table(cls))
+        parts.append(f"In Python: `ponder.verifiers.{cls.__name__}`.")
+    example = SelfConsistency(answer=SymbolicAnswer(), **DRAWN)
+    nodes = [entries("[[nodes]]", {"name": "vote"}), entries("[nodes.strategy]", plain(example))]
+    toml = "\n".join([*nodes, entries("[engines.generator]", {"kind": "simulated"})])
+    parts += ["## Example", f"```toml\n# answers.toml\n{toml}```", ANSWER_TAIL]
+    return "\n\n".join(parts) + "\n"
+
+
+OVERVIEW = """# Verifiers
+
+Each is a way to judge an attempt, by one kind of evidence. A score is a number, or None where the verifier cannot
+tell, and then says why: a failure costs one score, never the run, and never passes for a bad attempt. What judging
+costs is counted in the budget as `verifier_calls` and tokens, and the same judgement is paid once in a run, wherever
+it is asked. [How far to trust one](../trust-your-verifier.md) can be measured, and [your own](../write-a-verifier.md)
+is twenty lines.
+
+{table}
+
+Where `needs a reference` is "yes", a query without one is not judged. One that `compares` scores candidates against
+those judged with them: its scores mean nothing alone, so only `best_of_n` (without `weighted`) and `rank` take it. The
+examples of the pages run on the simulated engine, which answers its own problems: it tells the chance of a yes or a no,
+and reads steps as a reward model, but asked for a verdict in words it cannot reply, and the score says so. What counts
+as the same answer is the business of [answer keys](../answers.md).
+
+These pages are written by `docs/verifier_pages.py` from what the classes say of themselves.
+"""
+ANSWER_HEAD = """# Answer keys
+
+An answer key reads the answer from a text and spells it in one way, so that equal answers are equal strings: votes
+count them, [`exact_match`](verifiers/exact_match.md) compares them with the reference. A text in which it finds none
+abstains, and never votes. Being equal is an equivalence by construction; a check of two answers, such as that of
+[`math_answer`](verifiers/math_answer.md), need not be one, so it grades and never groups."""
+ANSWER_TAIL = """A key of your own is a subclass of `ponder.verifiers.AnswerKey` with a `kind` and `key(text)`, offered by
+the entry point `ponder.answers`. This page is written by `docs/verifier_pages.py` from what the classes say of
+themselves."""
+
+if __name__ == "__main__":
+    write(PAGES, pages())
+    ANSWER_PAGE.write_text(answer_page())
