@@ -104,7 +104,7 @@ def python_of(verifier: Verifier, query: Query) -> str:
     tests = sorted({type(test).__name__ for test in query.tests})
     lines = ["import ponder", *([f"from ponder.orchestrator.code_tests import {', '.join(tests)}"] if tests else [])]
     lines += ["from ponder.strategies import BestOfN", f"from ponder.verifiers import {', '.join(names)}", ""]
-    lines += [f"verifier = {source(verifier)}", f"query = {_asked(query)}"]
+    lines += [f"verifier = {source(verifier)}", *_asked(query)]
     engines = ", ".join(f'"{name}": ponder.SimulatedSpec()' for name in _engines(BestOfN(verifier=verifier)))
     lines.append(f"engines = {{{engines}}}")
     knobs = ", ".join(f"{name}={value}" for name, value in DRAWN.items())
@@ -117,10 +117,14 @@ def _engines(strategy: Strategy) -> list[str]:
     return list(dict.fromkeys(strategy.engine_names()))
 
 
-def _asked(query: Query) -> str:
+def _asked(query: Query) -> list[str]:
+    """The lines that make a query."""
     reference = f", reference={source(query.reference)}" if query.reference is not None else ""
-    asked = f"ponder.Query.ask({source(query.messages[0].content)}{reference})"
-    return asked + (f'.model_copy(update={{"tests": {source(query.tests)}}})' if query.tests else "")
+    asked = f"query = ponder.Query.ask({source(query.messages[0].content)}{reference})"
+    if not query.tests:
+        return [asked]
+    tests = [f"    {source(test)}," for test in query.tests]
+    return ["tests = (", *tests, ")", f'{asked}.model_copy(update={{"tests": tests}})']
 
 
 def source(value: Any) -> str:
@@ -210,8 +214,8 @@ An answer key reads the answer from a text and spells it in one way, so that equ
 count them, [`exact_match`](verifiers/exact_match.md) compares them with the reference. A text in which it finds none
 abstains, and never votes. Being equal is an equivalence by construction; a check of two answers, such as that of
 [`math_answer`](verifiers/math_answer.md), need not be one, so it grades and never groups."""
-ANSWER_TAIL = """A key of your own is a subclass of `ponder.verifiers.AnswerKey` with a `kind` and `key(text)`, offered by
-the entry point `ponder.answers`. This page is written by `docs/verifier_pages.py` from what the classes say of
+ANSWER_TAIL = """A key of your own is a subclass of `ponder.verifiers.AnswerKey` with a `kind` and `key(text)`, offered
+by the entry point `ponder.answers`. This page is written by `docs/verifier_pages.py` from what the classes say of
 themselves."""
 
 if __name__ == "__main__":
