@@ -63,8 +63,9 @@ class ListwiseJudge(RelativeJudge):
     parts.
 
     Evidence: what the judge's model makes of all texts side by side.
-    When to trust it: few, short candidates that a strong model can hold in view. It errs in the middle of long lists
-        more than a pairwise judge does, for far fewer calls.
+    When to trust it: few, short candidates that a strong model can hold in view; a pairwise judge looks at two at a
+        time, for many more calls. Few valid votes, as the detail of a score tells, are a judge that cannot keep to
+        the form.
     Cost: `votes` calls, depth 1; beyond `window` so many for each place of the window, one after the other.
     Source: Saad-Falcon et al. 2024 (Archon), arXiv 2409.15254, section 3.1, the ranker; Sun et al. 2023 (RankGPT),
         arXiv 2304.09542, the sliding window.
