@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from functools import cached_property
 from typing import Any
@@ -11,14 +12,16 @@ from ..errors import EngineRefused
 from ..types import Message
 
 KEPT = 4096
+ZERO_WIDTH = "\u200b"
 
 
 class ChatTokens:
     """The tokenizer of a model, with a cache of rendered conversations.
 
     A model without a chat template gets the contents of the messages, one after the other with nothing between. The
-    role `developer` is rendered as `system`, which is what templates know. A prompt without messages is a plain text
-    with the tokenizer's own special tokens.
+    role `developer` is rendered as `system`, which is what templates know. No message can end its turn or begin
+    another: where it holds the text of a special token, a zero-width space parts that. A prompt without messages is a
+    plain text with the tokenizer's own special tokens.
 
     Args:
         tokenizer: a transformers tokenizer.
@@ -90,6 +93,17 @@ class ChatTokens:
         return tuple(whole[:start]), tuple(whole[start + len(bare) :])
 
     @cached_property
+    def _special(self) -> re.Pattern[str]:
+        """The text of any special token of more than one character."""
+        added = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
+        texts = sorted({text for text in added if len(text) > 1}, key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, texts)) or r"(?!)")
+
+    def _parted(self, content: str) -> str:
+        """`content`, no part of which is read as a special token."""
+        return self._special.sub(lambda found: f"{found[0][0]}{ZERO_WIDTH}{found[0][1:]}", content)
+
+    @cached_property
     def _last_id(self) -> int:
         return int(max(self.tokenizer.get_vocab().values()))
 
@@ -103,8 +117,8 @@ class ChatTokens:
 
     def _render(self, messages: tuple[Message, ...]) -> list[int]:
         if not getattr(self.tokenizer, "chat_template", None):
-            return list(self.tokenizer.encode("".join(message.content for message in messages)))
-        turns = [{"role": _role(message.role), "content": message.content} for message in messages]
+            return list(self.tokenizer.encode("".join(self._parted(message.content) for message in messages)))
+        turns = [{"role": _role(message.role), "content": self._parted(message.content)} for message in messages]
         try:
             text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         except Exception as error:  # jinja's errors, and whatever a template raises
