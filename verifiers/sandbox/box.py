@@ -9,12 +9,10 @@ import signal
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import ExitStack, asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from ...orchestrator.errors import VerifierError
 from .descriptors import read_some, readable
-from .launcher import NOBODY
 from .limits import Limits, Ran, Status
 from .spawn import Program, Spawned, spawn
 
@@ -52,6 +50,7 @@ class Box:
         self.pipes = spawned
         self._limits = limits
         self._descriptors = descriptors
+        self._about = b""
         self._inside: int | None = None
         self._ended_by: Status | None = None
         self._began = time.monotonic()
@@ -67,10 +66,7 @@ class Box:
         """
         try:
             async with asyncio.timeout(START_LIMIT_S):
-                inside = await self._first_inside()
-                if self.pipes.users_mapped is not None:
-                    _map_users(inside)
-                    os.write(self.pipes.users_mapped.fileno(), b"1")
+                await self._learn_inside()
                 if await read_some(self.pipes.begun) != b"1":
                     raise VerifierError(f"a sandbox must start, but did not: {await self._complaint()}")
         except TimeoutError:
@@ -84,10 +80,10 @@ class Box:
                 await asyncio.shield(self._end)
         except TimeoutError:
             self.kill("timeout")
-        code, cpu_s = await self._end
+        code = await self._end
         wall_s = time.monotonic() - self._began
         stdout, stderr = await self._stdout, await self._stderr
-        status = self._ended_by or self._judged(code, cpu_s, stderr)
+        status = self._ended_by or self._judged(code, wall_s, stderr)
         return Ran(status, stdout, stderr, None if self._ended_by else code, wall_s)
 
     def kill(self, status: Status) -> None:
@@ -100,7 +96,13 @@ class Box:
                 signal.pidfd_send_signal(self._inside, signal.SIGKILL)
 
     async def close(self) -> None:
-        """Kill what runs, and wait until nothing of it does."""
+        """Kill what runs, and wait until nothing of it does.
+
+        bubblewrap alone must not be killed before it has told what it started: that would stay.
+        """
+        if self._inside is None:
+            with suppress(VerifierError, TimeoutError):
+                await asyncio.wait_for(self._learn_inside(), START_LIMIT_S)
         self.kill("crashed")
         if self._inside is not None:
             await readable(self._inside)
@@ -115,35 +117,29 @@ class Box:
         if self.pipes.process.returncode is None:
             os.kill(self.pipes.process.pid, signal.SIGKILL)
 
-    async def _first_inside(self) -> int:
-        """The process that bubblewrap started in the sandbox; all others in there end with it."""
-        about = b""
-        while not about.rstrip().endswith(b"}"):
+    async def _learn_inside(self) -> None:
+        """Learn which process bubblewrap started in the sandbox; all others in there end with it."""
+        while not self._about.rstrip().endswith(b"}"):
             if not (more := await read_some(self.pipes.about)):
                 raise VerifierError(f"a sandbox must start, but did not: {await self._complaint()}")
-            about += more
-        inside = int(json.loads(about)["child-pid"])
+            self._about += more
         with suppress(ProcessLookupError):
-            self._inside = os.pidfd_open(inside)
+            self._inside = os.pidfd_open(json.loads(self._about)["child-pid"])
             self._descriptors.callback(os.close, self._inside)
-        return inside
 
     async def _complaint(self) -> str:
         self.kill("crashed")
         await self._end
         return (await self._stderr).decode(errors="replace").strip() or "it said nothing"
 
-    async def _reaped(self) -> tuple[int, float]:
-        """Wait for bubblewrap: its exit code, which is that of the program, and their processor seconds."""
-        process = self.pipes.process
-        ended = os.pidfd_open(process.pid)
+    async def _reaped(self) -> int:
+        """Wait for bubblewrap; its exit code is that of the program."""
+        ended = os.pidfd_open(self.pipes.process.pid)
         try:
             await readable(ended)
         finally:
             os.close(ended)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        return process.returncode, usage.ru_utime + usage.ru_stime
+        return self.pipes.process.wait()
 
     async def _collected(self) -> bytes:
         collected = bytearray()
@@ -159,28 +155,16 @@ class Box:
             tail = (tail + more)[-STDERR_BYTES:]
         return tail
 
-    def _judged(self, code: int, cpu_s: float, stderr: bytes) -> Status:
-        """What a program's end means that nobody ended: the kernel kills it at its processor seconds."""
+    def _judged(self, code: int, wall_s: float, stderr: bytes) -> Status:
+        """What a program's end means that nobody out here ended.
+
+        At its processor seconds the kernel sends it a signal; one that ignores it is killed a second later.
+        """
         if code == 0:
             return "done"
-        if code == 128 + signal.SIGKILL and cpu_s > 0.9 * self._limits.cpu_s - 0.1:
+        if code == 128 + signal.SIGXCPU or (code == 128 + signal.SIGKILL and wall_s > self._limits.cpu_s):
             return "timeout"
         return "memory" if stderr.rstrip().rpartition(b"\n")[2].startswith(b"MemoryError") else "crashed"
-
-
-def _map_users(process: int) -> None:
-    """Give root's sandbox two users, root to set it up and nobody to run the program, each the same out here.
-
-    Raises:
-        VerifierError: root may not.
-    """
-    for kind in ("uid_map", "gid_map"):
-        try:
-            Path(f"/proc/{process}/{kind}").write_text(f"0 0 1\n{NOBODY} {NOBODY} 1\n")
-        except OSError as error:
-            raise VerifierError(
-                f"root must be able to map user {NOBODY} into a sandbox, but cannot: {error}"
-            ) from error
 
 
 async def _though_cancelled(work: Coroutine[Any, Any, None]) -> None:

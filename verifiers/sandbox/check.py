@@ -23,9 +23,9 @@ def is_refused(call, *args):
     return False
 
 attempts = ((os.fork,), (_socket.socket,), (os.listdir, "/proc"), (open, "/etc/passwd"), (open, "/trace", "w"))
-print(os.getpid(), os.getuid(), *(is_refused(*attempt) for attempt in attempts))
+print(os.getuid(), *(is_refused(*attempt) for attempt in attempts))
 """
-_HELD = b"1 65534 True True True True True\n"
+_HELD = b"65534 True True True True True\n"
 
 
 @lru_cache(maxsize=1)

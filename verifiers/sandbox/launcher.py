@@ -1,17 +1,20 @@
-"""The first code in a sandbox: it sets the limits, gives up every right, and becomes the program.
+"""The first code in a sandbox: it gives up every right, sets the limits, and becomes the program.
 
-It runs in there from its source, knows nothing of ponder, and has the rights it needs for this over the sandbox alone.
-What fails here ends the sandbox before the program is seen.
+It runs in there, knows nothing of ponder, and has the rights it needs for this over the sandbox alone. What fails here
+ends the sandbox before the program is seen. A process stays behind to watch the program and who runs the sandbox: it is
+the first one in there, so the kernel ends all others with it, however it ends.
 """
 
 import ctypes
 import os
 import resource
+import select
 import sys
 
 NOBODY = 65534
 MOUNT_AGAIN_BARE = 32 | 2 | 4 | 8  # MS_REMOUNT, MS_NOSUID, MS_NODEV, MS_NOEXEC
-SET_PARENT_DEATH_SIGNAL, SET_SECCOMP, CAP_AMBIENT, SET_ARENAS = 1, 22, 47, -8
+SET_SECCOMP, CAP_AMBIENT, SET_ARENAS = 22, 47, -8
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Filter(ctypes.Structure):
@@ -21,26 +24,52 @@ class Filter(ctypes.Structure):
 
 
 def main() -> None:
-    """Take ``name=value`` settings and import folders from the arguments, wall this process in, and run the program."""
+    """Take ``name=value`` settings and import folders from the arguments, wall the program in, and run it."""
     cut = sys.argv.index("--")
     folders = [item for item in sys.argv[1:cut] if item.startswith("/")]
     settings = {name: int(value) for name, value in (item.split("=") for item in sys.argv[1 : cut - len(folders)])}
     with open(settings["program"], "rb") as program, open(settings["filter"], "rb") as code:
         source, instructions = program.read(), code.read()
+    give_up_rights(settings["inodes"])
+    if (child := os.fork()) != 0:
+        guard(child, settings["runner"])
     limit(settings)
-    confine(settings["inodes"], instructions)
+    must(LIBC.prctl(SET_SECCOMP, 2, ctypes.byref(Filter(len(instructions) // 8, instructions)), 0, 0))
     os.write(settings["begun"], b"1")
     keep_only(settings)
     sys.path += folders
     run(source, sys.argv[cut + 1 :])
 
 
+def give_up_rights(inodes: int) -> None:
+    """Bound the number of files, become nobody and drop every capability."""
+    must(LIBC.mount(b"tmpfs", b"/tmp", b"tmpfs", ctypes.c_ulong(MOUNT_AGAIN_BARE), b"nr_inodes=%d" % inodes))
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+    header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    must(LIBC.capset(header, none))
+    must(LIBC.prctl(CAP_AMBIENT, 4, 0, 0, 0))
+
+
+def guard(program: int, runner: int) -> None:
+    """End as the program ends, and at once when the process out there does that runs the sandbox."""
+    ended = os.pidfd_open(program)
+    poller = select.poll()
+    poller.register(ended, select.POLLIN)
+    poller.register(runner, select.POLLIN)
+    if all(fd != ended for fd, _ in poller.poll()):
+        os._exit(1)
+    code = os.waitstatus_to_exitcode(os.waitpid(program, 0)[1])
+    os._exit(code if code >= 0 else 128 - code)
+
+
 def limit(settings: dict[str, int]) -> None:
     """Set the limits of this process and of all it starts."""
     limits = {
         resource.RLIMIT_AS: settings["memory"],
-        resource.RLIMIT_CPU: settings["cpu_s"],
-        resource.RLIMIT_NPROC: settings["tasks"],
+        resource.RLIMIT_NPROC: settings["tasks"] + 1,  # the guard
         resource.RLIMIT_FSIZE: settings["file_bytes"],
         resource.RLIMIT_STACK: 64 << 20,
         resource.RLIMIT_NOFILE: 64,
@@ -51,22 +80,8 @@ def limit(settings: dict[str, int]) -> None:
     }
     for kind, most in limits.items():
         resource.setrlimit(kind, (most, most))
-
-
-def confine(inodes: int, instructions: bytes) -> None:
-    """Bound the number of files, become nobody, drop every capability, and leave only the allowed system calls."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.mallopt(SET_ARENAS, 1)  # an arena a thread would fill the address space
-    must(libc.mount(b"tmpfs", b"/tmp", b"tmpfs", ctypes.c_ulong(MOUNT_AGAIN_BARE), b"nr_inodes=%d" % inodes))
-    if os.getuid() == 0:
-        os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
-    header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
-    must(libc.capset(header, none))
-    must(libc.prctl(CAP_AMBIENT, 4, 0, 0, 0))
-    must(libc.prctl(SET_PARENT_DEATH_SIGNAL, 9, 0, 0, 0))  # changing the user had taken it back
-    must(libc.prctl(SET_SECCOMP, 2, ctypes.byref(Filter(len(instructions) // 8, instructions)), 0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (settings["cpu_s"], settings["cpu_s"] + 1))
+    LIBC.mallopt(SET_ARENAS, 1)  # an arena for every thread would fill the address space
 
 
 def must(failed: int) -> None:
@@ -103,3 +118,7 @@ def run(source: bytes, argv: list[str]) -> None:
         frames = error.__traceback__
         sys.excepthook(type(error), error.with_traceback(frames and frames.tb_next), None)
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -15,7 +15,7 @@ class Limits(BaseModel):
 
     Args:
         wall_s: seconds from start to end; in a session, seconds for one exchange.
-        cpu_s: processor seconds, of each process.
+        cpu_s: processor seconds, of each process; one more where it ignores the signal.
         memory_mib: address space of each process, in MiB.
         processes: most processes. At 1 the program can start none, so `memory_mib` bounds it whole; above 1 every
             thread counts as a process, and each process may hold `memory_mib`.

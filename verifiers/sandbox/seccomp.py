@@ -11,43 +11,37 @@ from ...orchestrator.errors import UsageError
 _NAMESPACES = 0x7E020080  # CLONE_NEW*, time included
 _THREAD = 0x00010000  # CLONE_THREAD
 
-_FILES = """
+ALWAYS = """
     read readv pread64 preadv preadv2 write writev pwrite64 pwritev pwritev2 lseek open openat creat close close_range
     stat fstat lstat newfstatat fstatat64 statx statfs fstatfs access faccessat faccessat2 readlink readlinkat getcwd
     chdir fchdir getdents getdents64 mkdir mkdirat rmdir rename renameat renameat2 link linkat symlink symlinkat unlink
     unlinkat chmod fchmod fchmodat umask truncate ftruncate fallocate fsync fdatasync utime utimes utimensat futimesat
     flock dup dup2 dup3 pipe pipe2 poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait
     epoll_pwait eventfd eventfd2 sendfile copy_file_range
-"""
-_MEMORY = "mmap munmap mprotect mremap madvise brk msync"
-_SIGNALS = """
+
+    mmap munmap mprotect mremap madvise brk msync
+
     rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigsuspend rt_sigtimedwait sigaltstack kill tkill tgkill
     pause alarm setitimer getitimer restart_syscall
-"""
-_TIME = "clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time times getrusage"
-_SELF = """
-    getpid getppid gettid getuid geteuid getgid getegid getresuid getresgid getgroups getpgid getpgrp getsid uname
-    getrlimit setrlimit prlimit64 getpriority getrandom exit exit_group
-"""
-_THREADS = """
-    futex set_robust_list get_robust_list set_tid_address rseq membarrier sched_yield sched_getaffinity getcpu
-"""
-_PAIRS = (
-    "recvfrom shutdown getsockname getpeername getsockopt"  # of socketpair, which asyncio needs; no socket, no name
-)
-_CHILDREN = "fork vfork execve wait4 waitid setsid setpgid"
 
-# What is allowed only with these values of an argument: call, index of the argument, values.
-_WITH_VALUES = (
-    (
-        "ioctl",
-        1,
-        (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451),
-    ),  # TCGETS TIOCGWINSZ FIONREAD FIONBIO FIONCLEX FIOCLEX
+    clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time times getrusage
+
+    getpid getppid gettid getuid geteuid getgid getegid getresuid getresgid getgroups getpgid getpgrp getsid uname
+    getrlimit setrlimit getpriority getrandom exit exit_group
+
+    futex set_robust_list get_robust_list set_tid_address rseq membarrier sched_yield sched_getaffinity getcpu
+
+    recvfrom shutdown getsockname getpeername getsockopt
+"""
+WITH_CHILDREN = "fork vfork execve arch_prctl wait4 waitid setsid setpgid"
+# Allowed where an argument has one of these values: call, index of the argument, values.
+BY_VALUE = (
+    ("ioctl", 1, (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)),  # is a terminal, its size, bytes there, flags
     ("fcntl", 1, (0, 1, 2, 3, 4, 5, 6, 7, 1030)),  # duplicate, flags, record locks
+    ("prlimit64", 0, (0,)),  # one's own
     ("prctl", 0, (15, 16)),  # the name of a thread
-    ("socketpair", 0, (1,)),  # AF_UNIX
-    ("sendto", 4, (0,)),  # to no address
+    ("socketpair", 0, (1,)),  # AF_UNIX, which event loops need; there is no other socket,
+    ("sendto", 4, (0,)),  # and nothing can be sent to an address
 )
 
 _ALLOW = 0x7FFF0000
@@ -81,15 +75,13 @@ def compiled(has_children: bool) -> bytes:
     context = library.seccomp_init(_NO_SUCH_CALL)
     try:
         library.seccomp_attr_set(context, _BAD_ARCHITECTURE, _KILL)
-        for call in " ".join((_FILES, _MEMORY, _SIGNALS, _TIME, _SELF, _THREADS, _PAIRS)).split():
+        for call in f"{ALWAYS} {WITH_CHILDREN if has_children else ''}".split():
             _allow(library, context, call)
-        for call, argument, values in _WITH_VALUES:
+        for call, argument, values in BY_VALUE:
             for value in values:
                 _allow(library, context, call, _Comparison(argument, _EQUAL, value, 0))
         looked_at = _NAMESPACES if has_children else _NAMESPACES | _THREAD
         _allow(library, context, "clone", _Comparison(0, _MASKED_EQUAL, looked_at, looked_at & _THREAD))
-        for call in _CHILDREN.split() if has_children else ():
-            _allow(library, context, call)
         return _exported(library, context)
     finally:
         library.seccomp_release(context)

@@ -7,16 +7,15 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
 from ...orchestrator.errors import UsageError
-from . import launcher
 from .descriptors import pipe, sealed
 from .limits import Limits
 from .seccomp import compiled
-from .walls import FOLDER, python, walls
+from .users import two_users
+from .walls import AS_ROOT, AS_USER, FOLDER, python, walls
 
 INODES = 4096
 
@@ -63,6 +62,12 @@ class Pipes:
         reading, writing = pipe()
         return self.ours.enter_context(writing), self._inherited(reading)
 
+    def runner(self) -> int:
+        """This process, as a descriptor over there that tells when it has ended."""
+        self.inherited.append(os.pidfd_open(os.getpid()))
+        self.theirs.callback(os.close, self.inherited[-1])
+        return self.inherited[-1]
+
     def _inherited(self, file: BinaryIO) -> int:
         self.inherited.append(self.theirs.enter_context(file).fileno())
         return self.inherited[-1]
@@ -78,7 +83,6 @@ class Spawned:
         stderr: what it complains of, and bubblewrap before it.
         about: bubblewrap tells which process it started.
         begun: a byte comes when the limits are set and the program is next; nothing, where that failed.
-        users_mapped: bubblewrap waits for a byte here before it sets the sandbox up; None where it need not.
         requests: to a harness.
         replies: from a harness.
     """
@@ -88,7 +92,6 @@ class Spawned:
     stderr: BinaryIO
     about: BinaryIO
     begun: BinaryIO
-    users_mapped: BinaryIO | None = None
     requests: BinaryIO | None = None
     replies: BinaryIO | None = None
 
@@ -108,12 +111,15 @@ def spawn(program: Program, limits: Limits, ours: ExitStack) -> Spawned:
     with ExitStack() as theirs:
         pipes = Pipes(ours, theirs)
         (stdout, out), (stderr, err), (about, info), (begun, ready) = (pipes.heard() for _ in range(4))
-        settings = {**_numbers(limits), "begun": ready}
+        pipes.inherited.append(about.fileno())  # or bubblewrap would die, if we did, and leave what it has started
+        settings = {**_numbers(limits), "begun": ready, "runner": pipes.runner()}
         options = ["--info-fd", str(info)]
-        users_mapped = requests = replies = None
-        if is_root := os.geteuid() == 0:
-            users_mapped, mapped = pipes.told()
-            options += ["--userns-block-fd", str(mapped)]
+        requests = replies = None
+        if os.geteuid() == 0:
+            pipes.inherited.append(users := ours.enter_context(two_users()))
+            options += ["--userns", str(users), *AS_ROOT.split()]
+        else:
+            options += AS_USER.split()
         if program.is_harness:
             requests, settings["requests"] = pipes.told()
             replies, settings["replies"] = pipes.heard()
@@ -125,10 +131,10 @@ def spawn(program: Program, limits: Limits, ours: ExitStack) -> Spawned:
         settings["last_fd"] = max(pipes.inherited)
         process = subprocess.Popen(
             [
-                *walls(is_root, limits.files_mib << 20, program.readable),
+                *walls(limits.files_mib << 20, program.readable),
                 *options,
                 *python(),
-                *("-c", _launcher(), *(f"{name}={value}" for name, value in settings.items())),
+                *(f"{name}={value}" for name, value in settings.items()),
                 *(*(str(folder) for folder in program.readable), "--", *program.argv),
             ],
             env={},
@@ -137,7 +143,7 @@ def spawn(program: Program, limits: Limits, ours: ExitStack) -> Spawned:
             stderr=err,
             pass_fds=pipes.inherited,
         )
-    return Spawned(process, stdout, stderr, about, begun, users_mapped, requests, replies)
+    return Spawned(process, stdout, stderr, about, begun, requests, replies)
 
 
 def _numbers(limits: Limits) -> dict[str, int]:
@@ -149,11 +155,6 @@ def _numbers(limits: Limits) -> dict[str, int]:
         "file_bytes": limits.files_mib << 20,
         "inodes": INODES,
     }
-
-
-@lru_cache(maxsize=1)
-def _launcher() -> str:
-    return Path(launcher.__file__).read_text() + "\nmain()\n"
 
 
 def _check(program: Program) -> None:

@@ -10,17 +10,19 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...orchestrator.errors import UsageError
+from . import launcher
 from .launcher import NOBODY
 
-NAMESPACES = "--unshare-all --unshare-user --as-pid-1 --die-with-parent --new-session --hostname sandbox"
-RIGHTS_OF_LAUNCHER = "--cap-drop ALL --cap-add CAP_SYS_ADMIN"  # over the sandbox's own namespaces; it drops them
+NAMESPACES = "--unshare-pid --unshare-net --unshare-ipc --unshare-uts --unshare-cgroup-try --hostname sandbox"
+BEHAVIOUR = "--as-pid-1 --new-session"
+RIGHTS = "--cap-drop ALL --cap-add CAP_SYS_ADMIN"  # of the launcher, over the sandbox's own namespaces; it drops them
 AS_ROOT = "--cap-add CAP_SETUID --cap-add CAP_SETGID"
-AS_USER = f"--uid {NOBODY} --gid {NOBODY}"
+AS_USER = f"--unshare-user --uid {NOBODY} --gid {NOBODY}"
+ENVIRONMENT = "--setenv PYTHONHASHSEED 0"
+LAUNCHER = "/launcher.py"
 FOLDER = "/tmp"  # noqa: S108
 DEVICES = f"--dev-bind /dev/null /dev/null --dev-bind /dev/urandom /dev/urandom --symlink {FOLDER} /dev/shm"
-# As -I, but for the hash seed, which is read from the environment: it is empty otherwise.
-PYTHON = "-P -s -S -B -X utf8"
-FIXED_HASHES = "--setenv PYTHONHASHSEED 0"
+PYTHON = "-P -s -S -B -X utf8"  # as -I, but that the environment, which is ours, fixes the hash seed
 
 
 def bubblewrap() -> str:
@@ -36,37 +38,32 @@ def bubblewrap() -> str:
     return path
 
 
-def walls(is_root: bool, file_bytes: int, readable: Sequence[Path]) -> list[str]:
+def walls(file_bytes: int, readable: Sequence[Path]) -> list[str]:
     """The command that makes the sandbox's namespaces and its tree of files; more options and `python()` follow.
 
     In the sandbox are the interpreter, its standard library, the system's libraries, `readable`, two devices and a
     `/tmp` of limited size, at which `/dev/shm` points. There is no `/proc`.
 
     Args:
-        is_root: whether root asks; the program is another user all the same.
         file_bytes: the size of `/tmp`, in bytes.
         readable: folders and files to show where they are.
 
     Raises:
         UsageError: bubblewrap is missing, or something readable is no absolute path that exists.
     """
-    command = [
-        bubblewrap(),
-        *NAMESPACES.split(),
-        *RIGHTS_OF_LAUNCHER.split(),
-        *(AS_ROOT if is_root else AS_USER).split(),
-    ]
-    command += [*FIXED_HASHES.split(), *_system(), "--perms", "0777", "--size", str(file_bytes), "--tmpfs", FOLDER]
+    command = [bubblewrap(), *f"{NAMESPACES} {BEHAVIOUR} {RIGHTS} {ENVIRONMENT}".split(), *_system()]
+    command += ["--perms", "0777", "--size", str(file_bytes), "--tmpfs", FOLDER]
     for path in readable:
         if not path.is_absolute() or path == Path("/") or not path.exists():
             raise UsageError(f"what a sandbox may read must be an absolute path that exists and not /, got {path}")
-        command += _shown(path)
+        command += shown(path)
     return command
 
 
 def python() -> list[str]:
-    """The end of the command: all but `/tmp` becomes read-only, and the interpreter starts."""
-    return ["--remount-ro", "/", "--chdir", FOLDER, "--", str(_interpreter()), *PYTHON.split()]
+    """The end of the command: all but `/tmp` becomes read-only, and the interpreter starts the launcher."""
+    options = ["--ro-bind", launcher.__file__, LAUNCHER, "--remount-ro", "/", "--chdir", FOLDER]
+    return [*options, "--", str(_interpreter()), *PYTHON.split(), LAUNCHER]
 
 
 @lru_cache(maxsize=1)
@@ -74,7 +71,7 @@ def _system() -> tuple[str, ...]:
     """The interpreter, its library, the system's libraries and the devices; the same for every sandbox."""
     options = []
     for path in _needed():
-        options += ["--symlink", str(path.readlink()), str(path)] if path.is_symlink() else _shown(path)
+        options += ["--symlink", str(path.readlink()), str(path)] if path.is_symlink() else shown(path)
     packages = Path(os.__file__).parent / "site-packages"
     if packages.is_dir():  # they are shown with the library that holds them, so they must be hidden
         options += ["--perms", "0755", "--size", "4096", "--tmpfs", str(packages), "--remount-ro", str(packages)]
@@ -98,7 +95,7 @@ def _interpreter() -> Path:
     return Path(getattr(sys, "_base_executable", None) or sys.executable).resolve()
 
 
-def _shown(path: Path) -> list[str]:
+def shown(path: Path) -> list[str]:
     """Show a path where it is, read-only; the folders above it hold nothing else."""
     options = []
     for folder in reversed(path.parents[:-1]):
