@@ -1,9 +1,14 @@
 """HumanEval judged in sandboxes as upstream judges it: no honest program refused, no wrong one let through."""
 
 import asyncio
+import sys
+from pathlib import Path
 
-from humaneval_mutants import CPU_S, mutants, right_program, upstream_verdicts
 from judging import candidate, context
+from upstream_humaneval import CPU_S, upstream_verdicts
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "experiments"))
+from flaws_study.mutants import mutants, right_program
 
 from ponder.orchestrator.data.humaneval import humaneval_queries
 from ponder.orchestrator.types import Query, Score

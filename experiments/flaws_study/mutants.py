@@ -1,21 +1,15 @@
-"""Programs for HumanEval with one change each in a right one, and what upstream's check says of them."""
+"""Programs for HumanEval with one change each in a right one."""
 
 from __future__ import annotations
 
 import ast
-import json
-import os
-import resource
-import subprocess
-import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from ponder.orchestrator.types import Query
+from ponder.orchestrator.code_tests import CheckTest
+from ponder.orchestrator.types import Query
 
 Change = tuple[ast.AST, str, Any]
-CPU_S = 1
 SWAPS: dict[type, type] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.Add: ast.Sub, ast.Sub: ast.Add,
@@ -26,7 +20,14 @@ SWAPS: dict[type, type] = {
 
 def right_program(query: Query) -> str:
     """The canonical solution as a whole program."""
-    return query.tests[0].prefix + (query.reference or "")
+    return check_of(query).prefix + (query.reference or "")
+
+
+def check_of(query: Query) -> CheckTest:
+    """The query's one check."""
+    (check,) = query.tests
+    assert isinstance(check, CheckTest)
+    return check
 
 
 def mutants(query: Query, count: int) -> list[str]:
@@ -46,7 +47,7 @@ def _mutated(query: Query, number: int) -> str:
 def _sites(query: Query) -> tuple[ast.Module, list[Change]]:
     """The right program and every change of the function to write, but for its signature and docstring."""
     tree = ast.parse(right_program(query))
-    body = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == query.tests[0].entry_point).body
+    body = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == check_of(query).entry_point).body
     nodes = [node for statement in body[1:] for node in ast.walk(statement)]
     return tree, [
         change
@@ -84,36 +85,3 @@ CHANGES: dict[type[ast.AST], Callable[[Any], list[Change]]] = {
     ast.comprehension: lambda node: [(node, "ifs", [])] if node.ifs else [],
     ast.Subscript: lambda node: [(node, "slice", ast.BinOp(node.slice, ast.Add(), ast.Constant(1)))],
 }
-
-
-def upstream_verdicts(programs: list[tuple[Query, str]]) -> list[bool]:
-    """Whether upstream's check passes on each program, both in one plain interpreter, forked anew; two at a time."""
-    whole = [f"{text}\n{query.tests[0].code}\ncheck({query.tests[0].entry_point})" for query, text in programs]
-    workers = []
-    for part in (whole[::2], whole[1::2]):
-        worker = subprocess.Popen([sys.executable, "-I", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        worker.stdin.write(json.dumps(part).encode())
-        worker.stdin.close()
-        workers.append(worker)
-    halves = [iter(json.load(worker.stdout)) for worker in workers]
-    return [next(halves[i % 2]) for i in range(len(whole))]
-
-
-def _reference(program: str) -> bool:
-    """Whether a program runs to its end in a fork of its own."""
-    child = os.fork()
-    if child == 0:
-        try:
-            resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
-            resource.setrlimit(resource.RLIMIT_AS, (512 << 20, 512 << 20))
-            os.dup2(os.open(os.devnull, os.O_RDWR), 1)
-            os.dup2(1, 2)
-            exec(program, {})
-            os._exit(0)
-        except BaseException:
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-if __name__ == "__main__":
-    print(json.dumps([_reference(program) for program in json.load(sys.stdin)]))

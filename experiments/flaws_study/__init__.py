@@ -1,0 +1,1 @@
+"""The parts of the study of erring verifiers, `flaws.py`."""
