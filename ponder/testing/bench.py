@@ -24,11 +24,11 @@ class Bench:
 
     Args:
         query: what was asked, with the reference or the tests that the verifier needs.
-        texts: the candidates, two or more, which the verifier tells apart; empty for four that the simulated model
-            draws for the query, two of them right, with the log-probabilities that the verifier wants.
-        says: what an engine writes when the verifier asks it, told by the prompt. It should like the same texts
-            wherever they stand. None writes as the simulated model does, which no judge can read; labels it has the
-            likelihood of either way.
+        texts: the candidates, two or more, which the verifier tells apart; empty for up to four that the simulated
+            model draws for the query, right and wrong, with the log-probabilities that the verifier wants.
+        says: what an engine writes when the verifier asks it, told by the prompt; a label it begins with is the likely
+            one. It should like the same texts wherever they stand. None writes as the simulated model does: nothing
+            that a judge can read in words, but the chance of a yes or a no.
         reads: the rows that a reward model reads in a response, told by its text; None reads one value a line, as the
             simulated model does.
         blind: what is written by a judge that looks at places alone.
@@ -60,7 +60,7 @@ def complete(text: str, index: int = 0) -> Candidate:
 
 
 async def _drawn(query: Query, sampling: Sampling) -> tuple[Candidate, ...]:
-    """Different draws for a query, half of them right where the world has such."""
+    """Different draws for a query, two right and two wrong as far as the model has such."""
     engine = SimulatedEngine(SimulatedSpec(world=WORLD))
     by_text: dict[str, Candidate] = {}
     for seed in range(LOOKED_AT):

@@ -56,18 +56,18 @@ _LONG = (Message(role="user", content="Problem 3? " * 100),)
 
 
 async def is_paid_once(verifier: Verifier, bench: Bench = Bench()) -> None:
-    """Judged again, elsewhere in the pipeline and in another order: the same scores, at no cost."""
+    """Judged again, elsewhere in the pipeline, later or at once, in another order: the same scores, at no cost."""
     candidates, scene = await bench.candidates(verifier), bench.scene
     places = tuple(range(len(candidates)))
     once = await told(verifier, candidates, scene)
-    again = await told(verifier, candidates, scene, [places, places, places[::-1]])
-    served = again.played.seen.served
-    require(served == once.played.seen.served, "candidates that are judged again must cost nothing more", served)
-    usage = again.played.result.usage
-    require(usage == once.played.result.usage, "candidates judged again must be charged once", usage)
-    first, second, third = (facts(scores) for scores in again.rounds)
-    require(first == second, "candidates judged again must have the same scores", again.rounds)
-    require(verifier.is_relative or third == first[::-1], "judged again, scores must be the same", again.rounds)
+    for at_once in (False, True):
+        again = await told(verifier, candidates, scene, [places, places, places[::-1]], at_once)
+        served, usage = again.played.seen.served, again.played.result.usage
+        require(served == once.played.seen.served, "candidates that are judged again must cost nothing more", served)
+        require(usage == once.played.result.usage, "candidates judged again must be charged once", usage)
+        first, second, third = (facts(scores) for scores in again.rounds)
+        require(first == second, "candidates judged again must have the same scores", again.rounds)
+        require(verifier.is_relative or third == first[::-1], "judged again, scores must be the same", again.rounds)
 
 
 async def judging_resumes_from_any_row(verifier: Verifier, bench: Bench = Bench()) -> None:

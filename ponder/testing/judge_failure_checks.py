@@ -19,15 +19,12 @@ from .score_checks import facts
 
 EVER = 1_000_000
 FEW_MOMENTS = 8
+NO_REPLIES = ("", " \n", "\x00\ufffd {]}\x1b[2J \u202e" * 20, "[" * 3000)
 MANGLED: tuple[Callable[[str], str], ...] = (
-    lambda text: "",
-    lambda text: " \n",
     lambda text: text[: len(text) // 2],
     lambda text: f"{text}\n{text}",
     lambda text: text.replace("1", "7"),
-    lambda text: "\x00\ufffd {]}\x1b[2J \u202e" * 20,
     lambda text: "9" * 5000,
-    lambda text: "[" * 3000,
 )
 
 
@@ -76,8 +73,16 @@ async def survives_lost_judgements(verifier: Verifier, bench: Bench = Bench()) -
 
 
 async def survives_mangled_replies(verifier: Verifier, bench: Bench = Bench()) -> None:
-    """A judge that writes nothing, half a reply, two, huge numbers or garbage: sound scores, and nothing raised."""
+    """A judge that writes half a reply, two or huge numbers: sound scores, and nothing raised.
+
+    Nothing at all and garbage give no score, where all that the verifier asks for is written.
+    """
     candidates, says = await bench.candidates(verifier), bench.says or (lambda prompt: "1")
+    for text in NO_REPLIES:
+        found = await told(verifier, candidates, bench.scene.behaving(says=lambda _, text=text: text))
+        is_guessed = any(score.value is not None and score.usage.verifier_calls for score in found.scores)
+        is_written = found.played.seen.written == found.played.seen.calls
+        require(not (is_written and is_guessed), f"a reply {text[:20]!r} must give no score", found.scores)
     for mangle in MANGLED:
 
         def garbled(prompt: str, mangle: Callable[[str], str] = mangle) -> str:

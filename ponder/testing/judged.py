@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -45,6 +46,7 @@ class Judged(Strategy):
     verifier: AnyVerifier
     _candidates: tuple[Candidate, ...] = PrivateAttr(default=())
     _rounds: tuple[Round, ...] = PrivateAttr(default=())
+    _at_once: bool = PrivateAttr(default=False)
     _heard: Heard = PrivateAttr(default_factory=Heard)
 
     @classmethod
@@ -67,18 +69,21 @@ class Judged(Strategy):
         return shape
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
-        self._heard.scores.clear()
-        for number, places in enumerate(self._rounds):
-            before = ctx._run.ledger.spent
-            told = await self._judge(query, [self._candidates[i] for i in places], ctx.child(str(number), self.kind))
-            self._heard.scores.append(told)
+        told = self._heard.scores
+        told.clear()
+        if self._at_once:
+            told += await asyncio.gather(*(self._judge(query, ctx, i) for i, _ in enumerate(self._rounds)))
+        for number in range(len(told), len(self._rounds)):
+            told.append(await self._judge(query, ctx, number))
             if not number:
-                self._check(told, ctx._run.ledger.spent - before, ctx)
-        first = zip(self._rounds[0], self._heard.scores[0], strict=True)
+                self._check(told[0], ctx._run.ledger.spent, ctx)
+        first = zip(self._rounds[0], told[0], strict=True)
         return [self._candidates[i].with_score(self.verifier.name, score) for i, score in first]
 
-    async def _judge(self, query: Query, given: Sequence[Candidate], ctx: Context) -> list[Score]:
-        judging = ctx._judging(self.verifier, given)
+    async def _judge(self, query: Query, ctx: Context, number: int) -> list[Score]:
+        """What the verifier says in one round, at a place of its own."""
+        given = [self._candidates[i] for i in self._rounds[number]]
+        judging = ctx.child(str(number), self.kind)._judging(self.verifier, given)
         try:
             return await judging.scores(query, given, self.verifier)
         finally:
@@ -94,9 +99,7 @@ class Judged(Strategy):
         judged = [self._candidates[i] for i in self._rounds[0]]
         different = {(c.text, c.path_tokens): s for c, s in zip(judged, told, strict=True)}
         least, most = (Usage.total(score.usage for score in scores) for scores in (different.values(), told))
-        rule = (
-            "the usage of the scores must add up to what judging has cost; equal candidates share it, or say it again"
-        )
+        rule = "the usage of the scores must add up to what judging has cost (equal candidates share it or repeat it)"
         require(covers(spent, least), rule, f"{least} at least for {spent}")
         if run.stopped != "deadline" and not run.failures:
             require(covers(most, spent), rule, f"{most} at most for {spent}")
@@ -140,13 +143,19 @@ class Told:
 
 
 async def told(
-    verifier: Verifier, candidates: Sequence[Candidate], scene: Scene, rounds: Sequence[Round] | None = None
+    verifier: Verifier,
+    candidates: Sequence[Candidate],
+    scene: Scene,
+    rounds: Sequence[Round] | None = None,
+    at_once: bool = False,
 ) -> Told:
-    """What a verifier says of candidates in a scene; see `Judged`.
+    """What a verifier says of candidates in a scene, in rounds one after the other or at once; see `Judged`.
 
     Raises:
-        AssertionError: a score is not sound.
+        AssertionError: a score is not sound, or room is held afterwards.
     """
     judged = Judged.of(verifier, candidates, rounds)
+    judged._at_once = at_once
     played = await play(judged, scene)
+    require(not played.ledger.outstanding, "no reservation may be left", played.ledger.outstanding)
     return Told(played, tuple(map(tuple, judged._heard.scores)))

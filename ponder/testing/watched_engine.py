@@ -68,6 +68,7 @@ class Seen:
         prompts: every conversation that text was asked for.
         answered: how often text was given.
         judging: every conversation that a verifier's call was about.
+        written: how many of these calls asked for words.
         engines: the names of the engines that were asked.
     """
 
@@ -79,6 +80,7 @@ class Seen:
     prompts: list[tuple[Message, ...]] = field(default_factory=list)
     answered: int = 0
     judging: list[tuple[Message, ...]] = field(default_factory=list)
+    written: int = 0
     engines: set[str] = field(default_factory=set)
 
 
@@ -98,6 +100,7 @@ class WatchedEngine(SimulatedEngine):
     async def complete(self, request: Request) -> Completion:
         if request.is_judging:
             self._seen.judging.append(request.prompt.messages)
+            self._seen.written += not request.labels
             async with self._call(request, "judging"):
                 done = self._judged(request, await super().complete(self._asked(request)))
                 self._seen.served += done.usage
