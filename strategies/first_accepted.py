@@ -12,7 +12,7 @@ from ..orchestrator.context import Context
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyVerifier
-from ..verifiers.worth_trying import WorthTrying
+from ..verifiers.reliability import WorthTrying
 from .abstention import abstention
 from .drawing import Drawing, Draws
 from .ranking import ranked

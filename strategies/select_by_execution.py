@@ -15,7 +15,7 @@ from ..orchestrator.replies import listed
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyExecutor
-from ..verifiers.pairwise import Match, points, shares
+from ..verifiers.tournaments.pairwise import Match, points, shares
 from .asking import Asking, reading
 from .execution_prompts import DISTINGUISH, INPUTS, JUDGE
 from .output_clusters import ROW, Cluster, clustered, clusters_first, differences

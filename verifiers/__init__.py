@@ -14,10 +14,8 @@ from ..orchestrator.verifier import Executor, Verifier
 from .abacus import AbacusChecker
 from .answers import ANSWERS, AbacusAnswer, AnswerKey, AnyAnswer, NumberAnswer, SymbolicAnswer, TextAnswer
 from .calibrated import Calibrated
-from .canaries import CANARIES
 from .confidence import Confidence
 from .exact_match import ExactMatch
-from .false_positives import measured_false_positives
 from .function_verifier import Function
 from .generative_reward import GenerativeReward
 from .json_schema import JsonSchema
@@ -27,21 +25,20 @@ from .nesting import AnyVerifier
 from .numeric_match import NumericMatch
 from .outcome_reward import OutcomeReward
 from .pairwise_judge import PairwiseJudge
-from .platt import fit_platt
 from .process_reward import ProcessReward
 from .python_code import PythonCode
 from .quantile_ensemble import QuantileEnsemble
 from .rank_ensemble import RankEnsemble
 from .regex_match import RegexMatch
-from .reward_card import RewardCard
+from .reliability import CANARIES, IsotonicMap, PlattMap, fit_platt, measured_false_positives
+from .rewards.reward_card import RewardCard
+from .rewards.step_splitting import split_steps
 from .rubric import Rubric
 from .scalar_judge import ScalarJudge
-from .score_map import IsotonicMap, PlattMap
 from .self_certainty import SelfCertainty
 from .self_evaluation import SelfEvaluation
 from .sequence_logprob import SequenceLogprob
 from .simulated_code import SimulatedCode
-from .step_splitting import split_steps
 from .weighted_ensemble import WeightedEnsemble
 
 VERIFIERS: Registry[Verifier] = Registry(

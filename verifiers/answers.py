@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny
 
 from ..orchestrator.registry import Registry
-from .child_pool import ChildPool, CpuSeconds
-from .math_pool import check_installed, math_pool
+from .child_processes.child_pool import ChildPool, CpuSeconds
+from .child_processes.math_pool import check_installed, math_pool
 from .math_text import final_expression, fraction_of, is_within_limits, plain, words_of
 from .number import as_number, last_number
 

@@ -11,7 +11,7 @@ from ..orchestrator.engine import Engine, Sampling
 from ..orchestrator.types import Candidate, Query, Score, Usage
 from ..orchestrator.verifier import Verifier
 from .nesting import AnyVerifier
-from .score_map import ScoreMap
+from .reliability.score_map import ScoreMap
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging

@@ -13,7 +13,7 @@ from ..orchestrator.canonical import stable_id
 from ..orchestrator.errors import UsageError
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Verifier
-from .child_pool import CpuSeconds, pool_of
+from .child_processes.child_pool import CpuSeconds, pool_of
 from .strict_json import DEEPEST, is_within_limits, parsed
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Verifier
-from .child_pool import ChildPool, CpuSeconds
-from .math_pool import check_installed, math_pool
+from .child_processes.child_pool import ChildPool, CpuSeconds
+from .child_processes.math_pool import check_installed, math_pool
 from .math_text import LONGEST, final_expression, fraction_of, is_within_limits, plain
 from .number import as_number
 

@@ -10,8 +10,8 @@ from pydantic import model_validator
 
 from ..orchestrator.errors import UsageError
 from ..orchestrator.types import Candidate, Query, Score
-from .reward_cards import AnyCard, card_of, name_of
-from .reward_model import RewardModel
+from .rewards.reward_cards import AnyCard, card_of, name_of
+from .rewards.reward_model import RewardModel
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging

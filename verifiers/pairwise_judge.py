@@ -12,14 +12,14 @@ from pydantic import Field
 from ..orchestrator.engine import Completion
 from ..orchestrator.prompting import FENCED, Template
 from ..orchestrator.types import Candidate, Query, Score, Usage
-from .bradley_terry import bradley_terry
-from .knockout import knockout
 from .label_chances import label_chances
-from .pairwise import HALVES, Match, Pair, Points, Schedule, outcome, shares
 from .relative_judge import RelativeJudge, verdict_line
-from .round_robin import round_robin
 from .shared_cost import shares as parts
-from .swiss import swiss
+from .tournaments.bradley_terry import bradley_terry
+from .tournaments.knockout import knockout
+from .tournaments.pairwise import HALVES, Match, Pair, Points, Schedule, outcome, shares
+from .tournaments.round_robin import round_robin
+from .tournaments.swiss import swiss
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging

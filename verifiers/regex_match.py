@@ -13,7 +13,7 @@ from ..orchestrator.canonical import stable_id
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Verifier
 from .answers import AnyAnswer, TextAnswer
-from .child_pool import CpuSeconds, pool_of
+from .child_processes.child_pool import CpuSeconds, pool_of
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging

@@ -14,7 +14,7 @@ from ..orchestrator.errors import UsageError
 from ..orchestrator.reopening import reopened
 from ..orchestrator.types import Candidate, Message, Query, Score, Usage
 from ..orchestrator.verifier import Verifier
-from .platt import sigmoid
+from .reliability.platt import sigmoid
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from statistics import NormalDist
 
 from ponder.orchestrator.data.abacus import correct_steps
-from ponder.verifiers.aggregate import aggregate
 from ponder.verifiers.reliability import Judged
+from ponder.verifiers.rewards.aggregate import aggregate
 
 from .abacus_attempts import Attempt
 from .setting import Setting

@@ -9,8 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ponder.orchestrator.intervals import Interval
-from ponder.verifiers.prediction import Curve, predicted
-from ponder.verifiers.reliability import Reliability
+from ponder.verifiers.reliability import Curve, Reliability, predicted
 
 from .setting import Setting
 

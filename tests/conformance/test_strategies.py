@@ -55,9 +55,7 @@ from ponder.verifiers import (
     SelfEvaluation,
     SimulatedCode,
 )
-from ponder.verifiers.reliability.mixed_resampling_law import MixedResamplingLaw
-from ponder.verifiers.reliability.resampling_law import ResamplingLaw
-from ponder.verifiers.reliability.worth_trying import WorthTrying
+from ponder.verifiers.reliability import MixedResamplingLaw, ResamplingLaw, WorthTrying
 
 KNOBS = {"max_tokens": 48}
 STEPS = {"max_tokens": 40, "step_tokens": 12, "max_steps": 4, "leaf": "answer:"}

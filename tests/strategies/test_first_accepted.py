@@ -16,9 +16,7 @@ from ponder.orchestrator.shape import Plan, Shape
 from ponder.orchestrator.types import Candidate, Finish, Query, Score, Usage
 from ponder.orchestrator.verifier import Verifier
 from ponder.strategies import FirstAccepted, Sample
-from ponder.verifiers.mixed_resampling_law import MixedResamplingLaw
-from ponder.verifiers.resampling_law import ResamplingLaw
-from ponder.verifiers.worth_trying import WorthTrying
+from ponder.verifiers.reliability import MixedResamplingLaw, ResamplingLaw, WorthTrying
 
 QUERY = Query.ask("Which one?")
 TEXTS = ["a", "b", "c", "d", "e", "f"]

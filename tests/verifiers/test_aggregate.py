@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ponder.verifiers.aggregate import Aggregate, aggregate
+from ponder.verifiers.rewards.aggregate import Aggregate, aggregate
 
 RULES = get_args(Aggregate)
 unit = st.floats(0, 1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ponder.orchestrator.errors import UsageError
-from ponder.verifiers.best_of_n_law import BestOfNLaw
+from ponder.verifiers.reliability import BestOfNLaw
 
 MISLED = BestOfNLaw(0.4, right_scores=(0.5, 0.6, 0.7, 0.8), wrong_scores=(0.1, 0.2, 0.3, 0.4, 0.5, 0.95))
 

@@ -4,7 +4,7 @@ from itertools import combinations, permutations
 
 import pytest
 
-from ponder.verifiers.bradley_terry import bradley_terry
+from ponder.verifiers.tournaments.bradley_terry import bradley_terry
 
 WIN, LOSS = (1.0, 0.0), (0.0, 1.0)
 

@@ -14,7 +14,7 @@ from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.types import Candidate, Query, Score, Usage
 from ponder.orchestrator.verifier import Verifier
 from ponder.verifiers import VERIFIERS, Calibrated, ExactMatch, MathAnswer, ProcessReward, SelfEvaluation
-from ponder.verifiers.score_map import IsotonicMap, PlattMap
+from ponder.verifiers.reliability import IsotonicMap, PlattMap
 
 STEPS = IsotonicMap(scores=(0.0, 1.0), chances=(0.2, 0.6))
 LINE = PlattMap(slope=1.0, offset=0.0, on="log_odds")

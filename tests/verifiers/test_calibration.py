@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ponder.orchestrator.errors import UsageError
-from ponder.verifiers.calibration import Bin, calibration
+from ponder.verifiers.reliability.calibration import Bin, calibration
 
 
 def test_by_hand() -> None:

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 import pytest
 
 from ponder.orchestrator.errors import VerifierError
-from ponder.verifiers.child_pool import ChildPool
+from ponder.verifiers.child_processes.child_pool import ChildPool
 
 PARENT = """
 import asyncio, os
-from ponder.verifiers.math_pool import math_pool
+from ponder.verifiers.child_processes.math_pool import math_pool
 async def main():
     pool = math_pool()
     assert (await pool.ask("form", answer="x+0", cpu_s=10)).value == "x"
@@ -141,7 +141,7 @@ def test_children_end_when_their_parent_is_killed_in_mid_request() -> None:
 
 def test_a_child_sees_no_secret() -> None:
     code = (
-        "import asyncio\nfrom ponder.verifiers.child_pool import ChildPool\nasync def main():\n"
+        "import asyncio\nfrom ponder.verifiers.child_processes.child_pool import ChildPool\nasync def main():\n"
         "    pool = ChildPool('math_worker', 1)\n    await pool.ask('form', answer='x', cpu_s=10)\n"
         "    print(open(f'/proc/{pool.process_ids()[0]}/environ').read())\n    pool.close()\nasyncio.run(main())"
     )

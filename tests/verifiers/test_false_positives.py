@@ -9,8 +9,8 @@ from ponder.orchestrator.intervals import wilson
 from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.types import Query
 from ponder.verifiers import PairwiseJudge, RegexMatch, ScalarJudge
-from ponder.verifiers.canaries import CANARIES, FAMILIES, MASTER_KEYS
-from ponder.verifiers.false_positives import measured_false_positives
+from ponder.verifiers.reliability import measured_false_positives
+from ponder.verifiers.reliability.canaries import CANARIES, FAMILIES, MASTER_KEYS
 
 QUERIES = [Query.ask(f"What is {i} + 2?", id=str(i)) for i in range(4)]
 ATTEMPTS = [f"The answer is {i + 2}." for i in range(4)]

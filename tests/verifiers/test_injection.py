@@ -9,8 +9,8 @@ from judging import context, judged
 
 from ponder.orchestrator.judging import Judging
 from ponder.verifiers import VERIFIERS, GenerativeReward, ListwiseJudge, PairwiseJudge, Rubric, ScalarJudge
-from ponder.verifiers.canaries import CANARIES
 from ponder.verifiers.judge import Judge
+from ponder.verifiers.reliability import CANARIES
 from ponder.verifiers.verdicts import code_for
 
 HONEST = "2 + 2 = 4, since 1 + 1 = 2 and 2 + 2 is twice that.\nThe answer is 4."

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
 from ponder.orchestrator.errors import UsageError
-from ponder.verifiers.isotonic import fit_isotonic
+from ponder.verifiers.reliability import fit_isotonic
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ponder.orchestrator.errors import UsageError
-from ponder.verifiers.judged_pool import JudgedPool
-from ponder.verifiers.resampling_law import ResamplingLaw
+from ponder.verifiers.reliability import JudgedPool, ResamplingLaw
 
 counts = st.tuples(*[st.integers(0, 2)] * 6).filter(lambda found: 0 < sum(found) <= 6)
 

@@ -12,7 +12,7 @@ from judging import judge, judged
 from pydantic import ValidationError
 
 from ponder.verifiers import MathAnswer
-from ponder.verifiers.math_pool import math_pool
+from ponder.verifiers.child_processes.math_pool import math_pool
 
 HOSTILE = [
     "$9^{9^{9^9}}$",
@@ -79,7 +79,7 @@ import sys
 sys.path.insert(0, {here!r})
 from judging import judge
 from ponder.verifiers import MathAnswer
-from ponder.verifiers.math_pool import math_pool
+from ponder.verifiers.child_processes.math_pool import math_pool
 print(judge(MathAnswer(), ["5.0", "6", "no answer", "\\\\boxed{{10/2}}", "(" * 99 + "5" + ")" * 99], "5"))
 print(math_pool().process_ids())
 """

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from ponder.orchestrator.errors import UsageError
-from ponder.verifiers.mixed_resampling_law import MixedResamplingLaw
-from ponder.verifiers.resampling_law import ResamplingLaw
+from ponder.verifiers.reliability import MixedResamplingLaw, ResamplingLaw
 
 RUNS = 500_000
 EXAMPLE = MixedResamplingLaw((ResamplingLaw(0.87, 1.0, 0.25), ResamplingLaw(0.13, 1.0, 0.25)), (0.58, 0.42))

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from ponder.verifiers.pairwise import HALVES, outcome, points, shares
+from ponder.verifiers.tournaments.pairwise import HALVES, outcome, points, shares
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from ponder.orchestrator.errors import UsageError
 from ponder.verifiers import fit_platt
-from ponder.verifiers.platt import sigmoid
+from ponder.verifiers.reliability.platt import sigmoid
 
 
 @pytest.mark.parametrize(("slope", "offset"), [(1.0, 0.0), (0.5, -1.0), (2.0, 3.0), (-1.0, 0.5)])

@@ -5,9 +5,7 @@ import pytest
 from test_reliability import pools
 
 from ponder.orchestrator.errors import UsageError
-from ponder.verifiers.judged_pool import JudgedPool
-from ponder.verifiers.prediction import Curve, predicted
-from ponder.verifiers.reliability import Reliability
+from ponder.verifiers.reliability import Curve, JudgedPool, Reliability, predicted
 
 TRIES = (1, 2, 4, 8)
 PILOT = pools(np.random.default_rng(0), np.random.default_rng(1).beta(0.6, 0.9, 60), 12, 0.9, 0.2)

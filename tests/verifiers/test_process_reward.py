@@ -20,7 +20,7 @@ from ponder.orchestrator.shape import Plan, Shape
 from ponder.orchestrator.types import Finish, Query, Score, Usage
 from ponder.strategies import BestOfN
 from ponder.verifiers import ProcessReward, RewardCard, split_steps
-from ponder.verifiers.reward_cards import CARDS
+from ponder.verifiers.rewards.reward_cards import CARDS
 
 MARKED = {name: card for name, card in CARDS.items() if card.mark}
 MARKS = {"qwen2.5-math-prm": "<extra_0>", "skywork-o1-prm": "\n"}

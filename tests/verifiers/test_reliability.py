@@ -7,8 +7,7 @@ import pytest
 
 from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.intervals import wilson
-from ponder.verifiers.judged_pool import JudgedPool
-from ponder.verifiers.reliability import Judged, Reliability
+from ponder.verifiers.reliability import Judged, JudgedPool, Reliability
 
 DRAWS = [
     Judged("a", True, 0.9),

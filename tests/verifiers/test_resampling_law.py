@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ponder.orchestrator.errors import UsageError
-from ponder.verifiers.resampling_law import ResamplingLaw
+from ponder.verifiers.reliability import ResamplingLaw
 
 LAW = ResamplingLaw(correct=0.3, accepts_correct=0.9, accepts_wrong=0.2)
 

@@ -11,7 +11,7 @@ from ponder.orchestrator.engine import LOWEST_LOGPROB, Meter, Prompt
 from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.types import Message, Query
 from ponder.verifiers import OutcomeReward, ProcessReward, RewardCard, Verifier
-from ponder.verifiers.reward_cards import BOXED, CARDS
+from ponder.verifiers.rewards.reward_cards import BOXED, CARDS
 
 QUESTION = Query(
     id="q", messages=(Message(role="system", content="Be brief."), Message(role="user", content="Is 1\nodd?"))

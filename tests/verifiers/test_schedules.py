@@ -5,10 +5,10 @@ from itertools import permutations
 
 import pytest
 
-from ponder.verifiers.knockout import knockout
-from ponder.verifiers.pairwise import shares
-from ponder.verifiers.round_robin import round_robin
-from ponder.verifiers.swiss import swiss
+from ponder.verifiers.tournaments.knockout import knockout
+from ponder.verifiers.tournaments.pairwise import shares
+from ponder.verifiers.tournaments.round_robin import round_robin
+from ponder.verifiers.tournaments.swiss import swiss
 
 WIN, LOSS, DRAW = (1.0, 0.0), (0.0, 1.0), (0.5, 0.5)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from ponder.orchestrator.errors import UsageError
-from ponder.verifiers.score_map import IsotonicMap, PlattMap, ScoreMap
+from ponder.verifiers.reliability.score_map import IsotonicMap, PlattMap, ScoreMap
 
 STEPS = IsotonicMap(scores=(0.2, 0.5, 0.8), chances=(0.1, 0.1, 0.9))
 MAPS = (STEPS, PlattMap(slope=2.0, offset=-1.0), PlattMap(slope=0.5, offset=1.0, on="log_odds"))

@@ -7,11 +7,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from ponder.orchestrator.errors import UsageError
-from ponder.verifiers.judged_pool import JudgedPool
-from ponder.verifiers.mixed_resampling_law import MixedResamplingLaw
-from ponder.verifiers.reliability import Reliability
-from ponder.verifiers.resampling_law import ResamplingLaw
-from ponder.verifiers.worth_trying import WorthTrying
+from ponder.verifiers.reliability import JudgedPool, MixedResamplingLaw, Reliability, ResamplingLaw, WorthTrying
 
 LAW = MixedResamplingLaw((ResamplingLaw(0.87, 1.0, 0.25), ResamplingLaw(0.13, 1.0, 0.25)), (0.58, 0.42))
 

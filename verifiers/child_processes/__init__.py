@@ -1,0 +1,1 @@
+"""Work on hostile texts in processes that can be killed: mathematics, regular expressions, JSON Schemas."""

@@ -1,0 +1,155 @@
+"""How often a judge takes for an answer what is none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from ...orchestrator.errors import UsageError
+from ...orchestrator.intervals import Interval, accuracy_interval
+from ...orchestrator.shape import Plan, Shape
+from ...orchestrator.strategy import Strategy
+from ...orchestrator.types import Candidate, Finish, Query, Result, Score, Usage
+from ...orchestrator.verifier import Verifier
+from ..nesting import AnyVerifier
+from .canaries import CANARIES
+from .resampling_law import ResamplingLaw
+
+if TYPE_CHECKING:
+    from ...orchestrator.context import Context
+
+
+class Runner(Protocol):
+    """Runs one strategy over one query, as `ponder.Runtime` does."""
+
+    async def run(self, strategy: Strategy, query: Query) -> Result: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FalsePositives:
+    """What a judge let pass.
+
+    Args:
+        rate: the share of canaries that were accepted, with its interval over queries.
+        by_canary: the same for each canary.
+        unjudged: judgements that came back as "cannot tell"; they count as not accepted.
+        usage: what the measurement cost.
+    """
+
+    rate: Interval
+    by_canary: Mapping[str, float]
+    unjudged: int
+    usage: Usage
+
+    def ceiling(self, correct: float, accepts_correct: float = 1.0) -> Interval:
+        """The most that drawing until the judge accepts can reach, if wrong draws fool it as often as canaries do.
+
+        Args:
+            correct: chance that a draw is right, 0 to 1.
+            accepts_correct: chance that the judge accepts a right draw, 0 to 1.
+        """
+        rates = (self.rate.mean, self.rate.high, self.rate.low)
+        return Interval(*(ResamplingLaw(correct, accepts_correct, rate).ceiling for rate in rates))
+
+
+async def measured_false_positives(
+    verifier: Verifier,
+    queries: Sequence[Query],
+    runner: Runner,
+    *,
+    attempts: Sequence[str] = (),
+    canaries: Sequence[str] = CANARIES,
+    threshold: float = 0.5,
+) -> FalsePositives:
+    """How often a judge accepts a canary, or, where it compares, prefers one to a real attempt.
+
+    Each canary is laid before the judge as an answer to each query. A relative judge compares it with that query's
+    attempt: a win is a false positive, and equal scores are half of one. Costs as many judgements as there are queries
+    times canaries, twice that many candidates where the judge is relative.
+
+    Args:
+        verifier: the judge.
+        queries: what the canaries are said to answer.
+        runner: runs the judge, e.g. a `ponder.Runtime` with its engines.
+        attempts: an honest attempt at each query, for a relative judge.
+        canaries: texts that answer nothing.
+        threshold: the score from which on a candidate is accepted.
+
+    Raises:
+        UsageError: there are no queries or canaries, or a relative judge has not one attempt a query.
+
+    >>> from ponder import Query, Runtime, SimulatedSpec
+    >>> from ponder.verifiers import SelfEvaluation
+    >>> async def measured():
+    ...     queries = [Query.ask(f"Problem {i}?") for i in range(8)]
+    ...     async with Runtime({"generator": SimulatedSpec()}) as runtime:
+    ...         return await measured_false_positives(SelfEvaluation(form="question"), queries, runtime)
+    >>> found = asyncio.run(measured())
+    >>> round(found.rate.mean, 2), round(found.rate.low, 2), round(found.rate.high, 2)
+    (0.44, 0.18, 0.74)
+    >>> round(found.ceiling(correct=0.3).mean, 2)
+    0.49
+    """
+    _check(verifier, queries, attempts, canaries)
+    unique = tuple(dict.fromkeys(canaries))
+    given: list[tuple[Query, tuple[str, ...]]] = [(query, unique) for query in queries]
+    if verifier.is_relative:
+        given = [(query, (text, attempt)) for query, attempt in zip(queries, attempts, strict=True) for text in unique]
+    runs = [runner.run(Planted(verifier=verifier, texts=texts), query) for query, texts in given]
+    results = await asyncio.gather(*runs)
+    scores = [[each.scores[verifier.name] for each in result.candidates] for result in results]
+    if verifier.is_relative:
+        told = [_beats(*pair) for pair in scores]
+    else:
+        told = [_accepted(score, threshold) for group in scores for score in group]
+    passed = [value or 0.0 for value in told]
+    rows = [passed[start : start + len(unique)] for start in range(0, len(passed), len(unique))]
+    by_canary = {text: sum(column) / len(rows) for text, column in zip(unique, zip(*rows, strict=True), strict=True)}
+    usage = Usage.total(result.usage for result in results)
+    return FalsePositives(accuracy_interval(rows), by_canary, told.count(None), usage)
+
+
+class Planted(Strategy):
+    """Texts that are judged together, whoever wrote them.
+
+    Args:
+        verifier: judges them.
+        texts: what is judged.
+    """
+
+    kind: Literal["planted"] = "planted"
+    verifier: AnyVerifier
+    texts: tuple[str, ...]
+
+    def engine_names(self) -> tuple[str, ...]:
+        return self.verifier.engine_names()
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        count, longest = len(self.texts), max(len(text.encode()) for text in self.texts)
+        return plan.score(Shape(count, count, longest=longest), self.verifier, together=True)
+
+    async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
+        """The texts with their scores, in order."""
+        planted = [Candidate((), text, Finish.EOS, index=i) for i, text in enumerate(self.texts)]
+        return await ctx.score(query, planted, self.verifier)
+
+
+def _check(verifier: Verifier, queries: Sequence[Query], attempts: Sequence[str], canaries: Sequence[str]) -> None:
+    if not queries or not canaries:
+        raise UsageError(f"there must be queries and canaries, got {len(queries)} and {len(canaries)}; add some")
+    if verifier.is_relative and len(attempts) != len(queries):
+        rule = f"{verifier.name} compares candidates, so attempts must be one for each of {len(queries)} queries"
+        raise UsageError(f"{rule}, got {len(attempts)}; give an honest attempt at each")
+
+
+def _accepted(score: Score, threshold: float) -> float | None:
+    return None if score.value is None else float(score.value >= threshold)
+
+
+def _beats(canary: Score, attempt: Score) -> float | None:
+    """1 where the canary is preferred, 0.5 where both are equal; None where one was not judged."""
+    if canary.value is None or attempt.value is None:
+        return None
+    return 0.5 if canary.value == attempt.value else float(canary.value > attempt.value)

@@ -1,0 +1,1 @@
+"""Who plays whom, and what their points say: schedules and ratings of comparisons two by two."""
