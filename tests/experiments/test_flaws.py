@@ -1,4 +1,4 @@
-"""The study of erring verifiers: its settings, its comparison, and that its committed results are what the page tells."""
+"""The study of erring verifiers: its settings, its comparison, and that the page tells its committed results."""
 
 import json
 from pathlib import Path
