@@ -1,4 +1,4 @@
-# make setup   a virtual environment with everything, from the lock
+# make setup   a virtual environment with everything, from the lock; and, as root on Debian, what the sandbox needs
 # make demo    the main job on the embedded models: sweep, report, serve, ask
 # make test    the test suite
 # make check   everything a change must pass: style, types, layers, tests and the examples of the docs
@@ -11,9 +11,18 @@ BIN := $(VENV)/bin
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 TORCH := $(shell grep '^torch==' requirements/cpu.lock)
 
-.PHONY: setup demo test check clean lock
+SANDBOX := bubblewrap libseccomp2
+INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends $(SANDBOX)
 
-setup: $(VENV)/.ready
+.PHONY: setup sandbox demo test check clean lock
+
+setup: $(VENV)/.ready sandbox
+
+# Programs that models write run in bubblewrap behind a filter of libseccomp, or not at all.
+sandbox: $(VENV)/.ready
+	@if command -v bwrap >/dev/null && $(BIN)/python -c 'import ctypes; ctypes.CDLL("libseccomp.so.2")' 2>/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { $(INSTALL) || { apt-get update && $(INSTALL); }; }; then :; \
+	else echo "to run programs that models write: apt-get install $(SANDBOX)"; fi
 
 $(VENV)/.ready: requirements/cpu.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
+from ..verifiers.sandbox.check import sandbox_version
+from .errors import UsageError
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -35,6 +38,7 @@ def examine() -> list[Part]:
         _package("diffusers", "reserved for denoising engines", 'pip install "ponder[diffusion]"'),
         _package("matplotlib", "reserved for figures of experiments", 'pip install "ponder[plot]"'),
         Part("journal", "resume", _sqlite(), "use a Python built with SQLite 3.37 or later"),
+        _sandbox(),
         Part("GPU", "large models", _gpu(), "an NVIDIA GPU with its driver; nothing here needs one"),
         Part("CPU cores", "engines on CPU", _cores(), "give each engine a core of its own"),
     ]
@@ -63,6 +67,14 @@ def _vllm() -> Part:
 
 def _sqlite() -> str | None:
     return sqlite3.sqlite_version if sqlite3.sqlite_version_info >= (3, 37) else None
+
+
+def _sandbox() -> Part:
+    purpose = "running programs that models write"
+    try:
+        return Part("sandbox", purpose, sandbox_version(), "")
+    except UsageError as error:
+        return Part("sandbox", purpose, None, str(error))
 
 
 def _cores() -> str:

@@ -180,7 +180,7 @@ def test_list_names_every_kind(capsys) -> None:
 def test_doctor_names_what_is_there_and_what_adds_the_rest(capsys) -> None:
     code, out, _ = ponder(capsys, "doctor")
     assert code == 0
-    for part in ("python", "ray", "vllm", "journal", "CPU cores"):
+    for part in ("python", "ray", "vllm", "journal", "sandbox", "CPU cores"):
         assert re.search(rf"^{part} ", out, re.MULTILINE)
 
 

@@ -17,6 +17,7 @@ from .limits import Limits, Ran, Status
 from .spawn import Program, Spawned, spawn
 
 START_LIMIT_S = 60.0
+GRACE_S = 2.0
 STDERR_BYTES = 8192
 
 
@@ -50,11 +51,10 @@ class Box:
         self.pipes = spawned
         self._limits = limits
         self._descriptors = descriptors
-        self._about = b""
-        self._inside: int | None = None
+        self._about = self._told = b""
+        self._first_inside: int | None = None
         self._ended_by: Status | None = None
         self._began = time.monotonic()
-        self._end = asyncio.create_task(self._reaped())
         self._stdout = asyncio.create_task(self._collected())
         self._stderr = asyncio.create_task(self._tail())
 
@@ -66,8 +66,9 @@ class Box:
         """
         try:
             async with asyncio.timeout(START_LIMIT_S):
-                await self._learn_inside()
-                if await read_some(self.pipes.begun) != b"1":
+                await self._learn_first_inside()
+                self._told = await read_some(self.pipes.guard)
+                if not self._told.startswith(b"begun\n"):
                     raise VerifierError(f"a sandbox must start, but did not: {await self._complaint()}")
         except TimeoutError:
             raise VerifierError(f"a sandbox must start within {START_LIMIT_S:g} s, but did not") from None
@@ -77,69 +78,84 @@ class Box:
         """How the program ends; it is killed where it runs `wall_s` seconds more."""
         try:
             async with asyncio.timeout(wall_s):
-                await asyncio.shield(self._end)
+                await self._empty()
         except TimeoutError:
             self.kill("timeout")
-        code = await self._end
+            await self._empty()
         wall_s = time.monotonic() - self._began
+        await self._bubblewrap_ended()
         stdout, stderr = await self._stdout, await self._stderr
-        status = self._ended_by or self._judged(code, wall_s, stderr)
-        return Ran(status, stdout, stderr, None if self._ended_by else code, wall_s)
+        code = None if self._ended_by else await self._exit_code()
+        return Ran(self._ended_by or self._judged(code, wall_s, stderr), stdout, stderr, code, wall_s)
 
     def kill(self, status: Status) -> None:
         """End the program, which is then said to have ended with `status`, unless it was ended before."""
         self._ended_by = self._ended_by or status
-        if self._inside is None:
-            self._kill_bubblewrap()
-        else:
+        if self._first_inside is not None:
             with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._inside, signal.SIGKILL)
+                signal.pidfd_send_signal(self._first_inside, signal.SIGKILL)
 
     async def close(self) -> None:
         """Kill what runs, and wait until nothing of it does.
 
-        bubblewrap alone must not be killed before it has told what it started: that would stay.
+        bubblewrap must not be killed before it has told what it started: that would stay.
         """
-        if self._inside is None:
+        if not self._about.endswith(b"\n"):
             with suppress(VerifierError, TimeoutError):
-                await asyncio.wait_for(self._learn_inside(), START_LIMIT_S)
+                await asyncio.wait_for(self._learn_first_inside(), START_LIMIT_S)
         self.kill("crashed")
-        if self._inside is not None:
-            await readable(self._inside)
-        self._kill_bubblewrap()
-        await self._end
+        await self._empty()
+        await self._bubblewrap_ended()
         for listener in (self._stdout, self._stderr):
             listener.cancel()
         await asyncio.wait((self._stdout, self._stderr))
 
-    def _kill_bubblewrap(self) -> None:
-        """Kill it without asking whether it ended, which would take its exit code from who waits for it."""
-        if self.pipes.process.returncode is None:
-            os.kill(self.pipes.process.pid, signal.SIGKILL)
-
-    async def _learn_inside(self) -> None:
-        """Learn which process bubblewrap started in the sandbox; all others in there end with it."""
-        while not self._about.rstrip().endswith(b"}"):
+    async def _learn_first_inside(self) -> None:
+        """Learn which process bubblewrap started; all others in the sandbox end with it."""
+        while not self._about.endswith(b"\n"):
             if not (more := await read_some(self.pipes.about)):
                 raise VerifierError(f"a sandbox must start, but did not: {await self._complaint()}")
             self._about += more
         with suppress(ProcessLookupError):
-            self._inside = os.pidfd_open(json.loads(self._about)["child-pid"])
-            self._descriptors.callback(os.close, self._inside)
+            self._first_inside = os.pidfd_open(json.loads(self._about.splitlines()[0])["child-pid"])
+            self._descriptors.callback(os.close, self._first_inside)
 
-    async def _complaint(self) -> str:
-        self.kill("crashed")
-        await self._end
-        return (await self._stderr).decode(errors="replace").strip() or "it said nothing"
+    async def _empty(self) -> None:
+        """Wait until no process is in the sandbox."""
+        if self._first_inside is not None:
+            await readable(self._first_inside)
 
-    async def _reaped(self) -> int:
-        """Wait for bubblewrap; its exit code is that of the program."""
-        ended = os.pidfd_open(self.pipes.process.pid)
+    async def _bubblewrap_ended(self) -> None:
+        """Wait for bubblewrap to end: it reaps the first process inside.
+
+        Where this process ignores the end of its children, so does bubblewrap, and has to be killed.
+        """
+        process = self.pipes.process
+        if process.returncode is not None:
+            return
+        ended = os.pidfd_open(process.pid)
         try:
+            async with asyncio.timeout(0 if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN else GRACE_S):
+                await readable(ended)
+        except TimeoutError:
+            process.kill()
             await readable(ended)
         finally:
             os.close(ended)
-        return self.pipes.process.wait()
+        process.wait()
+
+    async def _complaint(self) -> str:
+        """What bubblewrap or the launcher said in the end."""
+        self.kill("crashed")
+        await self._bubblewrap_ended()
+        return (await self._stderr).decode(errors="replace").strip() or "it said nothing"
+
+    async def _exit_code(self) -> int | None:
+        """The program's exit code as its guard told it, which the program cannot do."""
+        while more := await read_some(self.pipes.guard):
+            self._told += more
+        _, _, code = self._told.partition(b"\n")
+        return int(code) if code else None
 
     async def _collected(self) -> bytes:
         collected = bytearray()
@@ -155,7 +171,7 @@ class Box:
             tail = (tail + more)[-STDERR_BYTES:]
         return tail
 
-    def _judged(self, code: int, wall_s: float, stderr: bytes) -> Status:
+    def _judged(self, code: int | None, wall_s: float, stderr: bytes) -> Status:
         """What a program's end means that nobody out here ended.
 
         At its processor seconds the kernel sends it a signal; one that ignores it is killed a second later.

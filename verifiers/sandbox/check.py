@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
@@ -10,6 +11,7 @@ from ...orchestrator.errors import UsageError, VerifierError
 from .box import boxed
 from .limits import Limits, Ran
 from .spawn import Program
+from .walls import bubblewrap
 
 _TRIAL = """
 import os
@@ -50,6 +52,16 @@ def check_sandbox() -> None:
         raise UsageError(
             f"programs run only in a sandbox whose walls hold, but here they do not: {found!r}; do without"
         )
+
+
+def sandbox_version() -> str:
+    """What makes the sandbox here.
+
+    Raises:
+        UsageError: there is none; with the reason and the remedy.
+    """
+    check_sandbox()
+    return subprocess.run([bubblewrap(), "--version"], capture_output=True, text=True, check=True).stdout.strip()
 
 
 async def _tried() -> Ran:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 CHUNK = 1 << 16
-_SEALED = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
 def sealed(content: bytes) -> BinaryIO:
@@ -19,7 +18,8 @@ def sealed(content: bytes) -> BinaryIO:
     rest = memoryview(content)
     while rest:
         rest = rest[file.write(rest) :]
-    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALED)
+    seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
     file.seek(0)
     return file
 

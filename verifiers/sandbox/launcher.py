@@ -5,6 +5,7 @@ ends the sandbox before the program is seen. A process stays behind to watch the
 the first one in there, so the kernel ends all others with it, however it ends.
 """
 
+import _signal  # type: ignore[import-not-found]  # as signal, but for its enumerations, which take long
 import ctypes
 import os
 import resource
@@ -30,15 +31,24 @@ def main() -> None:
     settings = {name: int(value) for name, value in (item.split("=") for item in sys.argv[1 : cut - len(folders)])}
     with open(settings["program"], "rb") as program, open(settings["filter"], "rb") as code:
         source, instructions = program.read(), code.read()
+    forget_signals()
     give_up_rights(settings["inodes"])
     if (child := os.fork()) != 0:
-        guard(child, settings["runner"])
+        guard(child, settings["runner"], settings["told"])
     limit(settings)
     must(LIBC.prctl(SET_SECCOMP, 2, ctypes.byref(Filter(len(instructions) // 8, instructions)), 0, 0))
-    os.write(settings["begun"], b"1")
+    os.write(settings["told"], b"begun\n")
     keep_only(settings)
     sys.path += folders
     run(source, sys.argv[cut + 1 :])
+
+
+def forget_signals() -> None:
+    """Ignore and block no signal because the process out there does, but for the two that Python ignores."""
+    for number in _signal.valid_signals() - {_signal.SIGPIPE, _signal.SIGXFSZ}:
+        if _signal.getsignal(number) == _signal.SIG_IGN:
+            _signal.signal(number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
 def give_up_rights(inodes: int) -> None:
@@ -53,8 +63,8 @@ def give_up_rights(inodes: int) -> None:
     must(LIBC.prctl(CAP_AMBIENT, 4, 0, 0, 0))
 
 
-def guard(program: int, runner: int) -> None:
-    """End as the program ends, and at once when the process out there does that runs the sandbox."""
+def guard(program: int, runner: int, told: int) -> None:
+    """Tell the program's exit code and end, or end when the process out there does that runs the sandbox."""
     ended = os.pidfd_open(program)
     poller = select.poll()
     poller.register(ended, select.POLLIN)
@@ -62,7 +72,8 @@ def guard(program: int, runner: int) -> None:
     if all(fd != ended for fd, _ in poller.poll()):
         os._exit(1)
     code = os.waitstatus_to_exitcode(os.waitpid(program, 0)[1])
-    os._exit(code if code >= 0 else 128 - code)
+    os.write(told, b"%d\n" % (code if code >= 0 else 128 - code))
+    os._exit(0)
 
 
 def limit(settings: dict[str, int]) -> None:

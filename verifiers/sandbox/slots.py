@@ -72,4 +72,4 @@ def slots() -> Slots:
 
 @lru_cache(maxsize=1)
 def _slots_of(_pid: int) -> Slots:
-    return Slots(len(os.sched_getaffinity(0)))
+    return Slots(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)

@@ -81,8 +81,8 @@ class Spawned:
         process: bubblewrap.
         stdout: what the program prints.
         stderr: what it complains of, and bubblewrap before it.
-        about: bubblewrap tells which process it started.
-        begun: a byte comes when the limits are set and the program is next; nothing, where that failed.
+        about: bubblewrap tells which process it started, as a line of JSON.
+        guard: a line comes when the limits are set and the program is next, and another with its exit code.
         requests: to a harness.
         replies: from a harness.
     """
@@ -91,7 +91,7 @@ class Spawned:
     stdout: BinaryIO
     stderr: BinaryIO
     about: BinaryIO
-    begun: BinaryIO
+    guard: BinaryIO
     requests: BinaryIO | None = None
     replies: BinaryIO | None = None
 
@@ -110,10 +110,10 @@ def spawn(program: Program, limits: Limits, ours: ExitStack) -> Spawned:
     _check(program)
     with ExitStack() as theirs:
         pipes = Pipes(ours, theirs)
-        (stdout, out), (stderr, err), (about, info), (begun, ready) = (pipes.heard() for _ in range(4))
+        (stdout, out), (stderr, err), (about, info), (guard, told) = (pipes.heard() for _ in range(4))
         pipes.inherited.append(about.fileno())  # or bubblewrap would die, if we did, and leave what it has started
-        settings = {**_numbers(limits), "begun": ready, "runner": pipes.runner()}
-        options = ["--info-fd", str(info)]
+        settings = {**_numbers(limits), "told": told, "runner": pipes.runner()}
+        options = ["--json-status-fd", str(info)]
         requests = replies = None
         if os.geteuid() == 0:
             pipes.inherited.append(users := ours.enter_context(two_users()))
@@ -143,7 +143,7 @@ def spawn(program: Program, limits: Limits, ours: ExitStack) -> Spawned:
             stderr=err,
             pass_fds=pipes.inherited,
         )
-    return Spawned(process, stdout, stderr, about, begun, requests, replies)
+    return Spawned(process, stdout, stderr, about, guard, requests, replies)
 
 
 def _numbers(limits: Limits) -> dict[str, int]:

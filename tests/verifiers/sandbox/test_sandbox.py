@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -198,6 +199,15 @@ async def test_cancelling_while_it_starts_leaves_nothing(delay_s: float) -> None
     assert wait_until_gone(marker) == []
     assert len(os.listdir("/proc/self/fd")) == before
     assert (await run("print(1)")).stdout == b"1\n"
+
+
+async def test_ends_are_known_where_children_are_not_waited_for() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        ran = await run("exit(3)")
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert (ran.status, ran.exit_code) == ("crashed", 3)
 
 
 def test_any_thread_and_event_loop_may_ask() -> None:
