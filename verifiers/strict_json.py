@@ -49,7 +49,7 @@ def json_part(text: str) -> str:
     >>> json_part('Here:\n```json\n{"a": 1}\n```\nDone.'), json_part(' [1] ')
     ('{"a": 1}', ' [1] ')
     """
-    lines, start = text.splitlines(), None
+    lines, start = text.split("\n"), None
     found: str | None = None
     for number, line in enumerate(lines):
         if start is None and line.lstrip().startswith(_FENCE):

@@ -62,6 +62,8 @@ def verdict(schema: object, text: str) -> tuple[float | None, str]:
         ('```json\n{}\n```\nNo:\n```\n{"name": "Ada"}\n```', 1.0, ""),
         ('```json\n{"name": "Ada"}\n```\nNo:\n```json\n{"name":', 1.0, ""),
         ('{"name": "```"}', 1.0, ""),
+        ('```json\n{"name": "a\u2028b\x85c"}\n```', 1.0, ""),
+        ('```json\r\n{"name":\r\n"Ada"}\r\n```\r\nDone.', 1.0, ""),
     ],
 )
 def test_verdicts(text: str, value: float, detail: str | None) -> None:
