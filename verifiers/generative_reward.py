@@ -98,6 +98,7 @@ class GenerativeReward(Judge):
         meta_question: how the meta engine is asked, in a turn after the reply; it answers Yes or No.
     """
 
+    SCALE = "reward"
     kind: Literal["generative_reward"] = "generative_reward"
     votes: Annotated[int, Field(ge=1, le=256)] = 8
     responses_a_pass: Annotated[int, Field(ge=1, le=64)] = 8
@@ -185,7 +186,7 @@ class GenerativeReward(Judge):
         kept = sorted(valid, key=lambda vote: -vote[0])[: self._kept]
         detail = f"{len(valid)} of {self.votes} votes valid" + (f", {len(kept)} kept" if self._filter else "")
         total = sum(score for _, score in kept)
-        return Score(total / (BEST * len(kept)) if kept else None, scale="reward", detail=detail, usage=usage)
+        return Score(total / (BEST * len(kept)) if kept else None, scale=self.SCALE, detail=detail, usage=usage)
 
     @property
     def _kept(self) -> int:

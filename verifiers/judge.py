@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,8 @@ DEFAULT_ENGINE = "generator"
 class Judge(Verifier):
     """A verifier that lays candidates before a model, as text; a subclass implements `judge` and `bound`.
 
+    `SCALE` is what a subclass's numbers mean.
+
     A candidate with fewer letters and digits than `shortest` scores 0 and is not asked about: strong judges accept a
     lone colon or full stop as an answer (Zhao et al. 2025, arXiv 2507.08794). Different candidates that look the same
     to the judge are judged once and share the cost.
@@ -35,6 +37,7 @@ class Judge(Verifier):
         shortest: fewest letters and digits of a candidate that is asked about; 0 asks about every one.
     """
 
+    SCALE: ClassVar[Literal["probability", "reward"]] = "probability"
     engine: Annotated[str, Field(min_length=1)] = DEFAULT_ENGINE
     response_bytes: Annotated[int, Field(ge=16, le=1_000_000)] = 32_768
     shortest: Annotated[int, Field(ge=0, le=1000)] = 1
@@ -56,7 +59,7 @@ class Judge(Verifier):
         counts = Counter(shown.values())
         asked = [text for text in counts if not self._is_short(text)]
         judged = await self.judge(query, asked, ctx) if asked else []
-        short = Score(0.0, detail=f"not asked about: fewer than {self.shortest} letters or digits")
+        short = Score(0.0, scale=self.SCALE, detail=f"not asked about: fewer than {self.shortest} letters or digits")
         found = dict.fromkeys(counts, short) | dict(zip(asked, judged, strict=True))
         parts = {text: iter(shares(found[text].usage, count)) for text, count in counts.items()}
         told = {key: replace(found[text], usage=next(parts[text])) for key, text in shown.items()}

@@ -71,6 +71,7 @@ class ScalarJudge(Judge):
         labels_prompt: how a label is asked for.
     """
 
+    SCALE = "reward"
     kind: Literal["scalar_judge"] = "scalar_judge"
     form: Literal["labels", "written"] = "labels"
     labels: Annotated[
@@ -123,7 +124,7 @@ class ScalarJudge(Judge):
         if chances is None:
             return Score(None, detail="the judge would write something else than a label", usage=found.usage)
         value = math.fsum(chance * value for chance, value in zip(chances, self._values.values(), strict=True))
-        return Score(min(max(value, 0.0), 1.0), scale="reward", usage=found.usage)
+        return Score(min(max(value, 0.0), 1.0), scale=self.SCALE, usage=found.usage)
 
     def _voted(self, replies: Sequence[Completion | None], code: str, ctx: Judging) -> Score:
         """The mean of the ratings that replies end in."""
@@ -134,7 +135,7 @@ class ScalarJudge(Judge):
         valid = [self._values[label] for label in said if label is not None]
         value = math.fsum(valid) / len(valid) if valid else None
         detail = f"{len(valid)} of {self.votes} votes valid"
-        return Score(value, scale="reward", detail=detail, usage=Usage.total(reply.usage for reply in written))
+        return Score(value, scale=self.SCALE, detail=detail, usage=Usage.total(reply.usage for reply in written))
 
     @property
     def _values(self) -> dict[str, float]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ponder.orchestrator.engine import Prompt
 from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.types import Candidate, Query, Score, Usage
-from ponder.verifiers import GenerativeReward, Rubric, ScalarJudge
+from ponder.verifiers import GenerativeReward, Rubric, ScalarJudge, WeightedEnsemble
 from ponder.verifiers.judge import Judge
 
 JUDGES: list[Judge] = [
@@ -53,6 +53,16 @@ def test_a_gullible_judge_gives_full_marks_but_not_to_what_says_nothing(judge: J
     assert [score.value for score in scores] == [1, 0, 0, 0, 0, 0, 0, 1]
     assert all(score.usage == Usage() and "not asked" in score.detail for score in scores[1:-1])
     assert all(set(fenced_texts(prompt)) <= {"?", "The answer is 4.", "解"} for prompt in engine.prompts)
+
+
+@judges
+def test_what_says_nothing_is_scored_on_the_scale_of_the_others(judge: Judge) -> None:
+    scores = run(judge, ["The answer is 4.", ":"], JudgeEngine(best, sure))
+    assert scores[1].scale == scores[0].scale
+    scale = "reward" if scores[0].scale == "reward" else "probability"
+    both = WeightedEnsemble(members=(judge,), scale=scale)
+    ctx = context({"generator": JudgeEngine(best, sure)})
+    assert [score.value for score in asyncio.run(judged(both, ["The answer is 4.", ":"], None, ctx))] == [1, 0]
 
 
 @judges
