@@ -8,7 +8,7 @@ being judged, as far as that goes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
@@ -104,6 +104,7 @@ class Judging(Effects):
             asks: what stands before the label.
             labels: texts; of each the first token counts, and these must differ.
         """
+        self._check_engines(ask.engine for ask in asks)
 
         async def start(ask: Ask, begun: Begun) -> None:
             source, prompt = self._engine(ask.engine), prompt_of(ask)
@@ -117,13 +118,16 @@ class Judging(Effects):
     async def ask(self, asks: Sequence[Ask]) -> list[list[Completion | None]]:
         """What a judge writes: the `n` replies to each ask; None for one that was lost."""
         run = self._run
+        self._check_engines(ask.engine for ask in asks)
+        for ask in asks:
+            check_draws(ask.n)
 
         async def start(ask: Ask, begun: Begun) -> None:
             source, prompt = self._engine(ask.engine), prompt_of(ask)
             check_fits(source.capabilities, await self._count(prompt, ask.engine), ask.sampling.max_tokens, ask.engine)
             what = (source.identity, prompt.messages, prompt.tokens, prompt.text, ask.sampling, run.seed, run.replicate)
             content = digest("judge", what)
-            for i in range(check_draws(ask.n)):
+            for i in range(ask.n):
                 key = draw_key(content, i)
                 request = Request(prompt, ask.sampling, seed_of(key), judging=True)
                 begun.append(await self._asked(key, request, ask.engine))
@@ -182,6 +186,11 @@ class Judging(Effects):
 
         found = await self._collect([asyncio.create_task(self._guarded(one(c), verifier.name)) for c in candidates])
         return [score or Score(None, detail=self._run.reason) for score in found]
+
+    def _check_engines(self, names: Iterable[str]) -> None:
+        """Refuse unknown engines before anything is begun, which would be left behind."""
+        for name in names:
+            self._engine(name)
 
     async def _each(self, items: Sequence[T], start: Callable[[T, Begun], Awaitable[None]]) -> list[list[Any]]:
         """The results of what each item begins, one item after the other; nothing of one that fails to start.

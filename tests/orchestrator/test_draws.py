@@ -1,5 +1,6 @@
 """Many draws at once, text put into an answer, and probabilities of labels: order, keys, budgets and failures."""
 
+import asyncio
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -13,6 +14,7 @@ from ponder.orchestrator.engine import Completion, EngineSpec, Request, Sampling
 from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ponder.orchestrator.engines.simulated_faults import Faults
 from ponder.orchestrator.engines.simulated_world import World
+from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.journal import Journal, Memory, Retries
 from ponder.orchestrator.judging import Judging
 from ponder.orchestrator.types import Candidate, Finish, Message, Query, Score, Usage
@@ -181,6 +183,19 @@ async def test_one_ask_that_cannot_be_sent_loses_no_other() -> None:
     lost, (one, other) = await Judging(run, "judge", "judge").ask(asks)
     assert lost == [None, None] and one and other
     assert (run.failures, run.ledger.outstanding, run.ledger.spent.verifier_calls) == (1, 0, 2)
+
+
+async def test_asks_that_can_never_be_sent_leave_nothing_of_the_others_behind() -> None:
+    run = run_of(latency_s=60.0)
+    judging, good, lost = Judging(run, "v", "v"), Ask(QUERY, SHORT, 2), Ask(QUERY, SHORT, 1, "nobody")
+    for refused in (
+        judging.ask([good, lost]),
+        judging.ask([good, replace(good, n=0)]),
+        judging.classify([good, lost], ("Yes", "No")),
+    ):
+        with pytest.raises(UsageError):
+            await refused
+        assert run.ledger.outstanding == 0 and len(asyncio.all_tasks()) == 1
 
 
 async def test_labels_that_begin_alike_are_refused() -> None:

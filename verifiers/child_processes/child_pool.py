@@ -87,9 +87,11 @@ class ChildPool:
         """
         if os.getpid() != self._owner:
             return
-        self._is_closed = True
+        with self._lock:
+            self._is_closed = True
+            for _ in self._children:
+                self._waiting.put(None)
         for child in self._children:
-            self._waiting.put(None)
             child.kill()
 
     def _submitted(self, line: bytes, cpu_s: float) -> Future[Reply]:
@@ -104,7 +106,7 @@ class ChildPool:
             reply = self._known[key] = Future()
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
-        self._waiting.put((key, line, cpu_s, reply))
+            self._waiting.put((key, line, cpu_s, reply))
         return reply
 
     def _serve_all(self) -> None:
