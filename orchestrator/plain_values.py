@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-MOST_BYTES = 1 << 20
-"""Most bytes of the JSON of one value."""
 MOST_ITEMS = 100_000
 """Most values within one value, itself included."""
 DEPTH = 100

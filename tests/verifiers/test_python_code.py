@@ -223,6 +223,36 @@ async def test_odd_texts_are_wrong_and_harm_nobody(text):
     assert [each.value for each in found] == [1, 0, 1]
 
 
+async def test_annotations_are_evaluated_as_in_any_program():
+    right, wrong = "def f(x: int): return f.__annotations__['x'] is int", "def f(x: List[int]): return True"
+    check = CheckTest(code="def check(candidate):\n    assert candidate(1) is True", entry_point="f")
+    for test in (CallTest(function="f", args=(1,), result=True), check):
+        assert [(await score(text, test)).value for text in (right, wrong)] == [1, 0]
+
+
+async def test_a_test_with_a_huge_number_is_told_in_short():
+    test = CallTest(function="f", args=(10**5000,), kwargs={"k": 1}, result=1, is_public=True)
+    found = await score("def f(n, k): return 0", test)
+    assert found.value == 0 and found.detail.startswith("1: f(0x") and "..., k=1) must return 1" in found.detail
+
+
+@pytest.mark.parametrize("misused", ["raise ValueError(candidate())", "getattr(1, candidate())"])
+async def test_text_that_utf8_cannot_hold_in_an_error_of_the_check_fails_that_program_alone(misused):
+    check = CheckTest(code=f"def check(candidate):\n    {misused}", entry_point="f")
+    assert (await score("def f(): return '\\udc80'", check)).value == 0
+
+
+async def test_an_error_whose_text_utf8_cannot_hold_is_the_error_that_it_is():
+    code = "def check(candidate):\n    try: candidate()\n    except ValueError: return\n    assert False"
+    check = CheckTest(code=code, entry_point="f")
+    assert (await score("def f(): raise ValueError('\\udc80')", check)).value == 1
+
+
+async def test_a_check_that_ends_by_itself_before_any_answer_is_no_verdict():
+    check = CheckTest(code="def check(candidate):\n    while True: pass\n    assert candidate()", entry_point="f")
+    assert (await score("def f(): return 1", check)).value is None
+
+
 async def test_packages_are_seen_only_where_that_is_asked():
     program, test = "import orjson\ndef f(): return orjson.loads('1')", CallTest(function="f", result=1)
     assert (await score(program, test)).value == 0

@@ -88,12 +88,13 @@ class Bench:
 
 
 async def _returned(program: CalledProgram, test: CallTest) -> Verdict:
+    args = [to_json(value) for value in test.args]
     kwargs = {name: to_json(value) for name, value in test.kwargs.items()}
-    answer = await program.call(test.function, [to_json(value) for value in test.args], kwargs)
+    answer = await program.call(test.function, args, kwargs)
     wanted = to_json(test.result)
     if answer.status == "returned" and agree(answer.form, wanted, test.absolute, test.relative):
         return Verdict("pass")
-    given = [cut(repr(value)) for value in test.args] + [f"{k}={cut(repr(v))}" for k, v in test.kwargs.items()]
+    given = [cut(spelled(each)) for each in args] + [f"{name}={cut(spelled(each))}" for name, each in kwargs.items()]
     call = f"{test.function}({', '.join(given)}) must return {cut(spelled(wanted))}"
     return failure(test, outcome_of(answer), f"{call}, but {told(answer)}")
 

@@ -48,6 +48,7 @@ class _Hearing:
         self._program, self._test, self._judge, self._stops = program, test, judge, stops
         self._found: list[Verdict] = []
         self._last: Answer | None = None
+        self._is_answered = False
 
     async def verdicts(self) -> list[Verdict]:
         for _ in range(MOST_MESSAGES):
@@ -72,6 +73,7 @@ class _Hearing:
         if self._last is None or self._last.status == "returned":
             self._last = answer
         if answer.status == "returned":
+            self._is_answered = True
             return {"value": answer.form}
         return {"raised": answer.error, "text": answer.text or answer.status}
 
@@ -89,7 +91,7 @@ class _Hearing:
 
     async def _cut_off(self) -> Verdict:
         ran = await self._judge.end()
-        if self._last is None or ran.status == "crashed":
+        if not self._is_answered:
             raise VerifierError(f"a check must end by itself, but its process ended: {ran.status}; mend it")
         return self._failure(f"the check came to {ran.status} on what the program returned")
 

@@ -50,19 +50,19 @@ class _Check:
         try:
             tree, self._lines = _recording(check["code"])
             names: dict[str, Any] = {RECORD: self._record, ERROR: Exception}
-            exec(compile(check["prefix"], "prefix.py", "exec"), names)  # noqa: S102 - this is the sandbox
+            exec(compile(check["prefix"], "prefix.py", "exec", dont_inherit=True), names)  # noqa: S102 - this is the sandbox
             names[check["entry_point"]] = self._call
-            exec(compile(tree, "check.py", "exec"), names)  # noqa: S102 - this is the sandbox
+            exec(compile(tree, "check.py", "exec", dont_inherit=True), names)  # noqa: S102 - this is the sandbox
             work = names["check"]
         except Exception as error:
-            return self._send({"broken": f"{type(error).__name__}: {error}"[:200]})
+            return self._send({"broken": _told(error)})
         try:
             work(self._call)
             self._send({"end": 0, "error": ""})
         except _Ended:
             return
         except Exception as error:
-            self._send({"end": len(self._lines) - len(self._seen), "error": f"{type(error).__name__}: {error}"[:200]})
+            self._send({"end": len(self._lines) - len(self._seen), "error": _told(error)})
 
     def _record(self, number: int, value: object) -> None:
         is_passed = bool(value)
@@ -73,7 +73,7 @@ class _Check:
 
     def _call(self, *args: object, **kwargs: object) -> Any:
         try:
-            self._send({"args": to_json(args)["$tuple"], "kwargs": to_json(kwargs)})
+            self._send({"args": to_json(args)["$tuple"], "kwargs": {k: to_json(v) for k, v in kwargs.items()}})
         except ValueError as error:
             self._send({"broken": f"the check gives the program what cannot be sent: {error}"})
             raise _Ended from None
@@ -82,6 +82,10 @@ class _Check:
 
     def _send(self, message: dict[str, Any]) -> None:
         self._replies.write(json.dumps(message).encode() + b"\n")
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200].encode("utf-8", "backslashreplace").decode()
 
 
 def _raise(name: str, text: str) -> NoReturn:

@@ -52,12 +52,12 @@ def _load(text: str, prefix: str, entry_point: str, program: ModuleType) -> None
     """Run the prefix and the program; a text that does not define the entry point goes on where the prefix ends."""
     whole = [prefix, text] if not prefix or _defines(text, entry_point) else [prefix + text]
     for code in whole:
-        exec(compile(code, "program.py", "exec"), program.__dict__)  # noqa: S102 - this is the sandbox
+        exec(compile(code, "program.py", "exec", dont_inherit=True), program.__dict__)  # noqa: S102 - this is the sandbox
 
 
 def _defines(text: str, name: str) -> bool:
     try:
-        tree: Any = compile(text, "program.py", "exec", _ast.PyCF_ONLY_AST)
+        tree: Any = compile(text, "program.py", "exec", _ast.PyCF_ONLY_AST, dont_inherit=True)
     except (SyntaxError, ValueError):
         return False
     return any(name in _names(statement) for statement in tree.body)
@@ -79,6 +79,6 @@ def _name(error: BaseException) -> str:
 
 def _said(error: BaseException) -> str:
     try:
-        return str(error)[:200]
+        return str(error)[:200].encode("utf-8", "backslashreplace").decode()
     except BaseException:
         return ""
