@@ -196,7 +196,7 @@ Each is a way to judge an attempt, by one kind of evidence. A score is a number,
 tell, and then says why: a failure costs one score, never the run, and never passes for a bad attempt. What judging
 costs is counted in the budget as `verifier_calls` and tokens, and the same judgement is paid once in a run, wherever
 it is asked. [How far to trust one](../trust-your-verifier.md) can be measured, and [your own](../write-a-verifier.md)
-is twenty lines.
+is thirty lines.
 
 {table}
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 COMPLETION = TypeAdapter(Completion)
+ONE_TOKEN = Sampling(temperature=0.0, max_tokens=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from pydantic import TypeAdapter
 
 from .budget import Reservation
 from .canonical import canonical_json, digest
-from .draw import COMPLETION, Ask, draw_key, seed_of
+from .draw import COMPLETION, ONE_TOKEN, Ask, draw_key, seed_of
 from .effects import GRACE_S, Effects, cancel, covers, prompt_of
-from .engine import Completion, Engine, Prompt, Reading, Request, Sampling, check_draws, check_fits
+from .engine import Completion, Engine, Prompt, Reading, Request, check_draws, check_fits
 from .errors import BudgetExceeded, EngineError, EngineRefused, JournalError, VerifierError
 from .run_state import Run
 from .types import Candidate, Query, Score, Usage
@@ -30,7 +30,6 @@ D = TypeVar("D", Reading, Completion)
 READING = TypeAdapter(Reading)
 SCORE = TypeAdapter(Score)
 Begun = list[asyncio.Task[Any]]
-ONE_TOKEN = Sampling(temperature=0.0, max_tokens=1)
 
 
 class Fund:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..orchestrator.draw import Ask
+from ..orchestrator.draw import ONE_TOKEN, Ask
 from ..orchestrator.engine import Completion, Engine, Sampling
 from ..orchestrator.prompting import FENCED, Template, asked, fenced, fill, numbered, question_of
 from ..orchestrator.shape import BYTES_PER_TOKEN
@@ -167,8 +167,7 @@ class GenerativeReward(Judge):
         for place, each in enumerate(passes):
             if each.reply is not None and each.scores is not None:
                 same.setdefault(self._meta_turns(each.question, each.reply.text), []).append(place)
-        one = Sampling(temperature=0, max_tokens=1)
-        asks = [Ask(query.model_copy(update={"messages": turns}), one, 1, engine) for turns in same]
+        asks = [Ask(query.model_copy(update={"messages": turns}), ONE_TOKEN, 1, engine) for turns in same]
         trusted = list(passes)
         for places, found in zip(same.values(), await ctx.classify(asks, META_LABELS), strict=True):
             chances = label_chances(found.label_logprobs or (), 0.0) if found else None

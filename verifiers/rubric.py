@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..orchestrator.draw import Ask
-from ..orchestrator.engine import Completion, Engine, Sampling
+from ..orchestrator.draw import ONE_TOKEN, Ask
+from ..orchestrator.engine import Completion, Engine
 from ..orchestrator.prompting import FENCED, Template, asked, fenced, fill, question_of
 from ..orchestrator.types import Query, Score, Usage
 from .judge import Judge, judging_engine, most
@@ -81,9 +81,9 @@ class Rubric(Judge):
         return Usage.total(most(engine, reads + len(item.encode()), 1) for item in self.items)
 
     async def judge(self, query: Query, texts: Sequence[str], ctx: Judging) -> list[Score]:
-        one = Sampling(temperature=0, max_tokens=1)
         questions = [self._question(query, text, item, ctx) for text in texts for item in self.items]
-        found = await ctx.classify([Ask(asked(query, each), one, 1, self.engine) for each in questions], self.labels)
+        asks = [Ask(asked(query, each), ONE_TOKEN, 1, self.engine) for each in questions]
+        found = await ctx.classify(asks, self.labels)
         count = len(self.items)
         return [self._judged(found[i * count : (i + 1) * count], ctx) for i in range(len(texts))]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from ..orchestrator.draw import Ask
-from ..orchestrator.engine import Completion, Engine, Sampling
+from ..orchestrator.draw import ONE_TOKEN, Ask
+from ..orchestrator.engine import Completion, Engine
 from ..orchestrator.errors import UsageError
 from ..orchestrator.reopening import reopened
 from ..orchestrator.types import Candidate, Message, Query, Score, Usage
@@ -86,11 +86,11 @@ class SelfEvaluation(Verifier):
         return [self._judged(found, ctx) for found in await ctx.classify(asks, labels)]
 
     async def _ask(self, query: Query, candidate: Candidate, ctx: Judging) -> Ask:
-        one = Sampling(temperature=0, max_tokens=1)
         if self.form == "suffix":
-            return Ask(query, one, 1, self.engine, await ctx.append(reopened(candidate), self.suffix, self.engine))
+            after = await ctx.append(reopened(candidate), self.suffix, self.engine)
+            return Ask(query, ONE_TOKEN, 1, self.engine, after)
         turns = (Message(role="assistant", content=candidate.text), Message(role="user", content=self.question))
-        return Ask(query.model_copy(update={"messages": (*query.messages, *turns)}), one, 1, self.engine)
+        return Ask(query.model_copy(update={"messages": (*query.messages, *turns)}), ONE_TOKEN, 1, self.engine)
 
     def _judged(self, found: Completion | None, ctx: Judging) -> Score:
         if found is None or found.label_logprobs is None:

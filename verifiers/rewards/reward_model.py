@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from ...orchestrator.draw import Ask
-from ...orchestrator.engine import Completion, Engine, Prompt, Reading, Sampling
+from ...orchestrator.draw import ONE_TOKEN, Ask
+from ...orchestrator.engine import Completion, Engine, Prompt, Reading
 from ...orchestrator.errors import UsageError
 from ...orchestrator.types import Candidate, Finish, Query, Score, Usage
 from ...orchestrator.verifier import Verifier
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ...orchestrator.judging import Judging
 
 DEFAULT_ENGINE = "reward"
-ONE_TOKEN = Sampling(temperature=0.0, max_tokens=1)
 Told = Reading | Completion | None
 
 
