@@ -203,8 +203,8 @@ is thirty lines.
 Where `needs a reference` is "yes", a query without one is not judged. One that `compares` scores candidates against
 those judged with them: its scores mean nothing alone, so only `best_of_n` (without `weighted`) and `rank` take it. The
 examples of the pages run on the simulated engine, which answers its own problems: it tells the chance of a yes or a no,
-and reads steps as a reward model, but asked for a verdict in words it cannot reply, and the score says so. What counts
-as the same answer is the business of [answer keys](../answers.md).
+and reads steps as a reward model. It cannot read a response as a whole, rate it by a digit or write a verdict: there
+the score is None, and says so. What counts as the same answer is the business of [answer keys](../answers.md).
 
 These pages are written by `docs/verifier_pages.py` from what the classes say of themselves.
 """
