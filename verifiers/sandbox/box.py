@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import signal
 import time
 from collections.abc import AsyncIterator, Coroutine
@@ -52,6 +53,7 @@ class Box:
         self._limits = limits
         self._descriptors = descriptors
         self._about = self._told = b""
+        self._bubblewrap = self._watched(spawned.process.pid)
         self._first_inside: int | None = None
         self._ended_by: Status | None = None
         self._began = time.monotonic()
@@ -91,9 +93,15 @@ class Box:
     def kill(self, status: Status) -> None:
         """End the program, which is then said to have ended with `status`, unless it was ended before."""
         self._ended_by = self._ended_by or status
-        if self._first_inside is not None:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._first_inside, signal.SIGKILL)
+        _kill(self._first_inside)
+
+    def has_ended(self) -> bool:
+        """Whether no process is in the sandbox any more."""
+        if self._first_inside is None:
+            return True
+        poller = select.poll()
+        poller.register(self._first_inside, select.POLLIN)
+        return bool(poller.poll(0))
 
     async def close(self) -> None:
         """Kill what runs, and wait until nothing of it does.
@@ -116,9 +124,16 @@ class Box:
             if not (more := await read_some(self.pipes.about)):
                 raise VerifierError(f"a sandbox must start, but did not: {await self._complaint()}")
             self._about += more
-        with suppress(ProcessLookupError):
-            self._first_inside = os.pidfd_open(json.loads(self._about.splitlines()[0])["child-pid"])
-            self._descriptors.callback(os.close, self._first_inside)
+        self._first_inside = self._watched(json.loads(self._about.splitlines()[0])["child-pid"])
+
+    def _watched(self, process: int) -> int | None:
+        """A descriptor of a process, which names no other once it is gone; None where it is gone already."""
+        try:
+            descriptor = os.pidfd_open(process)
+        except ProcessLookupError:
+            return None
+        self._descriptors.callback(os.close, descriptor)
+        return descriptor
 
     async def _empty(self) -> None:
         """Wait until no process is in the sandbox."""
@@ -130,19 +145,14 @@ class Box:
 
         Where this process ignores the end of its children, so does bubblewrap, and has to be killed.
         """
-        process = self.pipes.process
-        if process.returncode is not None:
-            return
-        ended = os.pidfd_open(process.pid)
-        try:
-            async with asyncio.timeout(0 if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN else GRACE_S):
-                await readable(ended)
-        except TimeoutError:
-            process.kill()
-            await readable(ended)
-        finally:
-            os.close(ended)
-        process.wait()
+        if self._bubblewrap is not None:
+            try:
+                async with asyncio.timeout(0 if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN else GRACE_S):
+                    await readable(self._bubblewrap)
+            except TimeoutError:
+                _kill(self._bubblewrap)
+                await readable(self._bubblewrap)
+        self.pipes.process.wait()
 
     async def _complaint(self) -> str:
         """What bubblewrap or the launcher said in the end."""
@@ -181,6 +191,12 @@ class Box:
         if code == 128 + signal.SIGXCPU or (code == 128 + signal.SIGKILL and wall_s > self._limits.cpu_s):
             return "timeout"
         return "memory" if stderr.rstrip().rpartition(b"\n")[2].startswith(b"MemoryError") else "crashed"
+
+
+def _kill(process: int | None) -> None:
+    if process is not None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(process, signal.SIGKILL)
 
 
 async def _though_cancelled(work: Coroutine[Any, Any, None]) -> None:

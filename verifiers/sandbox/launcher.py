@@ -90,9 +90,17 @@ def limit(settings: dict[str, int]) -> None:
         resource.RLIMIT_MSGQUEUE: 0,
     }
     for kind, most in limits.items():
-        resource.setrlimit(kind, (most, most))
-    resource.setrlimit(resource.RLIMIT_CPU, (settings["cpu_s"], settings["cpu_s"] + 1))
+        set_limit(kind, most, most)
+    set_limit(resource.RLIMIT_CPU, settings["cpu_s"], settings["cpu_s"] + 1)
     LIBC.mallopt(SET_ARENAS, 1)  # an arena for every thread would fill the address space
+
+
+def set_limit(kind: int, soft: int, hard: int) -> None:
+    """Set a limit, or leave it where the process out there was bound to less."""
+    held = resource.getrlimit(kind)[1]
+    if held != resource.RLIM_INFINITY:
+        soft, hard = min(soft, held), min(hard, held)
+    resource.setrlimit(kind, (soft, hard))
 
 
 def must(failed: int) -> None:

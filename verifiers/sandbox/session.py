@@ -96,9 +96,10 @@ class Session:
         return line
 
     async def end(self) -> Ran:
-        """End the program where it still runs, and say how it ended: `done` where it did nothing wrong."""
+        """End the program where it still runs, which is ``done`` then, and say how it ended."""
         if self._ran is None:
-            self._box.kill("done")
+            if not self._box.has_ended():
+                self._box.kill("done")
             self._ran = await self._box.outcome(self._limits.wall_s)
         return self._ran
 

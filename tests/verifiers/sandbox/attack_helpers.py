@@ -11,7 +11,7 @@ import json
 import os
 import sys
 
-HOST = json.loads(sys.argv[1]) if sys.argv[1:] else {}
+HOST = {}
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -63,5 +63,6 @@ def attempt(name):
 
 
 def main():
+    HOST.update(json.loads(sys.argv[1]))
     for name in sys.argv[2:]:
         print(json.dumps({name: attempt(name)}), flush=True)

@@ -71,6 +71,16 @@ async def test_no_reply_says_why(source: str, status: str, code: int | None, oth
     assert (ran.status, ran.exit_code) == (status, code), ran
 
 
+async def test_a_program_that_ended_by_itself_is_not_said_to_be_done() -> None:
+    source = "import os, sys\nos.write(4, b'last\\n')\nsys.exit(3)"
+    async with opened(source, argv=["marker-last"], limits=LIMITS) as session:
+        assert await session.receive() == b"last"
+        while processes_with("marker-last"):
+            await asyncio.sleep(0.01)
+        ran = await session.end()
+    assert (ran.status, ran.exit_code) == ("crashed", 3)
+
+
 async def test_replies_nobody_asked_for_are_not_hoarded() -> None:
     source = "import os\nwhile True: os.write(4, b'spam\\n')"
     async with opened(source, limits=limits(wall_s=1)) as session:
