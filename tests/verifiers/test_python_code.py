@@ -207,6 +207,7 @@ COMPLETED = CheckTest(
         "Let me think.\n```\nprint(1)\n```\nBetter:\n```python\n    return helper(x)\n```\nDone.",
         "from __future__ import annotations\ndef f(x: Odd) -> Type: return x + 1",
         "f = lambda x: x + 1",
+        "1. So:\n   ```python title\n   def f(x):\n       return helper(x)\n   ```\n",
     ],
 )
 async def test_a_text_completes_the_prefix_or_defines_the_function_anew(text):
