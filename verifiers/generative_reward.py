@@ -15,9 +15,10 @@ from ..orchestrator.engine import Completion, Engine, Sampling
 from ..orchestrator.prompting import FENCED, Template, asked, fenced, fill, numbered, question_of
 from ..orchestrator.shape import BYTES_PER_TOKEN
 from ..orchestrator.types import Message, Query, Score, Usage
+from .asked_engine import asked_engine
 from .balanced_orders import balanced_orders
 from .boxed_scores import boxed_scores
-from .judge import Judge, judging_engine, most
+from .judge import Judge, most
 from .label_chances import label_chances
 from .self_evaluation import TURNS
 from .shared_cost import shares
@@ -129,13 +130,13 @@ class GenerativeReward(Judge):
     def bound(
         self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int, together: int = 1
     ) -> Usage:
-        engine = judging_engine(self, engines, self.engine)
+        engine = asked_engine(self, engines, self.engine)
         passes = -(-together // self.responses_a_pass)
         shown = min(together, self.responses_a_pass)
         prompt = prompt_tokens + self.reads(self.prompt + " " * DIGITS, completion_tokens, shown)
         one = most(engine, prompt, self.max_tokens)
         if self._filter is not None:
-            meta = judging_engine(self, engines, self._filter, labels=True)
+            meta = asked_engine(self, engines, self._filter, labels=True)
             one += most(meta, prompt + self._reread(engine, meta), 1)
         return shares(Usage.total([one] * (self.votes * passes)), max(1, together))[0]
 

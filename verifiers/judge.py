@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from ..orchestrator.engine import Engine
-from ..orchestrator.errors import UsageError
 from ..orchestrator.prompting import NUMBERING, clipped
 from ..orchestrator.types import Candidate, Query, Score, Usage
 from ..orchestrator.verifier import Verifier
@@ -76,25 +75,6 @@ class Judge(Verifier):
 
     def _is_short(self, text: str) -> bool:
         return self.shortest > 0 and sum(map(str.isalnum, text)) < self.shortest
-
-
-def judging_engine(verifier: Verifier, engines: Mapping[str, Engine], name: str, *, labels: bool = False) -> Engine:
-    """The engine `name` that `verifier` asks; with `labels`, one that tells the probability of a label.
-
-    Raises:
-        UsageError: there is none, or it cannot.
-    """
-    if name not in engines:
-        known = ", ".join(sorted(engines)) or "none"
-        raise UsageError(
-            f"{verifier.kind} must ask one of the pipeline's engines ({known}), got {name!r}; add it or rename it"
-        )
-    if labels and not engines[name].capabilities.labels:
-        raise UsageError(
-            f"{verifier.kind} must ask an engine that tells the probability of a label, but {name!r} does not; "
-            "use vLLM, or a judge that writes"
-        )
-    return engines[name]
 
 
 def most(engine: Engine, prompt_tokens: int, completion_tokens: int) -> Usage:

@@ -11,7 +11,8 @@ from ..orchestrator.draw import Ask
 from ..orchestrator.engine import Completion, Engine, Sampling
 from ..orchestrator.prompting import asked, fenced, fill, numbered, question_of
 from ..orchestrator.types import COUNTS, Candidate, Query, Score, Usage
-from .judge import Judge, judging_engine, most
+from .asked_engine import asked_engine
+from .judge import Judge, most
 from .shared_cost import shares
 from .verdicts import DIGITS, code_for, signed
 
@@ -65,7 +66,7 @@ class RelativeJudge(Judge):
     def bound(
         self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int, together: int = 1
     ) -> Usage:
-        engine = judging_engine(self, engines, self.engine, labels=self.is_read)
+        engine = asked_engine(self, engines, self.engine, labels=self.is_read)
         if together < 2:
             return Usage()
         template = fill(self.template, question="", responses="", code=" " * (DIGITS + 1))

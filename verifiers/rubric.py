@@ -12,7 +12,8 @@ from ..orchestrator.draw import ONE_TOKEN, Ask
 from ..orchestrator.engine import Completion, Engine
 from ..orchestrator.prompting import FENCED, Template, asked, fenced, fill, question_of
 from ..orchestrator.types import Query, Score, Usage
-from .judge import Judge, judging_engine, most
+from .asked_engine import asked_engine
+from .judge import Judge, most
 from .label_chances import label_chances
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Rubric(Judge):
     def bound(
         self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int, together: int = 1
     ) -> Usage:
-        engine = judging_engine(self, engines, self.engine, labels=True)
+        engine = asked_engine(self, engines, self.engine, labels=True)
         reads = prompt_tokens + self.reads(self.prompt + self._choice, completion_tokens)
         return Usage.total(most(engine, reads + len(item.encode()), 1) for item in self.items)
 

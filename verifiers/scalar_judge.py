@@ -13,7 +13,8 @@ from ..orchestrator.engine import Completion, Engine, Sampling
 from ..orchestrator.prompting import FENCED, Template, asked, fenced, fill, question_of
 from ..orchestrator.replies import verdict
 from ..orchestrator.types import Query, Score, Usage
-from .judge import Judge, judging_engine, most
+from .asked_engine import asked_engine
+from .judge import Judge, most
 from .label_chances import label_chances
 from .verdicts import DIGITS, code_for, signed
 
@@ -100,7 +101,7 @@ class ScalarJudge(Judge):
         self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int, together: int = 1
     ) -> Usage:
         is_read = self.form == "labels"
-        engine = judging_engine(self, engines, self.engine, labels=is_read)
+        engine = asked_engine(self, engines, self.engine, labels=is_read)
         template = (self.labels_prompt if is_read else self.prompt) + self._scale + " " * DIGITS
         one = most(engine, prompt_tokens + self.reads(template, completion_tokens), 1 if is_read else self.max_tokens)
         return one if is_read else Usage.total([one] * self.votes)

@@ -10,10 +10,10 @@ from pydantic import Field
 
 from ..orchestrator.draw import ONE_TOKEN, Ask
 from ..orchestrator.engine import Completion, Engine
-from ..orchestrator.errors import UsageError
 from ..orchestrator.reopening import reopened
 from ..orchestrator.types import Candidate, Message, Query, Score, Usage
 from ..orchestrator.verifier import Verifier
+from .asked_engine import asked_engine
 from .reliability.platt import sigmoid
 
 if TYPE_CHECKING:
@@ -101,23 +101,4 @@ class SelfEvaluation(Verifier):
         return Score(sigmoid(self.slope * (no - yes) + self.offset), kind="self", usage=found.usage)
 
     def _judge(self, engines: Mapping[str, Engine]) -> Engine:
-        """The engine that judges.
-
-        Raises:
-            UsageError: there is none of that name, or it cannot.
-        """
-        found = engines.get(self.engine)
-        if found is None:
-            known = ", ".join(sorted(engines)) or "none"
-            raise UsageError(
-                f"{self.kind} must ask one of the pipeline's engines ({known}), got {self.engine!r}; "
-                "add it or rename it"
-            )
-        can = found.capabilities
-        if not can.labels or (self.form == "suffix" and not can.continue_prefix):
-            raise UsageError(
-                f"{self.kind} must ask an engine that tells the probability of a label"
-                f"{' after a text it continues' if self.form == 'suffix' else ''}, but {self.engine!r} does not; "
-                "use vLLM, or another verifier"
-            )
-        return found
+        return asked_engine(self, engines, self.engine, labels=True, continues=self.form == "suffix")

@@ -14,6 +14,7 @@ from ...orchestrator.engine import Completion, Engine, Prompt, Reading
 from ...orchestrator.errors import UsageError
 from ...orchestrator.types import Candidate, Finish, Query, Score, Usage
 from ...orchestrator.verifier import Verifier
+from ..asked_engine import asked_engine
 from ..shared_cost import shares
 from .reward_card import RewardCard
 from .reward_cards import AnyCard, card_of, name_of
@@ -92,13 +93,8 @@ class RewardModel(Verifier):
         Raises:
             UsageError: there is none of that name, or it cannot do what the card needs.
         """
-        if self.engine not in engines:
-            known = ", ".join(sorted(engines)) or "none"
-            raise UsageError(
-                f"{self.kind} must read with one of the pipeline's engines ({known}), got {self.engine!r}; "
-                "add it or rename it"
-            )
-        card, can = card_of(self.card), engines[self.engine].capabilities
+        source = asked_engine(self, engines, self.engine)
+        card, can = card_of(self.card), source.capabilities
         is_told = card.labels is not None
         continues = is_told and card.layout != "turns"
         if not (can.labels if is_told else can.read) or (continues and not can.continue_prefix):
@@ -108,7 +104,7 @@ class RewardModel(Verifier):
                 f"{self.kind} must have an engine that {what}{' after a text it continues' if continues else ''}, but "
                 f"{self.engine!r} does not; use vLLM with runner = {runner!r}, or a card that {other}"
             )
-        return engines[self.engine]
+        return source
 
 
 def _score(card: RewardCard, count: int, told: Sequence[Told], before: int) -> Score | None:
