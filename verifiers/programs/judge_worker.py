@@ -1,7 +1,8 @@
 """The judge's side of a check, run in a sandbox of its own: the check as it was written, around a candidate far away.
 
 The candidate that the check is given is a stand-in: each call of it goes out as plain values, is answered by the
-program in the other sandbox, and comes back as plain values or as an error. So no code of the program is ever here.
+program in the other sandbox, and comes back as plain values or as an error. So no code of the program is ever here,
+unless the check itself evaluates text that came back.
 """
 
 from __future__ import annotations
