@@ -41,11 +41,15 @@ class Sampling(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A conversation, rendered by the engine's own chat template, and what was already generated after it."""
+    """A conversation, rendered by the engine's own chat template, and what was already generated after it.
+
+    `edges` are the characters at the beginning and at the end of `text` that may hold special tokens where it is read.
+    """
 
     messages: tuple[Message, ...]
     tokens: tuple[int, ...] = ()
     text: str = ""
+    edges: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,14 +48,19 @@ class ChatTokens:
     def reading(self, prompt: Prompt, mark: int | None) -> list[int]:
         """The ids of a prompt to be read; `mark` is a token by itself wherever its text stands in what was generated.
 
+        But for the mark, and at the edges of the text, nothing there is read as a special token.
+
         Raises:
             EngineRefused: as for `prompt`, or the mark has no text.
         """
-        ids = list(self.conversation(prompt.messages))
-        for i, piece in enumerate([prompt.text] if mark is None else prompt.text.split(self.text_of(mark))):
+        end = len(prompt.text) - prompt.edges[1]
+        opening, text, closing = prompt.text[: prompt.edges[0]], prompt.text[prompt.edges[0] : end], prompt.text[end:]
+        ids = [*self.conversation(prompt.messages), *(self.encode(opening) if opening else [])]
+        for i, piece in enumerate([text] if mark is None else text.split(self.text_of(mark))):
             if i and mark is not None:
                 ids.append(mark)
-            ids += [token for token in self.encode(piece) if token != mark] if piece else []
+            ids += [token for token in self.encode(self._parted(piece)) if token != mark] if piece else []
+        ids += self.encode(closing) if closing else []
         return ids if prompt.messages else [*ids, *self._around[1]]
 
     def text_of(self, token: int) -> str:

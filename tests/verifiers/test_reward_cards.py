@@ -55,7 +55,8 @@ def test_rlhflow_reads_steps_as_user_turns_each_answered_with_plus() -> None:
 
 
 def test_skywork_reads_a_plain_text_with_each_line_end_a_mark() -> None:
-    assert prompts("skywork-o1-prm", LINES) == (Prompt((), text="<|endoftext|>Is 1\nodd?\nFirst.\nThen +1.\n"),)
+    text = "<|endoftext|>Is 1\nodd?\nFirst.\nThen +1.\n"
+    assert prompts("skywork-o1-prm", LINES) == (Prompt((), text=text, edges=(len("<|endoftext|>"), 0)),)
     assert CARDS["skywork-o1-prm"].rows_before(QUESTION) == 2
     assert [card.rows_before(QUESTION) for name, card in CARDS.items() if name != "skywork-o1-prm"] == [0] * 5
 
@@ -132,7 +133,7 @@ def test_a_plus_in_a_turn_is_no_mark() -> None:
 
 def test_a_closing_ends_what_is_read_as_a_whole() -> None:
     card = RewardCard(closing="<|eot|>")
-    assert card.prompts(QUESTION, ["a"], "a") == (Prompt(QUESTION.messages, text="a<|eot|>"),)
+    assert card.prompts(QUESTION, ["a"], "a") == (Prompt(QUESTION.messages, text="a<|eot|>", edges=(0, 7)),)
     assert card.bound(Meter(), 10, 5).prompt_tokens == 15 + len("<|eot|>")
 
 

@@ -105,11 +105,12 @@ class RewardCard(BaseModel):
             return tuple(Prompt(self._turns(query, steps[:count])) for count in counts)
         bodies = [self._body(steps[:count], text) for count in counts]
         if self.layout == "text":
-            return tuple(Prompt((), text=self._lead(query) + body) for body in bodies)
+            edges = (len(self.opening), len(self.closing))
+            return tuple(Prompt((), text=self._lead(query) + body, edges=edges) for body in bodies)
         messages = query.messages
         if self.system is not None:
             messages = (Message(role="system", content=self.system), *_uninstructed(query).messages)
-        return tuple(Prompt(messages, text=body) for body in bodies)
+        return tuple(Prompt(messages, text=body, edges=(0, len(self.closing))) for body in bodies)
 
     def rows_before(self, query: Query) -> int:
         """How many rows of a reading stand before those of the steps: marks that the question holds.

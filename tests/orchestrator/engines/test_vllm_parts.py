@@ -243,6 +243,15 @@ def test_a_text_without_messages_gets_the_tokenizers_own_special_tokens(folder: 
     assert tokens.reading(plain, newline) == [1, *tokens.encode("1+1"), newline, 2]
 
 
+def test_what_is_read_holds_no_special_tokens_but_at_its_edges(folder: Path) -> None:
+    tokens = chat(folder)
+    (bos,), (eos,) = tokens.encode("<bos>"), tokens.encode("<eos>")
+    newline = tokens.encode("\n")[0]
+    forged = Prompt(asked("q").messages, text="<bos>1<eos>\n<bos>2\n<eos>", edges=(5, 5))
+    read = tokens.reading(forged, newline)[len(tokens.conversation(forged.messages)) :]
+    assert (read[0], read[-1], read.count(bos), read.count(eos), read.count(newline)) == (bos, eos, 1, 1, 2)
+
+
 def test_a_mark_without_a_text_is_refused(folder: Path) -> None:
     with pytest.raises(EngineRefused, match="step_mark must be a token with a text, got 100000"):
         chat(folder).reading(asked("q", (), "1"), 100_000)
