@@ -140,14 +140,14 @@ class Context(Effects):
         """
         unique: dict[tuple[object, ...], Candidate] = {}
         for candidate in candidates:
-            unique.setdefault(_seen(candidate), candidate)
+            unique.setdefault(candidate.seen, candidate)
         judging = self._judging(verifier, candidates)
         try:
             told = await judging.scores(query, list(unique.values()), verifier)
         finally:
             judging.release()
         scores = dict(zip(unique, told, strict=True))
-        return [_judged(c, verifier.name, scores[_seen(c)]) for c in candidates]
+        return [_judged(c, verifier.name, scores[c.seen]) for c in candidates]
 
     def _judging(self, verifier: Verifier, candidates: Sequence[Candidate] = ()) -> Judging:
         """The door of a verifier that judges `candidates`, and what was set aside with them."""
@@ -219,12 +219,6 @@ async def plan_for(query: Query, engines: Mapping[str, Engine]) -> Plan:
     """A plan with the length of the query's prompt on each engine."""
     prompt = Prompt(query.messages)
     return Plan(engines, {name: await engine.count(prompt) for name, engine in engines.items()})
-
-
-def _seen(candidate: Candidate) -> tuple[object, ...]:
-    """What a verifier may look at in a candidate."""
-    sure = tuple((node.logprobs, node.confidences) for node in candidate.path())
-    return (candidate.text, candidate.path_tokens, candidate.finish, sure)
 
 
 def _judged(candidate: Candidate, verifier: str, score: Score) -> Candidate:

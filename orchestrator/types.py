@@ -202,6 +202,12 @@ class Candidate:
         return tuple(token for node in nodes for token in node.tokens) if is_whole else ()
 
     @property
+    def seen(self) -> tuple[object, ...]:
+        """What a verifier may look at: candidates with the same are judged once, and have the same score."""
+        sure = tuple((node.logprobs, node.confidences) for node in self.path())
+        return (self.text, self.path_tokens, self.finish, sure)
+
+    @property
     def generated_tokens(self) -> int:
         """Tokens generated along the path, by the engine's count."""
         return sum(node.usage.completion_tokens for node in self.path())

@@ -316,7 +316,7 @@ def _score(candidate: Candidate, arm: Arm) -> Score | None:
 
 def _lost(arm: Arm, done: Done, count: int) -> Usage:
     """The share of each of `count` lost draws in what the task was charged beyond its candidates, rounded up."""
-    judged = {(c.text, c.path_tokens): score.usage for c in done.result.candidates if (score := _score(c, arm))}
+    judged = {c.seen: score.usage for c in done.result.candidates if (score := _score(c, arm))}
     known = Usage.total([c.usage for c in done.result.candidates] + list(judged.values())).as_dict()
     charged = done.result.usage.as_dict().items()
     return Usage(**{name: -(-max(0, amount - known.get(name, 0)) // count) for name, amount in charged})

@@ -54,15 +54,14 @@ class Judge(Verifier):
         return Usage()
 
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
-        shown = {(c.text, c.path_tokens): clipped(c.text, self.response_bytes) for c in candidates}
-        counts = Counter(shown.values())
+        shown = [clipped(candidate.text, self.response_bytes) for candidate in candidates]
+        counts = Counter(shown)
         asked = [text for text in counts if not self._is_short(text)]
         judged = await self.judge(query, asked, ctx) if asked else []
         short = Score(0.0, scale=self.SCALE, detail=f"not asked about: fewer than {self.shortest} letters or digits")
         found = dict.fromkeys(counts, short) | dict(zip(asked, judged, strict=True))
         parts = {text: iter(shares(found[text].usage, count)) for text, count in counts.items()}
-        told = {key: replace(found[text], usage=next(parts[text])) for key, text in shown.items()}
-        return [told[c.text, c.path_tokens] for c in candidates]
+        return [replace(found[text], usage=next(parts[text])) for text in shown]
 
     async def judge(self, query: Query, texts: Sequence[str], ctx: Judging) -> list[Score]:
         """One score for each of at least one text, all of them different, in order."""
