@@ -5,13 +5,19 @@ from typing import Annotated
 
 import pytest
 import tomli_w
-from making import context
 from pydantic import BaseModel, ValidationError
 
+from ponder.orchestrator.budget import Budget, Ledger
 from ponder.orchestrator.context import Context
 from ponder.orchestrator.errors import UsageError
+from ponder.orchestrator.journal import Journal, Memory
 from ponder.orchestrator.prompting import NUMBERING, Template, asked, fenced, fill, numbered, question_of
+from ponder.orchestrator.run_state import Run
 from ponder.orchestrator.types import Message, Query
+
+
+def context(seed: int = 0) -> Context:
+    return Context(Run("test", {}, {}, Ledger(Budget()), Ledger(Budget()), Journal(Memory()), seed), "test")
 
 
 class Asking(BaseModel):
