@@ -13,7 +13,9 @@ import select
 import sys
 
 NOBODY = 65534
+DEVICES = ("/dev/null", "/dev/urandom")
 MOUNT_AGAIN_BARE = 32 | 2 | 4 | 8  # MS_REMOUNT, MS_NOSUID, MS_NODEV, MS_NOEXEC
+BIND_AGAIN_READ_ONLY = 32 | 4096 | 1 | 2 | 8  # MS_REMOUNT, MS_BIND, MS_RDONLY, MS_NOSUID, MS_NOEXEC
 SET_SECCOMP, CAP_AMBIENT, SET_ARENAS = 22, 47, -8
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -32,6 +34,9 @@ def main() -> None:
     with open(settings["program"], "rb") as program, open(settings["filter"], "rb") as code:
         source, instructions = program.read(), code.read()
     forget_signals()
+    seal_devices()
+    if "replies" in settings:
+        discard_output()
     give_up_rights(settings["inodes"])
     if (child := os.fork()) != 0:
         guard(child, settings["runner"], settings["told"])
@@ -49,6 +54,22 @@ def forget_signals() -> None:
         if _signal.getsignal(number) == _signal.SIG_IGN:
             _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
+
+def seal_devices() -> None:
+    """Let nobody change the devices' owners or times, which are those out there; they can be written to all the same.
+
+    bubblewrap alone would make them devices no more.
+    """
+    for device in DEVICES:
+        must(LIBC.mount(None, device.encode(), None, ctypes.c_ulong(BIND_AGAIN_READ_ONLY), None))
+
+
+def discard_output() -> None:
+    """Lead the output to the sealed device; one that was opened out there would not be sealed."""
+    null = os.open(DEVICES[0], os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
 
 
 def give_up_rights(inodes: int) -> None:

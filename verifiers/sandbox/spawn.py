@@ -139,7 +139,7 @@ def spawn(program: Program, limits: Limits, ours: ExitStack) -> Spawned:
             ],
             env={},
             stdin=stdin,
-            stdout=subprocess.DEVNULL if program.is_harness else out,
+            stdout=out,
             stderr=err,
             pass_fds=pipes.inherited,
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...orchestrator.errors import UsageError
 from . import launcher
-from .launcher import NOBODY
+from .launcher import DEVICES, NOBODY
 
 NAMESPACES = "--unshare-pid --unshare-net --unshare-ipc --unshare-uts --unshare-cgroup-try --hostname sandbox"
 BEHAVIOUR = "--as-pid-1 --new-session"
@@ -21,7 +21,7 @@ AS_USER = f"--unshare-user --uid {NOBODY} --gid {NOBODY}"
 ENVIRONMENT = "--setenv PYTHONHASHSEED 0"
 LAUNCHER = "/launcher.py"
 FOLDER = "/tmp"  # noqa: S108
-DEVICES = f"--dev-bind /dev/null /dev/null --dev-bind /dev/urandom /dev/urandom --symlink {FOLDER} /dev/shm"
+SHARED_MEMORY = f"--symlink {FOLDER} /dev/shm"
 PYTHON = "-P -s -S -B -X utf8"  # as -I, but that the environment, which is ours, fixes the hash seed
 
 
@@ -75,7 +75,10 @@ def _system() -> tuple[str, ...]:
     packages = Path(os.__file__).parent / "site-packages"
     if packages.is_dir():  # they are shown with the library that holds them, so they must be hidden
         options += ["--perms", "0755", "--size", "4096", "--tmpfs", str(packages), "--remount-ro", str(packages)]
-    return (*options, "--perms", "0755", "--dir", "/dev", *DEVICES.split())
+    options += ["--perms", "0755", "--dir", "/dev", *SHARED_MEMORY.split()]
+    for device in DEVICES:
+        options += ["--dev-bind", device, device]
+    return tuple(options)
 
 
 def _needed() -> Iterator[Path]:

@@ -184,6 +184,12 @@ def permissions_of_system_files():
     return first_of(lambda path: os.chmod(path, 0o777) is None, [os.__file__, sys.executable, "/usr", "/"])
 
 
+def times_of_devices():
+    names = ["/dev/null", "/dev/urandom"]
+    opened = [os.open(name, os.O_RDWR) for name in names]
+    return first_of(lambda target: os.utime(target) is None, [*names, *opened])
+
+
 def hard_link_to_a_system_file():
     os.link(os.__file__, "/tmp/linked")
     return write("/tmp/linked")

@@ -135,6 +135,11 @@ async def test_files_and_folders_are_shown(tmp_path: Path) -> None:
     assert b"Read-only file system" in ran.stderr
 
 
+async def test_devices_are_there() -> None:
+    ran = await run("print(open('/dev/null', 'w').write('lost'), len(open('/dev/urandom', 'rb').read(4)))")
+    assert ran.stdout == b"4 4\n", ran
+
+
 async def test_sets_have_the_same_order_every_time() -> None:
     printed = {(await run("print({'a', 'b', 'c', 'd', 'e', 'f', 'g'}, hash('a'))")).stdout for _ in range(3)}
     assert len(printed) == 1

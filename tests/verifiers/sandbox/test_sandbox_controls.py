@@ -66,6 +66,7 @@ IN_THE_USUAL = [
     "attacks_on_the_host.environment_of_the_first_process",
     "attacks_on_the_host.root_by_proc",
     "attacks_on_the_host.name_of_the_host",
+    "attacks_on_the_host.times_of_devices",
     "attacks_on_the_host.pipe_with_a_name",
     "attacks_on_the_host.program_of_ones_own",
     "attacks_on_the_kernel.child_by_clone3",

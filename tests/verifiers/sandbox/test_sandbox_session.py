@@ -41,6 +41,20 @@ async def test_what_it_is_given_is_there() -> None:
         assert await session.receive() == b"ab"
 
 
+async def test_what_it_prints_is_lost_and_nothing_of_the_host() -> None:
+    source = f"""
+import os
+print("lost", flush=True)
+try:
+    os.utime(1)
+except OSError as error:
+    os.write({REPLIES}, error.strerror.encode() + b"\\n")
+"""
+    async with opened(source, limits=LIMITS) as session:
+        assert await session.receive() == b"Read-only file system"
+        assert (await session.end()).stdout == b""
+
+
 @pytest.mark.parametrize(
     ("source", "status", "code", "others"),
     [
