@@ -40,6 +40,7 @@ def main() -> None:
     give_up_rights(settings["inodes"])
     if (child := os.fork()) != 0:
         guard(child, settings["runner"], settings["told"])
+    _signal.signal(_signal.SIGINT, _signal.default_int_handler)
     limit(settings)
     must(LIBC.prctl(SET_SECCOMP, 2, ctypes.byref(Filter(len(instructions) // 8, instructions)), 0, 0))
     os.write(settings["told"], b"begun\n")
@@ -49,10 +50,14 @@ def main() -> None:
 
 
 def forget_signals() -> None:
-    """Ignore and block no signal because the process out there does, but for the two that Python ignores."""
+    """Ignore and block no signal because the process out there does, but for the two that Python ignores.
+
+    Nor handle one: what the first process does not handle, the kernel spares it.
+    """
     for number in _signal.valid_signals() - {_signal.SIGPIPE, _signal.SIGXFSZ}:
         if _signal.getsignal(number) == _signal.SIG_IGN:
             _signal.signal(number, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 

@@ -250,6 +250,11 @@ def killing_everyone():
         counted(lambda _, target=target, number=number: os.kill(target, number), most=1)
 
 
+def signalling_the_first():
+    """Every signal to the process that watches."""
+    return sum(counted(lambda _, number=number: os.kill(1, number), most=1) for number in signal.valid_signals())
+
+
 def stopping_oneself():
     os.kill(os.getpid(), signal.SIGSTOP)
 

@@ -63,6 +63,7 @@ async def test_an_exception_is_told_from_the_first_line_of_the_program() -> None
         ("import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass", "timeout", 137),
         ("import os; os.kill(os.getpid(), 9)", "crashed", 137),
         ("import os; os.kill(os.getpid(), 15)", "crashed", 143),
+        ("import os; os.kill(os.getpid(), 2)", "crashed", 1),
         ("this is no program", "crashed", 1),
         ("'\udc80'", "crashed", 1),
         ("\0", "crashed", 1),

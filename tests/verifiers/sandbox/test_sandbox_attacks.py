@@ -65,6 +65,7 @@ FLOODS = {
     "deaf": Flood(("timeout",), limits=BRIEF),
     "storm_of_signals": Flood(("timeout",), limits=BRIEF),
     "killing_everyone": Flood(("crashed",)),
+    "signalling_the_first": Flood(("done",), 64),
     "stopping_oneself": Flood(("timeout",), limits=BRIEF),
     "closing_everything": Flood(("timeout",), limits=BRIEF),
     "stack_of_c": Flood(("crashed", "memory"), limits=(("memory_mib", 512),)),
