@@ -38,7 +38,7 @@ class PythonCode(Executor):
     When to trust it: what fails a right test is wrong. What passes is as right as its tests are thorough: programs may
         be wrong where no test looks, and tests that the program could know may have been learnt by heart. A check that
         evaluates text which the program returned lets the program write its own verdict. A program that uses its time
-        or memory to the limit may fail on a busy machine, and any may where our event loop stands still that long.
+        or memory to the limit may fail on a busy machine.
     Cost: no tokens. About 0.1 seconds of one core for a program and its tests, and what the program itself takes; for
         each test that gives standard input, a start of its own.
     Source: Chen et al. 2021 (HumanEval), arXiv 2107.03374, section 2.1; Liu et al. 2023 (EvalPlus), arXiv 2305.01210.

@@ -1,8 +1,10 @@
 """Programs run on tests: what passes, what does not and how it went, and what is never told."""
 
+import asyncio
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 from judging import candidate, context
@@ -10,6 +12,7 @@ from judging import candidate, context
 from ponder.orchestrator.code_tests import AnyCodeTest, CallTest, CheckTest, StdinTest
 from ponder.orchestrator.types import Query, Score
 from ponder.verifiers import VERIFIERS, PythonCode
+from ponder.verifiers.programs.called_program import CalledProgram
 from ponder.verifiers.sandbox import Limits
 
 QUICK = PythonCode(limits=Limits(wall_s=5, cpu_s=1))
@@ -129,6 +132,14 @@ async def test_calls_share_one_program_and_its_time():
         "import time\ndef f(): time.sleep(0.6)", *[CallTest(function="f", result=None)] * 3, verifier=slow
     )
     assert found.steps == (1, 0, 1)
+
+
+async def test_time_in_which_our_loop_stood_still_is_not_the_programs():
+    async with CalledProgram("def f(n): return 2 * n", "", "", Limits(wall_s=1)) as program:
+        await program.start()
+        asyncio.get_running_loop().call_soon(time.sleep, 2)
+        answers = [await program.call("f", [n], {}) for n in range(3)]
+    assert [(answer.status, answer.form) for answer in answers] == [("returned", 0), ("returned", 2), ("returned", 4)]
 
 
 CHECK = """

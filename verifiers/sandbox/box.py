@@ -13,6 +13,7 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from ...orchestrator.errors import VerifierError
+from .deadline import in_time
 from .descriptors import read_some, readable
 from .limits import Limits, Ran, Status
 from .spawn import Program, Spawned, spawn
@@ -67,11 +68,7 @@ class Box:
             VerifierError: bubblewrap failed, or what sets the limits did.
         """
         try:
-            async with asyncio.timeout(START_LIMIT_S):
-                await self._learn_first_inside()
-                self._told = await read_some(self.pipes.guard)
-                if not self._told.startswith(b"begun\n"):
-                    raise VerifierError(f"a sandbox must start, but did not: {await self._complaint()}")
+            await in_time(time.monotonic() + START_LIMIT_S, self._begun)
         except TimeoutError:
             raise VerifierError(f"a sandbox must start within {START_LIMIT_S:g} s, but did not") from None
         self._began = time.monotonic()
@@ -79,8 +76,7 @@ class Box:
     async def outcome(self, wall_s: float) -> Ran:
         """How the program ends; it is killed where it runs `wall_s` seconds more."""
         try:
-            async with asyncio.timeout(wall_s):
-                await self._empty()
+            await in_time(time.monotonic() + wall_s, self._empty)
         except TimeoutError:
             self.kill("timeout")
             await self._empty()
@@ -110,13 +106,19 @@ class Box:
         """
         if not self._about.endswith(b"\n"):
             with suppress(VerifierError, TimeoutError):
-                await asyncio.wait_for(self._learn_first_inside(), START_LIMIT_S)
+                await in_time(time.monotonic() + START_LIMIT_S, self._learn_first_inside)
         self.kill("crashed")
         await self._empty()
         await self._bubblewrap_ended()
         for listener in (self._stdout, self._stderr):
             listener.cancel()
         await asyncio.wait((self._stdout, self._stderr))
+
+    async def _begun(self) -> None:
+        await self._learn_first_inside()
+        self._told = await read_some(self.pipes.guard)
+        if not self._told.startswith(b"begun\n"):
+            raise VerifierError(f"a sandbox must start, but did not: {await self._complaint()}")
 
     async def _learn_first_inside(self) -> None:
         """Learn which process bubblewrap started; all others in the sandbox end with it."""
@@ -137,7 +139,7 @@ class Box:
 
     async def _empty(self) -> None:
         """Wait until no process is in the sandbox."""
-        if self._first_inside is not None:
+        if self._first_inside is not None and not self.has_ended():
             await readable(self._first_inside)
 
     async def _bubblewrap_ended(self) -> None:

@@ -46,18 +46,17 @@ async def read_some(file: BinaryIO) -> bytes:
             await readable(file.fileno())
 
 
-async def write_all(file: BinaryIO, content: bytes) -> None:
-    """Write everything, waiting where the pipe is full.
+async def write_all(file: BinaryIO, content: bytearray) -> None:
+    """Write everything, and take what is written out of `content`, waiting where the pipe is full.
 
     Raises:
         BrokenPipeError: nobody reads any more.
     """
     loop, fd = asyncio.get_running_loop(), file.fileno()
     os.set_blocking(fd, False)
-    rest = memoryview(content)
-    while rest:
+    while content:
         try:
-            rest = rest[os.write(fd, rest) :]
+            del content[: os.write(fd, content)]
         except BlockingIOError:
             await _called(lambda wake: loop.add_writer(fd, wake), lambda: loop.remove_writer(fd))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +10,7 @@ from typing import BinaryIO
 
 from ...orchestrator.errors import UsageError
 from .box import Box, boxed
+from .deadline import in_time
 from .descriptors import read_some, write_all
 from .limits import Limits, Ran
 from .slots import slots
@@ -65,33 +65,40 @@ class Session:
         self._deadline: float | None = None
         self._ran: Ran | None = None
 
-    async def send(self, line: bytes) -> None:
+    async def send(self, line: bytes, wall_s: float | None = None) -> None:
         """Send a line; its exchange begins. Nothing happens where the session is over: `receive` then tells.
+
+        Args:
+            line: the request.
+            wall_s: seconds for this exchange; by default those of the limits.
 
         Raises:
             UsageError: the line holds a newline.
         """
         if b"\n" in line:
             raise UsageError(f"a request must be one line, got {line[:80]!r}; write it without newlines")
-        self._deadline = time.monotonic() + self._limits.wall_s
+        self._deadline = time.monotonic() + (self._limits.wall_s if wall_s is None else wall_s)
+        rest = bytearray(line + b"\n")
         try:
-            async with asyncio.timeout(self._left()):
-                await write_all(_open(self._box.pipes.requests), line + b"\n")
+            await in_time(self._deadline, lambda: write_all(_open(self._box.pipes.requests), rest))
         except TimeoutError:
             self._box.kill("timeout")
         except BrokenPipeError:
             return
 
     async def receive(self) -> bytes | None:
-        """The program's next line, without its newline; None where none comes in time, and the session is over."""
+        """The program's next line, without its newline; None where none comes in time, and the session is over.
+
+        An exchange that was not begun by a request begins now.
+        """
+        deadline = self._deadline or time.monotonic() + self._limits.wall_s
         try:
-            async with asyncio.timeout(self._left()):
-                line = await self._line()
+            line = await in_time(deadline, self._line)
         except TimeoutError:
             self._box.kill("timeout")
             line = None
         if line is None:
-            self._ran = await self._box.outcome(self._left())
+            self._ran = await self._box.outcome(deadline - time.monotonic())
         self._deadline = None
         return line
 
@@ -119,12 +126,6 @@ class Session:
         line = bytes(self._came[:end])
         del self._came[: end + 1]
         return line
-
-    def _left(self) -> float:
-        """Seconds left for this exchange; one that was not begun by a request begins now."""
-        if self._deadline is None:
-            self._deadline = time.monotonic() + self._limits.wall_s
-        return max(0.0, self._deadline - time.monotonic())
 
 
 def _open(end: BinaryIO | None) -> BinaryIO:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from sandbox_host import processes_with
 
 from ponder.orchestrator.errors import UsageError
 from ponder.verifiers.sandbox import REPLIES, REQUESTS, Limits, opened
+from ponder.verifiers.sandbox.box import boxed
+from ponder.verifiers.sandbox.spawn import Program
 
 ECHO = f"""
 requests, replies = open({REQUESTS}, "rb"), open({REPLIES}, "wb", buffering=0)
@@ -107,6 +110,47 @@ async def test_a_program_that_does_not_read_is_ended() -> None:
         await session.send(b"x" * 1_000_000)
         assert await session.receive() is None
         assert (await session.end()).status == "timeout"
+
+
+def stand_still(seconds: float) -> None:
+    """Block the event loop as soon as it is given the chance."""
+    asyncio.get_running_loop().call_soon(time.sleep, seconds)
+
+
+@pytest.mark.parametrize("size", [1, 90_000, 1_000_000])
+async def test_an_answer_that_came_while_our_loop_stood_still_counts(size: int) -> None:
+    """One larger than a pipe comes only while both sides are awake."""
+    async with opened(ECHO, limits=limits(wall_s=0.5, reply_bytes=1_000_000)) as session:
+        await session.send(b"x")
+        assert await session.receive() == b"X"
+        stand_still(1.5)
+        await session.send(b"x" * size)
+        assert await session.receive() == b"X" * size
+        await session.send(b"x")
+        assert await session.receive() == b"X"
+
+
+async def test_an_end_that_came_while_our_loop_stood_still_counts() -> None:
+    async with boxed(Program("print('x' * 90_000)\nexit(3)"), LIMITS) as box:
+        stand_still(1.5)
+        ran = await box.outcome(0.5)
+    assert (ran.status, ran.exit_code, len(ran.stdout)) == ("crashed", 3, 90_001)
+
+
+async def test_a_program_that_runs_on_while_our_loop_stands_still_is_ended() -> None:
+    async with opened("import time; time.sleep(60)", limits=limits(wall_s=0.5)) as session:
+        await session.send(b"x")
+        stand_still(1)
+        assert await session.receive() is None
+        assert (await session.end()).status == "timeout"
+
+
+async def test_an_exchange_may_be_given_less_time() -> None:
+    async with opened("import time; time.sleep(60)", limits=LIMITS) as session:
+        await session.send(b"x", wall_s=0.3)
+        assert await session.receive() is None
+        ran = await session.end()
+    assert ran.status == "timeout" and ran.wall_s < LIMITS.wall_s
 
 
 async def test_a_request_is_one_line() -> None:
