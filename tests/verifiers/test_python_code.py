@@ -250,6 +250,29 @@ async def test_a_test_with_a_huge_number_is_told_in_short():
     assert found.value == 0 and found.detail.startswith("1: f(0x") and "..., k=1) must return 1" in found.detail
 
 
+async def test_an_assert_that_is_long_is_told_in_short():
+    code = f"def check(candidate):\n    assert candidate() == {list(range(100))}"
+    found = await score("def f(): return 1", CheckTest(code=code, entry_point="f", is_public=True))
+    assert found.detail == f"1: {f'assert candidate() == {list(range(100))}'[:80]}..., but it returned 1"
+
+
+@pytest.mark.parametrize("error", ["1 / 0", "while value: pass", "__import__('os')._exit(0)"])
+async def test_each_assert_never_reached_fails_once_however_the_check_ended(error):
+    code = f"""
+assert True
+def check(candidate):
+    value = candidate()
+    for _ in range(2):
+        assert value
+    {error}
+    assert value
+    assert value
+"""
+    test = CheckTest(code=code, entry_point="f")
+    assert (await score("def f(): return 1", test)).steps == (1, 1, 1, 0, 0)
+    assert (await score("def f(): return 1", test, verifier=PythonCode(credit="whole"))).steps == (1, 1, 1, 0)
+
+
 @pytest.mark.parametrize("misused", ["raise ValueError(candidate())", "getattr(1, candidate())"])
 async def test_text_that_utf8_cannot_hold_in_an_error_of_the_check_fails_that_program_alone(misused):
     check = CheckTest(code=f"def check(candidate):\n    {misused}", entry_point="f")

@@ -13,7 +13,7 @@ from ...orchestrator.errors import VerifierError
 from ..sandbox import Limits, Session, opened
 from .called_program import Answer, CalledProgram
 from .harness import harness
-from .verdict import Verdict, failure, outcome_of, told
+from .verdict import Verdict, cut, failure, outcome_of, told
 
 MOST_MESSAGES = 100_000
 """Most calls and asserts of one check."""
@@ -24,8 +24,8 @@ JUDGE = {"wall_s": 3600.0, "reply_bytes": 1 << 24}
 async def checked(program: CalledProgram, test: CheckTest, limits: Limits, stops: bool = False) -> list[Verdict]:
     """One verdict for each assert that the check executes, in that order; for a check without one, whether it returns.
 
-    A call in an assert that fails, in whatever way, fails that assert alone. An error elsewhere ends the check: each
-    assert of its text that was never reached then fails, once.
+    A call in an assert that fails, in whatever way, fails that assert alone. An error elsewhere ends the check, and so
+    does a limit: each assert of its text that was never reached then fails, once, or the first alone where it `stops`.
 
     Args:
         program: what is judged.
@@ -49,24 +49,28 @@ class _Hearing:
         self._found: list[Verdict] = []
         self._last: Answer | None = None
         self._is_answered = False
+        self._asserts = 0
+        self._reached: set[int] = set()
 
     async def verdicts(self) -> list[Verdict]:
         for _ in range(MOST_MESSAGES):
             line = await self._judge.receive()
             if line is None:
-                return [*self._found, await self._cut_off()]
+                return self._found + self._rest(await self._cut_off())
             message = orjson.loads(line)
             if "broken" in message:
                 raise VerifierError(f"a check must define check(candidate) and run, but: {message['broken']}; mend it")
             if "end" in message:
-                return self._found + self._rest(message["end"], message["error"])
-            if "assert" in message:
+                return self._found + self._rest(message["end"] and f"the check ended with {message['end']}")
+            if "asserts" in message:
+                self._asserts = min(message["asserts"], MOST_MESSAGES)
+            elif "assert" in message:
                 self._found.append(self._heard(message))
                 if self._stops and not message["passed"]:
                     return self._found
             else:
                 await self._judge.send(json.dumps(await self._relayed(message)).encode())
-        return [*self._found, self._failure("the check did not end")]
+        return self._found + self._rest("the check did not end")
 
     async def _relayed(self, call: Mapping[str, Any]) -> dict[str, Any]:
         answer = await self._program.call(self._test.entry_point, call["args"], call["kwargs"])
@@ -78,22 +82,24 @@ class _Hearing:
         return {"raised": answer.error, "text": answer.text or answer.status}
 
     def _heard(self, message: Mapping[str, Any]) -> Verdict:
+        self._reached.add(message["assert"])
         first, last = message["lines"]
         asserted = "\n".join(self._test.code.split("\n")[first - 1 : last]).strip()
-        verdict = Verdict("pass") if message["passed"] else self._failure(asserted)
+        verdict = Verdict("pass") if message["passed"] else self._failure(cut(asserted))
         self._last = None
         return verdict
 
-    def _rest(self, unreached: int, error: str) -> list[Verdict]:
+    def _rest(self, error: str) -> list[Verdict]:
+        """What follows the asserts that were reached, where the check ended with an error or without."""
         if not error:
             return [] if self._found else [Verdict("pass")]
-        return [self._failure(f"the check ended with {error}")] * max(1, unreached)
+        return [self._failure(error)] * (1 if self._stops else max(1, self._asserts - len(self._reached)))
 
-    async def _cut_off(self) -> Verdict:
+    async def _cut_off(self) -> str:
         ran = await self._judge.end()
         if not self._is_answered:
             raise VerifierError(f"a check must end by itself, but its process ended: {ran.status}; mend it")
-        return self._failure(f"the check came to {ran.status} on what the program returned")
+        return f"the check came to {ran.status} on what the program returned"
 
     def _failure(self, what: str) -> Verdict:
         if self._last is None:
