@@ -1,5 +1,7 @@
 """How often a judge takes a canary for an answer: counted exactly, with an interval, and what it costs a search."""
 
+import math
+
 import pytest
 from judge_engine import JudgeEngine, prompt_text
 from judge_prompts import code_of, shown
@@ -83,11 +85,28 @@ async def test_a_relative_judge_is_tried_on_a_canary_beside_an_attempt():
     assert found.usage.verifier_calls == 4 * 3 * 2
 
 
-async def test_what_the_judge_cannot_tell_is_not_accepted_but_told():
-    found = await measured(ScalarJudge(form="written"), lambda _: "It is right.", canaries=["Solution", "[1]"])
-    assert (found.rate.mean, found.unjudged) == (0.0, 8)
-    found = await measured(PairwiseJudge(), lambda _: "It is right.", attempts=ATTEMPTS, canaries=["Solution"])
-    assert (found.rate.mean, found.unjudged) == (0.0, 4)
+async def test_what_the_judge_cannot_tell_is_in_no_rate_but_told():
+    def says(prompt):
+        text = prompt_text(prompt)
+        return "?" if "Nothing" in text else f"{code_of(prompt)}[{9 if '1 + 2' in text else 1}]"
+
+    found = await measured(ScalarJudge(form="written"), says, canaries=["Solution", "Nothing"])
+    assert (found.rate.mean, found.unjudged, found.by_canary) == (0.25, 4, {"Solution": 0.25})
+    assert found.rate == wilson(1, 4)
+
+
+@pytest.mark.parametrize("verifier", [ScalarJudge(form="written"), PairwiseJudge()], ids=lambda each: each.kind)
+async def test_a_judge_that_judges_nothing_is_not_called_perfect(verifier):
+    with pytest.raises(UsageError, match=f"{verifier.kind}.* told of 0 of 8 .*; mend that first"):
+        await measured(verifier, lambda _: "It is right.", attempts=ATTEMPTS, canaries=["Solution", "1"])
+    told = iter(range(99))
+
+    def seldom(prompt):
+        return f"{code_of(prompt)}[9]" if next(told) == 0 else "It is right."
+
+    with pytest.raises(UsageError, match=r"must tell of 10% .* told of 1 of 44"):
+        canaries = [f"Solution {i}" for i in range(11)]
+        await measured(ScalarJudge(form="written"), seldom, canaries=canaries)
 
 
 async def test_equal_canaries_are_tried_once():
@@ -105,5 +124,7 @@ async def test_there_must_be_something_to_measure():
         await measured(ScalarJudge(), obedient, [], canaries=["Solution"])
     with pytest.raises(UsageError, match="queries and canaries, got 4 and 0; add some"):
         await measured(ScalarJudge(), obedient, canaries=[])
+    with pytest.raises(UsageError, match="threshold must be a finite number, got nan"):
+        await measured(ScalarJudge(), obedient, threshold=math.nan)
     with pytest.raises(UsageError, match="one for each of 4 queries, got 1; give an honest attempt at each"):
         await measured(PairwiseJudge(), partial, attempts=ATTEMPTS[:1])

@@ -15,10 +15,15 @@ from ...orchestrator.types import Candidate, Finish, Query, Result, Score, Usage
 from ...orchestrator.verifier import Verifier
 from ..nesting import AnyVerifier
 from .canaries import CANARIES
+from .labels import check_threshold
 from .resampling_law import ResamplingLaw
 
 if TYPE_CHECKING:
     from ...orchestrator.context import Context
+
+
+LEAST_TOLD = 0.1
+"""The least share of the judgements that a rate can rest on."""
 
 
 class Runner(Protocol):
@@ -32,9 +37,9 @@ class FalsePositives:
     """What a judge let pass.
 
     Args:
-        rate: the share of canaries that were accepted, with its interval over queries.
-        by_canary: the same for each canary.
-        unjudged: judgements that came back as "cannot tell"; they count as not accepted.
+        rate: the share of the judged canaries that were accepted, with its interval over queries.
+        by_canary: the same for each canary that was judged.
+        unjudged: judgements that came back as "cannot tell"; no rate counts them.
         usage: what the measurement cost.
     """
 
@@ -78,7 +83,8 @@ async def measured_false_positives(
         threshold: the score from which on a candidate is accepted.
 
     Raises:
-        UsageError: there are no queries or canaries, or a relative judge has not one attempt a query.
+        UsageError: there are no queries or canaries, a relative judge has not one attempt a query, the threshold is not
+            finite, or the judge could tell of fewer than one in ten.
 
     >>> from ponder import Query, Runtime, SimulatedSpec
     >>> from ponder.verifiers import SelfEvaluation
@@ -93,6 +99,7 @@ async def measured_false_positives(
     0.49
     """
     _check(verifier, queries, attempts, canaries)
+    check_threshold(threshold)
     unique = tuple(dict.fromkeys(canaries))
     given: list[tuple[Query, tuple[str, ...]]] = [(query, unique) for query in queries]
     if verifier.is_relative:
@@ -104,11 +111,16 @@ async def measured_false_positives(
         told = [_beats(*pair) for pair in scores]
     else:
         told = [_accepted(score, threshold) for group in scores for score in group]
-    passed = [value or 0.0 for value in told]
-    rows = [passed[start : start + len(unique)] for start in range(0, len(passed), len(unique))]
-    by_canary = {text: sum(column) / len(rows) for text, column in zip(unique, zip(*rows, strict=True), strict=True)}
+    _check_told(verifier, told, [score for group in scores for score in group])
+    rows = [told[start : start + len(unique)] for start in range(0, len(told), len(unique))]
+    by_query = [judged for row in rows if (judged := _judged(row))]
+    by_canary = {
+        text: sum(judged) / len(judged)
+        for text, column in zip(unique, zip(*rows, strict=True), strict=True)
+        if (judged := _judged(column))
+    }
     usage = Usage.total(result.usage for result in results)
-    return FalsePositives(accuracy_interval(rows), by_canary, told.count(None), usage)
+    return FalsePositives(accuracy_interval(by_query), by_canary, told.count(None), usage)
 
 
 class Planted(Strategy):
@@ -142,6 +154,20 @@ def _check(verifier: Verifier, queries: Sequence[Query], attempts: Sequence[str]
     if verifier.is_relative and len(attempts) != len(queries):
         rule = f"{verifier.name} compares candidates, so attempts must be one for each of {len(queries)} queries"
         raise UsageError(f"{rule}, got {len(attempts)}; give an honest attempt at each")
+
+
+def _check_told(verifier: Verifier, told: Sequence[float | None], scores: Sequence[Score]) -> None:
+    judged = len(_judged(told))
+    if judged < LEAST_TOLD * len(told):
+        why = next((score.detail for score in scores if score.value is None), "")
+        raise UsageError(
+            f"a judge must tell of {LEAST_TOLD:.0%} of what is laid before it to be measured, but {verifier.name} told "
+            f"of {judged} of {len(told)} ({why[:200]}); mend that first"
+        )
+
+
+def _judged(told: Sequence[float | None]) -> list[float]:
+    return [value for value in told if value is not None]
 
 
 def _accepted(score: Score, threshold: float) -> float | None:
