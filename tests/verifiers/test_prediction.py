@@ -95,5 +95,12 @@ def test_attempts_that_do_not_rise_are_refused(tries: tuple[int, ...]) -> None:
 
 
 def test_costs_that_are_none_are_refused() -> None:
+    for knobs, rule in (
+        ({"by": "pool"}, "by must be 'pools' or 'law', got 'pool'"),
+        ({"tasks": 0}, "tasks must be 1 at least, got 0"),
+        ({"confidence": 95}, "confidence must be between 0 and 1, got 95"),
+    ):
+        with pytest.raises(UsageError, match=rule):
+            predicted(PILOT, TRIES, **knobs)
     with pytest.raises(UsageError, match="wrong_cost and call_cost"):
         predicted(PILOT, TRIES, wrong_cost=-1.0)

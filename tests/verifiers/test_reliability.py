@@ -65,6 +65,28 @@ class TestCounts:
         with pytest.raises(UsageError, match="one task at least, got none"):
             Reliability.of([])
 
+    @pytest.mark.parametrize(
+        ("draw", "rule"),
+        [
+            (Judged("a", "False", 0.9), "the truth of a draw must be True or False, got 'False'"),
+            (Judged("a", None, 0.9), "got None; leave out those whose truth is unknown"),
+            (Judged("a", 0.5, 0.9), "True or False, got 0.5"),
+            (Judged("a", True, "0.9"), "a score must be a number, got '0.9'; convert it"),
+        ],
+    )
+    def test_what_is_no_label_is_refused(self, draw: Judged, rule: str) -> None:
+        with pytest.raises(UsageError, match=rule):
+            Reliability.of([draw])
+
+    def test_a_threshold_is_a_finite_number(self) -> None:
+        for threshold in (math.nan, math.inf, "0.5"):
+            with pytest.raises(UsageError, match=f"threshold must be a finite number, got {threshold!r}"):
+                Reliability.of(DRAWS, threshold=threshold)
+
+    def test_labels_of_numpy_are_labels(self) -> None:
+        draws = [Judged("a", np.bool_(True), np.float32(0.75)), Judged("a", np.int64(0), np.bool_(False))]
+        assert Reliability.of(draws).pools == (JudgedPool(1, 0, 0, 1),)
+
 
 class TestIntervals:
     def test_many_draws_of_one_task_are_one_task(self) -> None:

@@ -70,6 +70,8 @@ def test_fits_find_how_often_a_score_comes_true_and_leave_out_what_is_untold() -
         ([0.1, 0.2], [1.0], "score", "one outcome a score, got 2 and 1"),
         ([1.0, 2.0, 3.0, 4.0], [1.0, 1.0, 0.0, 0.0], "score", "must rise with the outcomes"),
         ([1.5], [1.0], "log_odds", "from 0 to 1 to have log-odds"),
+        (["0.9"], [1.0], "score", "a score must be a number, got '0.9'; convert it"),
+        ([0.9], [None], "score", "an outcome must be a number, got None; .* leave out what is not known"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(scores: list, outcomes: list, on: str, rule: str) -> None:

@@ -96,11 +96,11 @@ def predicted(
         confidence: of the intervals.
 
     Raises:
-        UsageError: `tries` do not rise from 1 or exceed a pool, or tasks have too few draws for the law.
+        UsageError: `tries` do not rise from 1 or exceed a pool, tasks have too few draws for the law, or another
+            argument is none that it says.
     """
     check_costs(wrong_cost, call_cost)
-    if not tries or tries[0] < 1 or sorted(set(tries)) != list(tries):
-        raise UsageError(f"tries must rise, from 1 at least, got {list(tries)}; name each number of attempts once")
+    _check(tries, by, tasks, confidence)
     count = len(pilot.pools)
     once, again = np.full((1, count), 1 / count), resampled(count)
     told = _by_pools if by == "pools" else _by_law
@@ -121,6 +121,17 @@ def predicted(
         reach.of_best(value, values, tries),
         reach.intervals(point.ceiling[0], samples.ceiling)[0],
     )
+
+
+def _check(tries: Sequence[int], by: str, tasks: int | None, confidence: float) -> None:
+    if not tries or tries[0] < 1 or sorted(set(tries)) != list(tries):
+        raise UsageError(f"tries must rise, from 1 at least, got {list(tries)}; name each number of attempts once")
+    if by not in ("pools", "law"):
+        raise UsageError(f"by must be 'pools' or 'law', got {by!r}; name one of them")
+    if tasks is not None and tasks < 1:
+        raise UsageError(f"tasks must be 1 at least, got {tasks}; leave it out for the mean over all tasks")
+    if not 0 < confidence < 1:
+        raise UsageError(f"confidence must be between 0 and 1, got {confidence!r}; give a share such as 0.95")
 
 
 @dataclass(frozen=True, slots=True)

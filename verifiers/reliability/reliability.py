@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from ...orchestrator.errors import UsageError
 from ...orchestrator.intervals import FEW_EVENTS, Interval, accuracy_interval, ordered, resampled, tail_of, wilson
 from .judged_pool import JudgedPool
+from .labels import check_threshold, score_of, truth_of
 from .mixed_resampling_law import MixedResamplingLaw
 from .resampling_law import ResamplingLaw
 
@@ -73,16 +73,24 @@ class Reliability:
         Args:
             draws: judged draws, of any tasks in any order.
             threshold: the least score that accepts, as in `FirstAccepted`.
+
+        Raises:
+            UsageError: a truth is neither True nor False, a score no number, or the threshold not finite.
         """
+        check_threshold(threshold)
         tasks: dict[str, Counter[tuple[str, bool]]] = {}
-        for task, is_right, score in draws:
-            is_told = score is not None and math.isfinite(score)
-            said = "untold" if score is None or not is_told else "accepted" if score >= threshold else "rejected"
-            tasks.setdefault(task, Counter())[said, bool(is_right)] += 1
+        for task, is_right, told in draws:
+            score = score_of(told)
+            said = "untold" if score is None else "accepted" if score >= threshold else "rejected"
+            tasks.setdefault(task, Counter())[said, truth_of(is_right)] += 1
         return cls(
             tuple(
                 JudgedPool(
-                    *(counts[said, right] for said in ("accepted", "rejected", "untold") for right in (True, False))
+                    *(
+                        counts[verdict, right]
+                        for verdict in ("accepted", "rejected", "untold")
+                        for right in (True, False)
+                    )
                 )
                 for counts in tasks.values()
             )

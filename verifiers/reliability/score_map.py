@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ...orchestrator.errors import UsageError
 from .isotonic import fit_isotonic
+from .labels import number_of
 from .platt import fit_platt, sigmoid
 
 SURE = 1e-12
@@ -107,7 +108,11 @@ ScoreMap = Annotated[PlattMap | IsotonicMap, Field(discriminator="kind")]
 def _judged(scores: Scores, outcomes: Sequence[float]) -> tuple[list[float], list[float]]:
     if len(scores) != len(outcomes):
         raise UsageError(f"there must be one outcome a score, got {len(scores)} and {len(outcomes)}; pair them")
-    pairs = [(score, outcome) for score, outcome in zip(scores, outcomes, strict=True) if score is not None]
+    pairs = [
+        (number_of("a score", score), number_of("an outcome", outcome))
+        for score, outcome in zip(scores, outcomes, strict=True)
+        if score is not None
+    ]
     return [score for score, _ in pairs], [outcome for _, outcome in pairs]
 
 
