@@ -136,7 +136,8 @@ class Context(Effects):
     async def score(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Candidate]:
         """The candidates, each with the verifier's score under its name.
 
-        A verifier that fails, whatever it raises, and one the budget cannot pay, leaves ``Score(None)``.
+        A verifier that fails, whatever it raises, and one the budget cannot pay, leaves ``Score(None)``. One that
+        tells nothing in a whole run counts as a failure of the run.
         """
         unique: dict[tuple[object, ...], Candidate] = {}
         for candidate in candidates:
@@ -147,6 +148,8 @@ class Context(Effects):
         finally:
             judging.release()
         scores = dict(zip(unique, told, strict=True))
+        if not judging.is_failed:
+            self._run.tell(verifier.name, [scores[c.seen] for c in candidates])
         return [_judged(c, verifier.name, scores[c.seen]) for c in candidates]
 
     def _judging(self, verifier: Verifier, candidates: Sequence[Candidate] = ()) -> Judging:

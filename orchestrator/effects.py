@@ -63,7 +63,7 @@ class Effects:
         try:
             tokens = await self._engine(engine).encode(text)
         except EngineError as error:
-            self._run.fail(error)
+            self._fail(error)
             tokens = ()
         index, origin = (candidate.index, candidate.origin) if candidate else (0, self.path)
         return Candidate(tokens, text, Finish.STEP, candidate, index, origin=origin)
@@ -160,7 +160,7 @@ class Effects:
         if isinstance(held, Deferred):
             held.error = error
         else:
-            self._run.fail(error)
+            self._fail(error)
 
     async def _guarded(self, work: Coroutine[Any, Any, T], what: str) -> T | None:
         """Run one part; its failure loses that part alone."""
@@ -172,14 +172,18 @@ class Effects:
             self._missed(error, what)
         return None
 
+    def _fail(self, error: Exception) -> None:
+        """Note that one part of the work was lost."""
+        self._run.fail(error)
+
     def _missed(self, error: Exception, what: str) -> None:
         """Note that `what` could not tell, and why; a plug-in may raise anything."""
         if isinstance(error, BudgetExceeded):
             self._run.stop(error)
         elif isinstance(error, (EngineError, VerifierError)):
-            self._run.fail(error)
+            self._fail(error)
         else:
-            self._run.fail(VerifierError(f"{what} must tell or abstain, but raised {type(error).__name__}: {error}"))
+            self._fail(VerifierError(f"{what} must tell or abstain, but raised {type(error).__name__}: {error}"))
 
     async def _collect(self, tasks: Sequence[asyncio.Task[T | None]], grace_s: float = 0.0) -> list[T | None]:
         """The results in the order started; `grace_s` after the deadline what is unfinished is cancelled and None."""

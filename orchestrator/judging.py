@@ -33,7 +33,8 @@ Begun = list[asyncio.Task[Any]]
 
 
 class Fund:
-    """What verifiers that judge the same candidates share: the room set aside with these, and what was told already.
+    """What verifiers that judge the same candidates share: the room set aside with these, what was told already, and
+    whether a part was lost.
 
     Args:
         held: the room.
@@ -42,6 +43,7 @@ class Fund:
     def __init__(self, held: Sequence[Reservation]) -> None:
         self._held = Reservation.joined(held)
         self._told: set[bytes] = set()
+        self.is_failed = False
 
     def part(self, bound: Usage) -> Reservation | None:
         """So much of the room; None, and all of it given back, where it does not cover that."""
@@ -162,6 +164,15 @@ class Judging(Effects):
         """Give back what is left of the room set aside."""
         self._fund.release()
 
+    @property
+    def is_failed(self) -> bool:
+        """Whether a part of the judging was lost, which is noted already."""
+        return self._fund.is_failed
+
+    def _fail(self, error: Exception) -> None:
+        self._fund.is_failed = True
+        super()._fail(error)
+
     async def _told(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Score]:
         """What a verifier that asks an engine has asked in time is kept: its effects have the deadline themselves."""
         if verifier.is_recorded:
@@ -202,7 +213,7 @@ class Judging(Effects):
                 try:
                     await start(item, begun)
                 except EngineError as error:
-                    self._run.fail(error)
+                    self._fail(error)
         except BudgetExceeded as error:
             self._run.stop(error)
         except asyncio.CancelledError:

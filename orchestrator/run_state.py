@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 from .budget import Ledger, Reservation
 from .engine import Engine
-from .errors import BudgetExceeded, EngineUnavailable
+from .errors import BudgetExceeded, EngineUnavailable, VerifierError
 from .journal import Journal
-from .types import Stopped
+from .types import Score, Stopped
 
 
 @dataclass(slots=True)
@@ -21,6 +22,7 @@ class Run:
     `is_starved` tells that the account, not the ledger, ended the run: with more in it, the run would go on.
     `is_cut` tells that work was lost for a reason that may pass: run again, it may go better. `reason` holds no figure
     that depends on when it was noted. `kept` is room set aside for judgements, `read` the readings paid for already.
+    `told` counts what each verifier said, by its reason where it could not tell.
 
     Args:
         task: names the run among those of its journal.
@@ -48,6 +50,7 @@ class Run:
     is_cut: bool = False
     kept: dict[tuple[str, int], Reservation] = field(default_factory=dict)
     read: set[bytes] = field(default_factory=set)
+    told: dict[str, Counter[str | None]] = field(default_factory=dict)
 
     def stop(self, error: BudgetExceeded) -> None:
         """Note that the budget or the deadline ends this run."""
@@ -96,6 +99,18 @@ class Run:
         self.failures += 1
         if self.stopped == "done":
             self.reason = min(self.reason or str(error), str(error))
+
+    def tell(self, verifier: str, scores: Sequence[Score]) -> None:
+        """Count what a verifier said."""
+        reasons = (None if score.value is not None else score.detail or "it gave no reason" for score in scores)
+        self.told.setdefault(verifier, Counter()).update(reasons)
+
+    def check_told(self) -> None:
+        """Note each verifier that was asked and told nothing, in a run that came to its end."""
+        for verifier, reasons in self.told.items():
+            if self.stopped == "done" and reasons and None not in reasons:
+                [(reason, _)] = sorted(reasons.items(), key=lambda said: (-said[1], str(said[0])))[:1]
+                self.fail(VerifierError(f"{verifier} judged none of {reasons.total()} candidates: {reason}"))
 
     def release_kept(self) -> None:
         """Give back what was kept for judgements that never came."""

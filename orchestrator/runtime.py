@@ -162,6 +162,7 @@ class Runtime:
             candidates = await task.strategy.run(task.query, [], Context(run, task.strategy.kind))
         finally:
             run.release_kept()
+        run.check_told()
         if not candidates and run.failures and run.stopped == "done":
             run.stopped = "error"
         result = Result(task.query.id, tuple(candidates), run.ledger.spent, run.stopped, run.reason, run.failures)

@@ -162,7 +162,7 @@ async def test_the_most_is_no_less_than_what_is_spent_whatever_the_engines(name,
             estimate = await here.estimate(SHAPES[name], query)
             result = await here.run(SHAPES[name], query)
             spent = zip(amounts(estimate.least), amounts(result.usage), amounts(estimate.most), strict=True)
-            assert result.failures == 0
+            assert not result.failures or "judged none of" in result.reason
             assert all(least <= used <= most for least, used, most in spent)
 
 

@@ -116,7 +116,7 @@ async def test_where_none_is_accepted_it_abstains_and_keeps_what_was_drawn() -> 
 
 async def test_no_answer_is_the_result_of_a_run_that_abstains() -> None:
     async with Runtime({"generator": Scripted(TEXTS)}) as runtime:
-        result = await runtime.run(FirstAccepted(n=2, abstain=True, verifier=ByTable(table={})), QUERY)
+        result = await runtime.run(FirstAccepted(n=2, abstain=True, verifier=ByTable(table={"a": 0.1})), QUERY)
     assert (result.text, result.answer, result.stopped, result.failures) == ("", None, "done", 0)
     assert len(result.candidates) == 3 and result.usage.calls == 2
 
