@@ -11,6 +11,7 @@ from .canonical import stable_id
 from .engine import EngineSpec
 from .errors import UsageError
 from .journal_file import JournalFile, Spent
+from .parts import needing_reference
 from .pipeline import Pipeline
 from .runtime import Runtime, Task
 from .strategy import Strategy
@@ -42,7 +43,7 @@ async def arun(
         on_resume: told what was spent before, where this call went on from one that spent something.
 
     Raises:
-        UsageError: the strategy cannot work as it stands.
+        UsageError: the strategy cannot work as it stands, or not without a reference answer.
         BudgetExceeded: the budget, or what earlier runs left of it, cannot pay for one attempt.
     """
     if not isinstance(strategy, Strategy):
@@ -58,6 +59,7 @@ async def arun(
         raise UsageError(
             f"engines must hold {missing[0]!r}, which {strategy.kind} asks; pass engines={{{missing[0]!r}: ...}}"
         )
+    _check_reference(strategy, asked)
     file = JournalFile(journal) if journal is not None else None
     try:
         name = f"{strategy.kind}-{strategy.id}-{seed}-{stable_id(asked)}"
@@ -69,6 +71,15 @@ async def arun(
     finally:
         if file is not None:
             file.close()
+
+
+def _check_reference(strategy: Strategy, query: Query) -> None:
+    verifier = needing_reference(strategy)
+    if verifier is not None and not (query.reference or "").strip():
+        raise UsageError(
+            f"a query must have a reference answer where {verifier.name!r} judges, but this one has none; give it with "
+            "ponder.Query.ask(text, reference=...), or judge with a reward model or by vote"
+        )
 
 
 async def _go_on(runtime: Runtime, task: Task, before: Spent, on_resume: Callable[[Spent], None]) -> Result:

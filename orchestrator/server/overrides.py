@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from ...strategies.drawing import Drawing
 from ..errors import UsageError
+from ..parts import needing_reference, parts
 from ..pipeline import Node, Pipeline
 from ..strategy import Strategy
-from ..verifier import Verifier
 from .refusal import Refusal
 from .wire import ChatRequest
 
@@ -39,7 +39,7 @@ def with_sampling(pipeline: Pipeline, asked: ChatRequest) -> Pipeline:
 
 def drawings(pipeline: Pipeline) -> list[Drawing]:
     """The strategies of a pipeline that draw whole candidates from the query."""
-    return [part for part in _parts(pipeline) if isinstance(part, Drawing)]
+    return [part for part in parts(pipeline) if isinstance(part, Drawing)]
 
 
 def check_servable(pipeline: Pipeline, name: str) -> None:
@@ -50,12 +50,11 @@ def check_servable(pipeline: Pipeline, name: str) -> None:
         UsageError: a verifier needs a reference answer, which no request carries.
     """
     pipeline.check()
-    for part in _parts(pipeline):
-        if isinstance(part, Verifier) and part.needs_reference:
-            raise UsageError(
-                f"a served pipeline must judge without a reference answer, but {name!r} uses {part.name!r}, "
-                "which needs one; judge with a reward model or by vote"
-            )
+    if (verifier := needing_reference(pipeline)) is not None:
+        raise UsageError(
+            f"a served pipeline must judge without a reference answer, but {name!r} uses {verifier.name!r}, "
+            "which needs one; judge with a reward model or by vote"
+        )
 
 
 def _drawn_as_asked(drawing: Drawing, asked: ChatRequest) -> Drawing:
@@ -80,17 +79,6 @@ def _drawn_as_asked(drawing: Drawing, asked: ChatRequest) -> Drawing:
     except UsageError as error:
         refused = error
     raise Refusal(400, f"this model cannot draw so: {refused}", code="unsupported_value")
-
-
-def _parts(part: object) -> Iterator[BaseModel]:
-    """Every strategy and verifier of a strategy, itself included."""
-    if isinstance(part, tuple):
-        for item in part:
-            yield from _parts(item)
-    if isinstance(part, Strategy | Node | Verifier):
-        yield part
-        for name in type(part).model_fields:
-            yield from _parts(getattr(part, name))
 
 
 def _rewritten(part: Any, change: Callable[[Drawing], Drawing]) -> Any:

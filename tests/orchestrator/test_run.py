@@ -14,8 +14,9 @@ from ponder.orchestrator.errors import BudgetExceeded, ShapeError, UsageError
 from ponder.orchestrator.journal_file import JournalFile, ReadOnlyJournal, Spent
 from ponder.orchestrator.pipeline import Pipeline
 from ponder.orchestrator.run import arun, run
-from ponder.strategies import Rank, Sample, SelfConsistency
-from ponder.verifiers import ProcessReward
+from ponder.orchestrator.types import Query
+from ponder.strategies import BestOfN, Rank, Sample, SelfConsistency
+from ponder.verifiers import ExactMatch, ProcessReward, WeightedEnsemble
 
 ENGINES = {"generator": SimulatedSpec()}
 VOTE = SelfConsistency(n=4)
@@ -45,6 +46,23 @@ def test_a_missing_engine_is_refused() -> None:
         run(Pipeline.series(VOTE), "Problem 3?")
     with pytest.raises(ShapeError, match="put a sample before it"):
         run(Pipeline.series(Rank(verifier=ProcessReward())), "Problem 3?")
+
+
+@pytest.mark.parametrize("reference", [None, " "])
+def test_a_verifier_that_needs_a_reference_is_refused_a_query_without(reference: str | None) -> None:
+    query = Query.ask("Problem 3?", reference=reference)
+    strategy = BestOfN(n=2, verifier=WeightedEnsemble(members=(ProcessReward(), ExactMatch())))
+    engines = {**ENGINES, "reward": SimulatedSpec()}
+    for asked in (strategy, Pipeline.series(strategy, engines=engines)):
+        with pytest.raises(UsageError, match=r"where 'weighted.*' judges, but this one has none; give"):
+            run(asked, query, engines=engines)
+        assert run(asked, query.model_copy(update={"reference": "4"}), engines=engines).best.scores
+
+
+def test_one_that_does_without_a_reference_is_not() -> None:
+    verifier = WeightedEnsemble(members=(ProcessReward(), ExactMatch()), missing="skip")
+    result = run(BestOfN(n=2, verifier=verifier), "Problem 3?", engines={**ENGINES, "reward": SimulatedSpec()})
+    assert result.best.scores[verifier.name].value is not None
 
 
 def test_a_budget_too_small_is_refused() -> None:
