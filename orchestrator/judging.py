@@ -77,7 +77,7 @@ class Judging(Effects):
     """
 
     def __init__(self, run: Run, verifier: str, kind: str, held: Sequence[Reservation] = ()) -> None:
-        super().__init__(run, kind, f"verifier.{verifier}")
+        super().__init__(run, kind, f"verifier.{kind}")
         self._verifier = verifier
         self._fund = Fund(held)
 

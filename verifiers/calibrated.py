@@ -10,6 +10,7 @@ from pydantic import model_validator
 from ..orchestrator.engine import Engine, Sampling
 from ..orchestrator.types import Candidate, Query, Score, Usage
 from ..orchestrator.verifier import Verifier
+from .naming import digits
 from .nesting import AnyVerifier
 from .reliability.score_map import ScoreMap
 
@@ -53,8 +54,8 @@ class Calibrated(Verifier):
 
     @property
     def name(self) -> str:
-        """The kind and the name of the verifier."""
-        return f"{self.kind}:{self.verifier.name}"
+        """The kind, the name of the verifier, and six digits that name the map."""
+        return f"{self.kind}:{self.verifier.name}{digits(self, 'verifier')}"
 
     @property
     def needs_reference(self) -> bool:

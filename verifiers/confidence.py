@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from ..orchestrator.engine import Sampling
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Verifier
+from .naming import digits
 from .trace_confidence import Measure, Ranks, Window, along_path, trace_confidence, unknown, with_ranks
 
 if TYPE_CHECKING:
@@ -42,9 +43,10 @@ class Confidence(Verifier):
 
     @property
     def name(self) -> str:
-        """The kind, then the measure and the window where they are not the default."""
+        """The kind, then the measure, the window where that counts, and what else is not the default."""
         measure = "" if self.measure == "tail" else f":{self.measure}"
-        return self.kind + measure + ("" if self.window == 2048 or self.measure == "mean" else f":{self.window}")
+        window = "" if self.window == 2048 or self.measure == "mean" else f":{self.window}"
+        return self.kind + measure + window + digits(self, "measure", "window")
 
     def sampling(self, sampling: Sampling) -> Sampling:
         return with_ranks(sampling, self.top_logprobs)

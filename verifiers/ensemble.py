@@ -15,6 +15,7 @@ from ..orchestrator.effects import cancel
 from ..orchestrator.engine import Engine, Sampling
 from ..orchestrator.types import COUNTS, Candidate, Query, Score, Usage
 from ..orchestrator.verifier import Verifier
+from .naming import digits
 from .nesting import AnyVerifier
 
 if TYPE_CHECKING:
@@ -66,8 +67,8 @@ class VerifierEnsemble(Verifier):
 
     @property
     def name(self) -> str:
-        """The kind, and the names of the members that count."""
-        return f"{self.kind}({'+'.join(member.name for member, _ in self.weighed)})"
+        """The kind, the names of the members that count, and six digits for what else is not the default."""
+        return f"{self.kind}({'+'.join(member.name for member, _ in self.weighed)}){digits(self, 'members')}"
 
     @property
     def does_without(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Verifier
 from .answers import AnyAnswer, NumberAnswer
+from .naming import digits
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging
@@ -35,8 +36,8 @@ class ExactMatch(Verifier):
 
     @property
     def name(self) -> str:
-        """The kind, and the kind of answer where it is not a number."""
-        return self.kind if self.answer == NumberAnswer() else f"{self.kind}:{self.answer.kind}"
+        """The kind, and the kind of answer where it is not a number, with what of it is not the default."""
+        return self.kind if self.answer == NumberAnswer() else f"{self.kind}:{self.answer.kind}{digits(self.answer)}"
 
     @property
     def needs_reference(self) -> bool:

@@ -20,6 +20,7 @@ from pydantic import Field
 from ..orchestrator.errors import UsageError
 from ..orchestrator.types import Candidate, Query, Score, Usage
 from ..orchestrator.verifier import Verifier
+from .naming import digits
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging
@@ -87,8 +88,8 @@ class Function(Verifier):
 
     @property
     def name(self) -> str:
-        """The kind and the name of the function."""
-        return f"{self.kind}:{self.function.rpartition(':')[2]}"
+        """The kind, where the function is, and what else is not the default."""
+        return f"{self.kind}:{self.function}{digits(self, 'function')}"
 
     @property
     def is_recorded(self) -> bool:

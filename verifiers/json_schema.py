@@ -14,6 +14,7 @@ from ..orchestrator.errors import UsageError
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Verifier
 from .child_processes.child_pool import CpuSeconds, pool_of
+from .naming import digits
 from .strict_json import DEEPEST, is_within_limits, parsed
 
 if TYPE_CHECKING:
@@ -126,8 +127,8 @@ class JsonSchema(Verifier):
 
     @property
     def name(self) -> str:
-        """The kind, and six digits that name the schema."""
-        return f"{self.kind}:{stable_id(self.json_schema)[:6]}"
+        """The kind, six digits that name the schema, and six for what else is not the default."""
+        return f"{self.kind}:{stable_id(self.json_schema)[:6]}{digits(self, 'json_schema')}"
 
     @property
     def is_recorded(self) -> bool:

@@ -13,6 +13,7 @@ from ..orchestrator.engine import Engine
 from ..orchestrator.prompting import NUMBERING, clipped
 from ..orchestrator.types import Candidate, Query, Score, Usage
 from ..orchestrator.verifier import Verifier
+from .naming import name_of
 from .shared_cost import shares
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ DEFAULT_ENGINE = "generator"
 class Judge(Verifier):
     """A verifier that lays candidates before a model, as text; a subclass implements `judge` and `bound`.
 
-    `SCALE` is what a subclass's numbers mean.
+    `SCALE` is what a subclass's numbers mean, `SPELLED` the knobs whose values stand in its name as they are.
 
     A candidate with fewer letters and digits than `shortest` scores 0 and is not asked about: strong judges accept a
     lone colon or full stop as an answer (Zhao et al. 2025, arXiv 2507.08794). Different candidates that look the same
@@ -37,14 +38,15 @@ class Judge(Verifier):
     """
 
     SCALE: ClassVar[Literal["probability", "reward"]] = "probability"
+    SPELLED: ClassVar[tuple[str, ...]] = ()
     engine: Annotated[str, Field(min_length=1)] = DEFAULT_ENGINE
     response_bytes: Annotated[int, Field(ge=16, le=1_000_000)] = 32_768
     shortest: Annotated[int, Field(ge=0, le=1000)] = 1
 
     @property
     def name(self) -> str:
-        """The kind, then the engine where it is not the default."""
-        return self.kind + ("" if self.engine == DEFAULT_ENGINE else f":{self.engine}")
+        """The kind, then the engine and what else is not the default."""
+        return name_of(self, "engine", *self.SPELLED)
 
     def engine_names(self) -> tuple[str, ...]:
         return (self.engine,)

@@ -12,6 +12,7 @@ from ..orchestrator.verifier import Verifier
 from .child_processes.child_pool import ChildPool, CpuSeconds
 from .child_processes.math_pool import check_installed, math_pool
 from .math_text import LONGEST, final_expression, fraction_of, is_within_limits, plain
+from .naming import name_of
 from .number import as_number
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ class MathAnswer(Verifier):
 
     kind: Literal["math_answer"] = "math_answer"
     cpu_s: CpuSeconds = 2.0
+
+    @property
+    def name(self) -> str:
+        """The kind, and six digits for what is not the default."""
+        return name_of(self)
 
     @property
     def needs_reference(self) -> bool:

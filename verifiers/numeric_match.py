@@ -49,7 +49,7 @@ class NumericMatch(Verifier):
     def name(self) -> str:
         """The kind, and the tolerances where they are not the default."""
         is_plain = (self.absolute, self.relative) == (0.0, RELATIVE)
-        return self.kind if is_plain else f"{self.kind}:{self.absolute:g}:{self.relative:g}"
+        return self.kind if is_plain else f"{self.kind}:{_spelled(self.absolute)}:{_spelled(self.relative)}"
 
     @property
     def needs_reference(self) -> bool:
@@ -71,6 +71,11 @@ def _judged(text: str, gold: Fraction, tolerance: Fraction) -> Score:
         return _score(0.0, "no number found")
     value = value_of(spelled, WITHIN)
     return _score(float(value is not None and abs(value - gold) <= tolerance))
+
+
+def _spelled(tolerance: float) -> str:
+    """In short, but for what no other tolerance has."""
+    return short if float(short := f"{tolerance:g}") == tolerance else repr(tolerance)
 
 
 def _exact(tolerance: float) -> Fraction:

@@ -92,6 +92,7 @@ class PairwiseJudge(RelativeJudge):
         labels_prompt: how a label is asked for.
     """
 
+    SPELLED = ("form", "schedule", "scoring")
     kind: Literal["pairwise_judge"] = "pairwise_judge"
     form: Literal["written", "labels"] = "written"
     schedule: Literal["round_robin", "knockout", "swiss"] = "round_robin"
@@ -102,14 +103,6 @@ class PairwiseJudge(RelativeJudge):
     least_mass: Annotated[float, Field(ge=0, le=1)] = 0.5
     prompt: Annotated[str, Template("question", "responses", "code")] = WRITTEN
     labels_prompt: Annotated[str, Template("question", "responses")] = READ
-
-    @property
-    def name(self) -> str:
-        """The kind, then the engine, the form, the schedule and the scoring where they are not the default."""
-        fields = type(self).model_fields
-        knobs = ("form", "schedule", "scoring")
-        changed = [value for knob in knobs if (value := getattr(self, knob)) != fields[knob].default]
-        return ":".join([super().name, *changed])
 
     @property
     def template(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from ..orchestrator.errors import VerifierError
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Executor
+from .naming import name_of
 from .programs.bench import Bench
 from .programs.fenced_code import program_in
 from .programs.verdict import Verdict
@@ -66,9 +67,8 @@ class PythonCode(Executor):
 
     @property
     def name(self) -> str:
-        """The kind, then the tests and the credit where they are not the default."""
-        tests = "" if self.tests == "all" else f":{self.tests}"
-        return self.kind + tests + ("" if self.credit == "share" else f":{self.credit}")
+        """The kind, then the tests, the credit and what else is not the default."""
+        return name_of(self, "tests", "credit")
 
     @property
     def is_recorded(self) -> bool:

@@ -73,6 +73,7 @@ class ScalarJudge(Judge):
     """
 
     SCALE = "reward"
+    SPELLED = ("form",)
     kind: Literal["scalar_judge"] = "scalar_judge"
     form: Literal["labels", "written"] = "labels"
     labels: Annotated[
@@ -91,11 +92,6 @@ class ScalarJudge(Judge):
         if len(set(self.labels.values())) < 2:
             raise ValueError(f"labels must have two different values at least, got {dict(self.labels)}; add a label")
         return self
-
-    @property
-    def name(self) -> str:
-        """The kind, then the engine and the form where they are not the default."""
-        return super().name + ("" if self.form == "labels" else f":{self.form}")
 
     def bound(
         self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int, together: int = 1

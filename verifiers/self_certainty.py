@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from ..orchestrator.engine import Sampling
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Verifier
+from .naming import name_of
 from .trace_confidence import Ranks, along_path, trace_confidence, unknown, with_ranks
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ class SelfCertainty(Verifier):
 
     kind: Literal["self_certainty"] = "self_certainty"
     top_logprobs: Ranks = 20
+
+    @property
+    def name(self) -> str:
+        """The kind, and six digits for what is not the default."""
+        return name_of(self)
 
     def sampling(self, sampling: Sampling) -> Sampling:
         return with_ranks(sampling, self.top_logprobs)

@@ -14,6 +14,7 @@ from ..orchestrator.reopening import reopened
 from ..orchestrator.types import Candidate, Message, Query, Score, Usage
 from ..orchestrator.verifier import Verifier
 from .asked_engine import asked_engine
+from .naming import name_of
 from .reliability.platt import sigmoid
 
 if TYPE_CHECKING:
@@ -63,9 +64,8 @@ class SelfEvaluation(Verifier):
 
     @property
     def name(self) -> str:
-        """The kind, then the engine and the form where they are not the default."""
-        engine = "" if self.engine == DEFAULT_ENGINE else f":{self.engine}"
-        return self.kind + engine + ("" if self.form == "suffix" else f":{self.form}")
+        """The kind, then the engine, the form and what else is not the default."""
+        return name_of(self, "engine", "form")
 
     def engine_names(self) -> tuple[str, ...]:
         return (self.engine,)

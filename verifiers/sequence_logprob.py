@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from ..orchestrator.engine import Sampling
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Verifier
+from .naming import name_of
 from .trace_confidence import along_path, unknown
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class SequenceLogprob(Verifier):
     @property
     def name(self) -> str:
         """The kind, and the sum where it is that."""
-        return self.kind if self.of == "mean" else f"{self.kind}:{self.of}"
+        return name_of(self, "of")
 
     def sampling(self, sampling: Sampling) -> Sampling:
         return sampling.model_copy(update={"logprobs": True})

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Executor
+from .naming import name_of
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging
@@ -33,6 +34,11 @@ class SimulatedCode(Executor):
 
     kind: Literal["simulated_code"] = "simulated_code"
     tests: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (2, 3)
+
+    @property
+    def name(self) -> str:
+        """The kind, and six digits for what is not the default."""
+        return name_of(self)
 
     @property
     def needs_reference(self) -> bool:

@@ -101,7 +101,7 @@ async def test_it_costs_what_the_inner_verifier_costs() -> None:
 @pytest.mark.parametrize("inner", [ExactMatch(), MathAnswer(), ProcessReward(engine="prm"), SelfEvaluation()])
 def test_it_asks_and_needs_what_the_inner_verifier_does(inner: Verifier) -> None:
     outer = Calibrated(verifier=inner, map=STEPS)
-    assert outer.name == f"calibrated:{inner.name}"
+    assert outer.name.startswith(f"calibrated:{inner.name}:")
     assert outer.engine_names() == inner.engine_names()
     assert outer.needs_reference == inner.needs_reference
     assert not outer.is_relative

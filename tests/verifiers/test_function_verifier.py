@@ -125,7 +125,7 @@ def test_it_is_saved_by_name_and_imported_only_when_needed() -> None:
     assert VERIFIERS.build(verifier.model_dump(mode="json")) == verifier
     loaded = VERIFIERS.build({"kind": "function", "function": "antigravity:fly"})
     assert "antigravity" not in sys.modules
-    assert loaded.name == "function:fly"
+    assert loaded.name == "function:antigravity:fly"
 
 
 def test_of_derives_the_path() -> None:

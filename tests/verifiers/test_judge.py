@@ -85,7 +85,7 @@ def test_what_looks_the_same_is_judged_once_and_shares_the_cost(judge: Judge) ->
     ctx = context({"generator": engine})
     same = [candidate("The answer is: 42."), candidate("The answer is: 43.", 1)]
     found = asyncio.run(ctx.score(Query.ask("?"), same, long))
-    scores = [each.scores[judge.name] for each in found]
+    scores = [each.scores[long.name] for each in found]
     assert {score.value for score in scores} == {1.0}
     assert Usage.total(score.usage for score in scores) == ctx._run.ledger.spent
     assert {tuple(fenced_texts(prompt)) for prompt in engine.prompts} == {("?", "The answer is: 4")}
