@@ -87,11 +87,17 @@ def _measure(composition: Strategy, pools: Sequence[Pool]) -> Measured:
         temperature=getattr(composition, "temperature", None),
         failed=sum(draw.is_lost for draw in draws),
         unjudged=sum(draw.is_unjudged for draw in draws),
+        unscored=sum(draw.score is None and not draw.is_lost for draw in draws) if _is_scored(composition) else 0,
     )
     if is_pooled(composition):
         return measured
     named = measured.point.model_copy(update={"method": composition.kind, "name": in_words(composition)})
     return replace(measured, point=named)
+
+
+def _is_scored(composition: Strategy) -> bool:
+    """Whether a verifier's scores choose among the draws of a pool."""
+    return is_pooled(composition) and isinstance(composition, BestOfN) and composition.n > 1
 
 
 def _coverage(strategy: Strategy, pools: Sequence[Pool], n: int) -> Measured:

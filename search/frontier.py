@@ -59,6 +59,7 @@ class Point(Estimate):
         censored: queries left out because the pool held fewer than `n` draws.
         failed: draws that failed; each is counted as wrong, and paid for.
         unjudged: draws that the checker could not judge; each is counted as wrong.
+        unscored: draws that the verifier that chooses could not judge.
         confirmed: the accuracy on queries that had no part in choosing this point.
         tied_with: points the same queries cannot tell from this one.
     """
@@ -74,6 +75,7 @@ class Point(Estimate):
     censored: NonNegativeInt = 0
     failed: NonNegativeInt = 0
     unjudged: NonNegativeInt = 0
+    unscored: NonNegativeInt = 0
     confirmed: Estimate | None = None
     tied_with: tuple[str, ...] = ()
 

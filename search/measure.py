@@ -34,6 +34,7 @@ def measure(
     temperature: float | None = None,
     failed: int = 0,
     unjudged: int = 0,
+    unscored: int = 0,
     confidence: float = CONFIDENCE,
 ) -> Measured:
     """Estimate `method` at `n` on every query whose pool holds `n` draws; the others are counted as censored.
@@ -47,6 +48,7 @@ def measure(
         temperature: of the sampler.
         failed: draws that failed (they stand in the pools as wrong).
         unjudged: draws that the checker could not judge (they stand in the pools as wrong).
+        unscored: draws that the verifier that chooses could not judge.
         confidence: of the intervals.
 
     Raises:
@@ -72,6 +74,7 @@ def measure(
         censored=len(pools) - len(usable),
         failed=failed,
         unjudged=unjudged,
+        unscored=unscored,
     )
     return Measured(point, {pool.query_id: float(value) for pool, value in zip(usable, values, strict=True)})
 

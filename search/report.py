@@ -153,6 +153,8 @@ def remarks(report: Report, point: Point) -> tuple[str, ...]:
         found.append(f"{point.failed} draws failed")
     if point.unjudged:
         found.append(f"{point.unjudged} draws could not be judged")
+    if point.unscored:
+        found.append(f"{point.unscored} draws could not be scored by the verifier")
     return tuple(found)
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 from dataclasses import replace
+from io import StringIO
 
+from rich.console import Console
 from sweeping import TABLE, sweep_of, swept
 
 from ponder.orchestrator.budget import Budget
@@ -12,7 +14,7 @@ from ponder.orchestrator.runtime import Done
 from ponder.orchestrator.types import Candidate, Finish, Query, Result, Usage
 from ponder.search.arms import arms
 from ponder.search.findings import report, save_frontier
-from ponder.search.report import html
+from ponder.search.report import html, terminal
 from ponder.search.sweep import Judge
 from ponder.strategies import Sample
 
@@ -126,6 +128,18 @@ async def test_draws_that_the_checker_cannot_judge_are_marked() -> None:
     for reference, marks in (("3", [(1.0, False), (0.0, False)]), ("none", [(0.0, True), (0.0, True)])):
         pool = await Judge(sweep_of()).pool(arm, Query.ask("?", reference=reference), done)
         assert [(draw.correct, draw.is_unjudged) for draw in pool.draws] == marks
+
+
+def test_draws_that_the_verifier_cannot_score_are_named_where_it_chooses(tmp_path) -> None:
+    blind = {"kind": "best_of_n", "max_tokens": 48, "verifier": {"kind": "python_code"}}
+    grids = [{"strategy": blind, "over": {"n": [1, 2, 4]}}, {"strategy": {"kind": "sample", "max_tokens": 48}}]
+    made = report(swept(sweep_of(grids=grids), tmp_path / "s.db")[0])
+    assert {point.n: point.unscored for point in made.points if point.method == "best_of_n"} == {1: 0, 2: 24, 4: 24}
+    assert not any(point.unscored for point in made.points if point.method != "best_of_n")
+    console = Console(record=True, width=200, file=StringIO())
+    terminal(made, console, is_full=True)
+    for shown in (html(made), console.export_text()):
+        assert "24 draws could not be scored by the verifier" in shown
 
 
 def test_draws_that_the_checker_cannot_judge_are_named(tmp_path) -> None:
