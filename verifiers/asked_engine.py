@@ -10,7 +10,13 @@ from ..orchestrator.verifier import Verifier
 
 
 def asked_engine(
-    verifier: Verifier, engines: Mapping[str, Engine], name: str, *, labels: bool = False, continues: bool = False
+    verifier: Verifier,
+    engines: Mapping[str, Engine],
+    name: str,
+    *,
+    writes: bool = False,
+    labels: bool = False,
+    continues: bool = False,
 ) -> Engine:
     """The engine `name` that `verifier` asks.
 
@@ -18,6 +24,7 @@ def asked_engine(
         verifier: asks.
         engines: the pipeline's, by name.
         name: of the engine.
+        writes: whether it must generate text.
         labels: whether it must tell the probability of a label.
         continues: whether it must do so after a text that it continues.
 
@@ -30,6 +37,11 @@ def asked_engine(
             f"{verifier.kind} must ask one of the pipeline's engines ({known}), got {name!r}; add it or rename it"
         )
     can = engines[name].capabilities
+    if writes and not can.generate:
+        raise UsageError(
+            f"{verifier.kind} must ask an engine that generates text, but {name!r} only reads; name a generator, "
+            "or let process_reward or outcome_reward ask it"
+        )
     if labels and not (can.labels and (can.continue_prefix or not continues)):
         raise UsageError(
             f"{verifier.kind} must ask an engine that tells the probability of a label"

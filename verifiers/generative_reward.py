@@ -130,7 +130,7 @@ class GenerativeReward(Judge):
     def bound(
         self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int, together: int = 1
     ) -> Usage:
-        engine = asked_engine(self, engines, self.engine)
+        engine = asked_engine(self, engines, self.engine, writes=True)
         passes = -(-together // self.responses_a_pass)
         shown = min(together, self.responses_a_pass)
         prompt = prompt_tokens + self.reads(self.prompt + " " * DIGITS, completion_tokens, shown)

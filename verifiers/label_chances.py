@@ -4,6 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+Label = Annotated[str, Field(min_length=1)]
+
+
+def _differ(labels: tuple[str, str]) -> tuple[str, str]:
+    if labels[0] == labels[1]:
+        raise ValueError(f"labels must be two that differ, got {labels[0]!r} twice; change one")
+    return labels
+
+
+TwoLabels = Annotated[tuple[Label, Label], AfterValidator(_differ)]
 
 
 def label_chances(logprobs: Sequence[float], least_mass: float) -> list[float] | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..orchestrator.engine import Completion
 from ..orchestrator.prompting import FENCED, Template
 from ..orchestrator.types import Candidate, Query, Score, Usage
-from .label_chances import label_chances
+from .label_chances import TwoLabels, label_chances
 from .relative_judge import RelativeJudge, verdict_line
 from .shared_cost import shares as parts
 from .tournaments.bradley_terry import bradley_terry
@@ -40,7 +40,6 @@ WRITTEN = (
     "first is better, {code}[2] if the second is, {code}[Tie] if neither is."
 )
 READ = SHOWN + "Reply with the number of the better one and nothing else: 1 or 2."
-Text = Annotated[str, Field(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +80,12 @@ class PairwiseJudge(RelativeJudge):
     Args:
         form: whether the verdict is written, or read from the probabilities of the labels.
         schedule: who meets whom.
-        rounds: of the Swiss schedule; None takes ``ceil(log2 n)``, after which a judge who never errs has named the
-            best.
+        rounds: of the Swiss schedule, and of no other; None takes ``ceil(log2 n)``, after which a judge who never errs
+            has named the best.
         scoring: how matches make a score.
-        seeded_by: the name of the score that earlier verifiers gave candidates, by which they are seeded, best first;
-            those without come after, and the rest is drawn. In a knockout the better seed goes on where nobody wins.
+        seeded_by: the name of the score that earlier verifiers gave candidates, by which they are seeded in a knockout
+            or Swiss, best first; those without come after, and the rest is drawn. In a knockout the better seed goes on
+            where nobody wins. Where no candidate has that score none is judged: ``Score(None)``.
         labels: "the first" and "the second" as the model says them, each known by its first token.
         least_mass: probability that the labels must have together for a match to be played, 0 to 1.
         prompt: how a written verdict is asked for; it must end in a line such as ``{code}[1]``.
@@ -99,10 +99,20 @@ class PairwiseJudge(RelativeJudge):
     rounds: Annotated[int, Field(ge=1, le=64)] | None = None
     scoring: Literal["share", "bradley_terry"] = "share"
     seeded_by: str = ""
-    labels: tuple[Text, Text] = ("1", "2")
+    labels: TwoLabels = ("1", "2")
     least_mass: Annotated[float, Field(ge=0, le=1)] = 0.5
     prompt: Annotated[str, Template("question", "responses", "code")] = WRITTEN
     labels_prompt: Annotated[str, Template("question", "responses")] = READ
+
+    @model_validator(mode="after")
+    def _has_no_idle_knobs(self) -> Self:
+        if self.rounds is not None and self.schedule != "swiss":
+            raise ValueError(
+                f"rounds must be left out for a {self.schedule}, which ends by itself; drop it, or use swiss"
+            )
+        if self.seeded_by and self.schedule == "round_robin":
+            raise ValueError("seeded_by must be left out where all meet all; drop it, or use a knockout or swiss")
+        return self
 
     @property
     def template(self) -> str:
@@ -125,6 +135,13 @@ class PairwiseJudge(RelativeJudge):
         known = candidate.scores.get(self.seeded_by)
         value = known.value if known else None
         return (value is None, -(value or 0.0), *super().seed(candidate, ctx))
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
+        if self.seeded_by and candidates and not any(self.seeded_by in each.scores for each in candidates):
+            has = ", ".join(sorted({name for each in candidates for name in each.scores})) or "none"
+            problem = f"seeded_by must name a score that the candidates have ({has}), got {self.seeded_by!r}"
+            return [Score(None, detail=f"{problem}; judge by that verifier first, or drop it")] * len(candidates)
+        return await super().score(query, candidates, ctx)
 
     async def compare(self, query: Query, texts: Sequence[str], ctx: Judging) -> list[Score]:
         pairs: list[Pair] = []

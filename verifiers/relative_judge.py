@@ -66,7 +66,7 @@ class RelativeJudge(Judge):
     def bound(
         self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int, together: int = 1
     ) -> Usage:
-        engine = asked_engine(self, engines, self.engine, labels=self.is_read)
+        engine = asked_engine(self, engines, self.engine, writes=not self.is_read, labels=self.is_read)
         if together < 2:
             return Usage()
         template = fill(self.template, question="", responses="", code=" " * (DIGITS + 1))

@@ -14,7 +14,7 @@ from ..orchestrator.prompting import FENCED, Template, asked, fenced, fill, ques
 from ..orchestrator.types import Query, Score, Usage
 from .asked_engine import asked_engine
 from .judge import Judge, most
-from .label_chances import label_chances
+from .label_chances import TwoLabels, label_chances
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging
@@ -61,7 +61,7 @@ class Rubric(Judge):
     kind: Literal["rubric"] = "rubric"
     items: Annotated[tuple[Text, ...], Field(min_length=1, max_length=64)]
     weights: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] | None = None
-    labels: tuple[Text, Text] = ("Yes", "No")
+    labels: TwoLabels = ("Yes", "No")
     least_mass: Annotated[float, Field(ge=0, le=1)] = 0.5
     prompt: Annotated[str, Template("question", "response", "item", "labels")] = PROMPT
 

@@ -97,7 +97,7 @@ class ScalarJudge(Judge):
         self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int, together: int = 1
     ) -> Usage:
         is_read = self.form == "labels"
-        engine = asked_engine(self, engines, self.engine, labels=is_read)
+        engine = asked_engine(self, engines, self.engine, writes=not is_read, labels=is_read)
         template = (self.labels_prompt if is_read else self.prompt) + self._scale + " " * DIGITS
         one = most(engine, prompt_tokens + self.reads(template, completion_tokens), 1 if is_read else self.max_tokens)
         return one if is_read else Usage.total([one] * self.votes)

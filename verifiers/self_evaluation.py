@@ -14,6 +14,7 @@ from ..orchestrator.reopening import reopened
 from ..orchestrator.types import Candidate, Message, Query, Score, Usage
 from ..orchestrator.verifier import Verifier
 from .asked_engine import asked_engine
+from .label_chances import Label, TwoLabels
 from .naming import name_of
 from .reliability.platt import sigmoid
 
@@ -24,7 +25,6 @@ DEFAULT_ENGINE = "generator"
 QUESTION = "Would you do better if you started over? Answer with one word, Yes or No."
 TURNS = 64
 """Tokens, at most, that a chat template puts around two more turns."""
-Label = Annotated[str, Field(min_length=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -58,7 +58,7 @@ class SelfEvaluation(Verifier):
     form: Literal["suffix", "question"] = "suffix"
     suffix: Label = "<eval>"
     question: Label = QUESTION
-    labels: tuple[Label, Label] | None = None
+    labels: TwoLabels | None = None
     slope: Finite = 1.0
     offset: Finite = 0.0
 

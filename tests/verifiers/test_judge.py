@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ponder.orchestrator.engine import Prompt
 from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.types import Candidate, Query, Score, Usage
-from ponder.verifiers import GenerativeReward, Rubric, ScalarJudge, WeightedEnsemble
+from ponder.verifiers import GenerativeReward, ListwiseJudge, PairwiseJudge, Rubric, ScalarJudge, WeightedEnsemble
 from ponder.verifiers.judge import Judge
 
 JUDGES: list[Judge] = [
@@ -139,6 +139,14 @@ def test_an_unknown_engine_is_refused(judge: Judge) -> None:
         judge.model_copy(update={"engine": "other"}).bound({"generator": JudgeEngine()}, 10, 5)
 
 
+class Reads(JudgeEngine):
+    """A reward model."""
+
+    @property
+    def capabilities(self):
+        return super().capabilities.model_copy(update={"generate": False, "read": True, "labels": False})
+
+
 class Mute(JudgeEngine):
     """Tells no probabilities."""
 
@@ -156,6 +164,16 @@ def test_probabilities_need_an_engine_that_tells_them(judge: Judge) -> None:
     with pytest.raises(UsageError, match="probability of a label"):
         judge.bound({"generator": Mute()}, 10, 5)
     ScalarJudge(form="written").bound({"generator": Mute()}, 10, 5)
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [ScalarJudge(form="written"), GenerativeReward(), PairwiseJudge(), ListwiseJudge()],
+    ids=lambda judge: judge.name,
+)
+def test_a_judge_that_writes_needs_an_engine_that_generates(judge: Judge) -> None:
+    with pytest.raises(UsageError, match=f"{judge.kind} must ask an engine that generates text, but 'generator' only"):
+        judge.bound({"generator": Reads()}, 10, 5, 2)
 
 
 @judges

@@ -6,6 +6,7 @@ import pytest
 from judge_engine import JudgeEngine
 from judge_prompts import choosing, code_of, leaning, shown
 from judging import candidate, context, judged
+from pydantic import ValidationError
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.engine import Capabilities
@@ -256,6 +257,30 @@ def test_what_cannot_judge_is_refused_before_anything_is_drawn(form):
             verifier.bound({"generator": Wordless()}, 1, 1, 2)
     else:
         assert verifier.bound({"generator": Wordless()}, 1, 1, 2).verifier_calls == 1
+
+
+@pytest.mark.parametrize(
+    ("knobs", "rule"),
+    [
+        ({"rounds": 3}, "rounds must be left out for a round_robin"),
+        ({"rounds": 3, "schedule": "knockout"}, "rounds must be left out for a knockout"),
+        ({"seeded_by": "cheap"}, "seeded_by must be left out where all meet all"),
+        ({"form": "labels", "labels": ("a", "a")}, "labels must be two that differ, got 'a' twice"),
+    ],
+)
+def test_a_knob_that_would_be_ignored_or_never_works_is_refused(knobs, rule):
+    with pytest.raises(ValidationError, match=rule):
+        PairwiseJudge(**knobs)
+
+
+async def test_a_seed_that_nobody_has_is_told():
+    judge = JudgeEngine(choosing(len))
+    ctx = context({"generator": judge})
+    given = [candidate(text, i).with_score("cheap", Score(0.5)) for i, text in enumerate(("a", "bb"))]
+    judged = await ctx.score(Query.ask("?"), given, verifier := PairwiseJudge(schedule="swiss", seeded_by="dear"))
+    found = [each.scores[verifier.name] for each in judged]
+    told = "seeded_by must name a score that the candidates have (cheap), got 'dear'; judge by that verifier first"
+    assert all(score.value is None and told in score.detail for score in found) and not judge.calls
 
 
 def test_its_scores_are_filed_by_engine_form_schedule_and_scoring():

@@ -89,6 +89,7 @@ def test_it_bounds_its_cost() -> None:
         {"weights": (1, 2)},
         {"weights": (1, 2, 0)},
         {"labels": ("Yes",)},
+        {"labels": ("Yes", "Yes")},
         {"prompt": "{question} {response} {item}"},
     ],
 )
