@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .orchestrator.budget import Budget
     from .orchestrator.journal_file import Spent
     from .orchestrator.pipeline import Pipeline
-    from .orchestrator.types import Result, Usage
+    from .orchestrator.types import Candidate, Result, Usage
     from .search.report import Report
     from .search.sweep import Evidence
 
@@ -61,7 +61,12 @@ def about(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; an error of ours is one paragraph on stderr and exit code 1."""
+    """Run the command line; an error of ours is one paragraph on stderr and exit code 1.
+
+    The current folder is searched for modules first, as by ``python -m ponder``.
+    """
+    if not sys.flags.safe_path and (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
     try:
         app(arguments)
     except PonderError as error:
@@ -88,7 +93,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option(help="Say what it may cost, and make no call; its engines start, to count tokens.")
     ] = False,
-    all_candidates: Annotated[bool, typer.Option("--all", help="Show every candidate, best first.")] = False,
+    all_candidates: Annotated[bool, typer.Option("--all", help="Show every candidate and its scores.")] = False,
 ) -> None:
     """Answer one question with a pipeline, within a million tokens and ten minutes unless a budget says otherwise."""
     from .orchestrator.pipeline_file import load, to_text
@@ -110,6 +115,8 @@ def run(
     result = run_pipeline(loaded, asked, budget=limits, journal=journal, seed=seed, on_resume=_tell_of_risk)
     for candidate in result.candidates[: None if all_candidates else 1]:
         _say(candidate.text)
+        if all_candidates:
+            _show_scores(candidate)
     _show_ending(result)
     if not result.candidates:
         raise typer.Exit(1)
@@ -313,6 +320,13 @@ def _say(text: str) -> None:
 
 def _aside(text: str) -> None:
     err.print(_printable(text), style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_scores(candidate: Candidate) -> None:
+    """A line for each score: its value, or why there is none."""
+    for name, score in candidate.scores.items():
+        reason = " ".join(score.detail.split()) or "it gave no reason"
+        _say(f"{name}={score.value:.4g}" if score.value is not None else f"{name}: cannot tell: {reason}")
 
 
 def _show_ending(result: Result) -> None:
