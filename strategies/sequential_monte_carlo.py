@@ -79,6 +79,7 @@ class Particles:
     Those that can go on are resampled among themselves. A copy of a particle of weight w and share s of K copies
     weighs ``w / (K s)``, so that the expected weight of everything that comes of it is w, however shares are tempered:
     the mean of the final weights is then an unbiased estimate of the normalising constant (Doucet and Johansen 2009).
+    A particle without a share that is kept all the same, as a conditional filter does, goes on weighing nothing.
     """
 
     def __init__(self, knobs: SequentialMonteCarlo) -> None:
@@ -99,7 +100,7 @@ class Particles:
         counts = self.copies(level, shares)
         for node, share, count in zip(nodes, shares, counts, strict=True):
             if count:
-                self._carried[node] = self._carry(node) - math.log(level.room * share)
+                self._carried[node] = self._carry(node) - math.log(level.room * share) if share else -math.inf
         return counts
 
     def copies(self, level: Level[S], shares: Sequence[float]) -> list[int]:

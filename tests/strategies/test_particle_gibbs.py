@@ -55,6 +55,17 @@ def test_copies_around_the_retained_particle_are_drawn_as_the_scheme_says(scheme
     assert (kept == {(1, 1, 1, 1)}) == (scheme != "multinomial")
 
 
+@pytest.mark.parametrize("weight", ["reset", "incremental"])
+def test_a_retained_particle_that_weighs_nothing_goes_on_weighing_nothing(weight) -> None:
+    states, scores = [Marked(0), Marked(1, 0), Marked(2)], [0.5, None, 0.9]
+    nodes = [Node(states[i], i, scores[i], False, i, 1.0, None, i) for i in range(3)]
+    particles = Conditioned(ParticleGibbs(n=3, verifier=JUDGE, weight=weight, potential="odds", threshold=1.0))
+    counts = particles.allocate(Level(nodes, [], 3, 1, np.random.default_rng(0)))
+    assert counts[1] == 1 and sum(counts) == 3
+    child = Node(Marked(9, 1), 9, 0.7, False, 9, 1.0, nodes[1], 1)
+    assert math.isinf(particles.log_weight(child)) == (weight == "incremental")
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_share_too_thin_to_be_hit_is_retained_all_the_same(scheme) -> None:
     for thin in (0.0, 1e-300, 5e-17):
