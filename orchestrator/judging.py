@@ -151,8 +151,7 @@ class Judging(Effects):
             door._fund = self._fund
         try:
             scores = await door._told(query, candidates, verifier)
-            if len(scores) != len(candidates):
-                raise VerifierError(f"{verifier.name} must give {len(candidates)} scores, got {len(scores)}")
+            _check_scores(scores, len(candidates), verifier)
         except JournalError:
             raise
         except Exception as error:
@@ -188,7 +187,9 @@ class Judging(Effects):
 
         async def one(candidate: Candidate) -> Score:
             async def call() -> tuple[bytes, Usage]:
-                return canonical_json((await verifier.score(query, [candidate], self))[0]), Usage()
+                scores = await verifier.score(query, [candidate], self)
+                _check_scores(scores, 1, verifier)
+                return canonical_json(scores[0]), Usage()
 
             key = digest(judge, candidate.text)
             drawn = await self._run.journal.draw(key, Usage(), call, nullcontext(), self._run.account)
@@ -237,6 +238,18 @@ class Judging(Effects):
         """Room for a judgement, of what was set aside where that covers it; none if it is known."""
         bound = Usage() if key in self._run.read else bound
         return self._fund.part(bound) or await self._run.ledger.reserve(bound)
+
+
+def _check_scores(scores: Sequence[object], count: int, verifier: Verifier) -> None:
+    """Refuse what is not one score a candidate.
+
+    Raises:
+        VerifierError: there are more or fewer, or something is no score.
+    """
+    if len(scores) != count:
+        raise VerifierError(f"{verifier.name} must give {count} scores, got {len(scores)}")
+    if others := [each for each in scores if not isinstance(each, Score)]:
+        raise VerifierError(f"{verifier.name} must give scores, got {others[0]!r:.80}; make it a ponder.Score")
 
 
 def facts_of(query: Query) -> tuple[object, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -41,13 +41,32 @@ class Registry(Generic[T]):
         if kind in self._joined:
             return self._joined[kind]
         for entry in entry_points(group=self.group, name=kind):
-            found: type[T] = entry.load()
-            return found
+            return self._loaded(entry)
         names = self.names()
         close = get_close_matches(kind, names, n=1)
         hints = [f"did you mean {close[0]!r}?"] if close else []
         hints += [f"known: {', '.join(names)}"] if not close or len(names) <= FEW else []
         raise UsageError(f"{self.noun} must be a known kind, got {kind!r}; {' '.join(hints)}")
+
+    def _loaded(self, entry: EntryPoint) -> type[T]:
+        """The class that another package offers.
+
+        Raises:
+            UsageError: there is none, or it cannot be imported.
+        """
+        try:
+            found = entry.load()
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+        else:
+            if isinstance(found, type) and issubclass(found, BaseModel):
+                return found  # type: ignore[return-value]
+            problem = f"{entry.value} is no class of {self.noun}"
+        package = entry.dist.name if entry.dist else "unknown"
+        raise UsageError(
+            f"{self.noun} {entry.name!r} must be a class that can be imported, but in package {package!r} it is not: "
+            f"{problem}; mend or uninstall that package"
+        )
 
     def names(self) -> list[str]:
         """Every kind that can be had, sorted."""

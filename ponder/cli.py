@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .orchestrator.budget import Budget
     from .orchestrator.journal_file import Spent
     from .orchestrator.pipeline import Pipeline
+    from .orchestrator.registry import Registry
     from .orchestrator.types import Candidate, Result, Usage
     from .search.report import Report
     from .search.sweep import Evidence
@@ -206,9 +207,17 @@ def list_kinds() -> None:
     table = _table("what", "kind", "in one sentence")
     for registry in (STRATEGIES, VERIFIERS, ANSWERS, ENGINES):
         for kind in registry.names():
-            about = (registry[kind].__doc__ or "").strip().partition("\n\n")[0]
-            table.add_row(*map(Text, (registry.noun, kind, " ".join(about.split()))))
+            table.add_row(*map(Text, (registry.noun, kind, _about(registry, kind))))
     out.print(table)
+
+
+def _about(registry: Registry[Any], kind: str) -> str:
+    """The sentence that a kind begins with, or why it cannot be used."""
+    try:
+        told = registry[kind].__doc__ or ""
+    except UsageError as error:
+        return _printable(str(error))
+    return " ".join(told.strip().partition("\n\n")[0].split())
 
 
 @app.command()
