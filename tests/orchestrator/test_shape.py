@@ -66,11 +66,11 @@ def test_one_of_several_ways_costs_what_the_cheapest_and_the_dearest_do() -> Non
 def test_a_way_knows_who_has_judged_before_it() -> None:
     plan, shape = Plan(ENGINES, PLAN), Shape(1, 1)
     judged, plain = plan.fork(), plan.fork()
-    judged.score(shape, ProcessReward())
+    judged.score(shape, SelfEvaluation())
     plan.join([judged, plain])
-    plan.score(shape, ProcessReward())
+    plan.score(shape, SelfEvaluation())
     again = plan.fork()
-    again.score(shape, ProcessReward())
+    again.score(shape, SelfEvaluation())
     assert plan.estimate.least.verifier_calls == 1
     assert again.estimate.least.verifier_calls == 0
 
@@ -82,7 +82,7 @@ def test_a_plan_counts_draws_and_their_judgements() -> None:
     most, least = plan.estimate.most, plan.estimate.least
     assert (most.calls, most.verifier_calls) == (4, 4)
     assert (most.prompt_tokens, most.completion_tokens) == (4 * 10 + 4 * 30, 4 * 20)
-    assert (least.calls, least.verifier_calls, least.completion_tokens) == (4, 1, 4)
+    assert (least.calls, least.verifier_calls, least.completion_tokens) == (4, 0, 4)
     assert most.nano_usd == (4 * 20) * 1_000_000
     assert plan.attempt.most.total_tokens == 10 + 20 + 30
 

@@ -98,7 +98,10 @@ def attacked(host: Host, names: list[str], wrapped: list[str]) -> dict[str, str]
 
 
 def in_the_usual() -> list[str]:
-    return [bubblewrap(), "--ro-bind", "/", "/", *USUAL.split()]
+    """The usual sandbox; the attacks are shown in it even where they lie in a folder that it hides."""
+    here, packages = str(HERE), sys.prefix
+    shown = ["--ro-bind", here, here, "--ro-bind", packages, packages]
+    return [bubblewrap(), "--ro-bind", "/", "/", *USUAL.split(), *shown]
 
 
 def test_a_bare_process_lets_them_through(host: Host) -> None:
