@@ -14,7 +14,7 @@ from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.shape import Estimate, Plan, Shape
 from ponder.orchestrator.types import Query, Usage
 from ponder.strategies import BestOfN, Rank, Sample, Vote
-from ponder.verifiers import ExactMatch, ProcessReward
+from ponder.verifiers import ExactMatch, ProcessReward, SelfEvaluation
 
 ENGINES = {name: SimulatedSpec(completion_price=1000.0).open() for name in ("generator", "reward")}
 PLAN = {"generator": 10, "reward": 10}
