@@ -11,13 +11,33 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from .code_tests import AnyCodeTest
+from .errors import UsageError
 
 Stopped = Literal["done", "budget", "deadline", "error", "cancelled"]
+
+
+def _unicode(text: str) -> str:
+    """The text, where it can be written as UTF-8.
+
+    Raises:
+        UsageError: it holds half a surrogate pair.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        found = f"{text[error.start]!r} at {error.start}"
+        raise UsageError(
+            f"text must be Unicode, but holds half a character ({found}); decode it with errors='replace'"
+        ) from None
+    return text
+
+
+UnicodeText = Annotated[str, AfterValidator(_unicode)]
 
 
 class Message(BaseModel):
@@ -25,7 +45,7 @@ class Message(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     role: Literal["system", "developer", "user", "assistant"]
-    content: str
+    content: UnicodeText
 
 
 class Query(BaseModel):
@@ -35,16 +55,37 @@ class Query(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    id: str
+    id: UnicodeText
     messages: tuple[Message, ...]
-    reference: str | None = None
-    metadata: Mapping[str, str | int | float] = {}
+    reference: UnicodeText | None = None
+    metadata: Mapping[UnicodeText, UnicodeText | int | float] = {}
     tests: tuple[AnyCodeTest, ...] = ()
 
     @classmethod
-    def ask(cls, text: str, *, reference: str | None = None, id: str = "query") -> Query:
-        """The query of one user message."""
-        return cls(id=id, messages=(Message(role="user", content=text),), reference=reference)
+    def ask(
+        cls,
+        text: str,
+        *,
+        reference: str | None = None,
+        tests: Iterable[AnyCodeTest | Mapping[str, Any]] = (),
+        id: str = "query",
+    ) -> Query:
+        """The query of one user message.
+
+        Args:
+            text: what is asked.
+            reference: the right answer, where it is known.
+            tests: tests of a program (see `code_tests`), or tables of such.
+            id: names the query in reports.
+
+        Raises:
+            UsageError: one of these is not valid.
+        """
+        asked = {"id": id, "messages": [{"role": "user", "content": text}], "reference": reference}
+        try:
+            return cls.model_validate({**asked, "tests": tuple(tests)})
+        except ValidationError as error:
+            raise UsageError.from_validation("the query", error) from None
 
 
 class Finish(StrEnum):

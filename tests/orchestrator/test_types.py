@@ -6,6 +6,8 @@ from dataclasses import FrozenInstanceError
 import pytest
 from pydantic import ValidationError
 
+from ponder.orchestrator.code_tests import CallTest
+from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.types import Candidate, Finish, Message, Query, Result, Score, Usage
 
 
@@ -68,3 +70,34 @@ def test_a_query_is_openai_shaped() -> None:
         Query.model_validate({"id": "q", "messages": [{"role": "robot", "content": "hi"}]})
     with pytest.raises(ValidationError):
         Query.model_validate({"id": "q", "messages": [], "answer": "3"})
+
+
+HALF = "a\ud800"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: Query.ask(HALF),
+        lambda: Query.ask("a", reference=HALF),
+        lambda: Query.ask("a", id=HALF),
+        lambda: Message(role="user", content=HALF),
+        lambda: Query(id="a", messages=(), metadata={"difficulty": HALF}),
+        lambda: Query(id="a", messages=(), metadata={HALF: 1}),
+    ],
+)
+def test_half_a_character_is_refused(made) -> None:
+    with pytest.raises(UsageError, match=r"text must be Unicode, but holds half a character .* at 1\); decode it with"):
+        made()
+
+
+def test_whole_ones_are_not() -> None:
+    text = "\U0001f600 \ufffd \x00 é"
+    assert Query.ask(text, reference=text).messages[0].content == Query.ask(text, reference=text).reference == text
+
+
+def test_a_query_takes_tests_as_models_and_as_tables() -> None:
+    test = CallTest(function="double", args=(3,), result=6)
+    assert Query.ask("?", tests=[test, test.model_dump(mode="json")]).tests == (test, test)
+    with pytest.raises(UsageError, match=r"query is not valid: tests\.0\.call\.function: .*\(got 'no name'\)"):
+        Query.ask("?", tests=[{"kind": "call", "function": "no name", "result": 1}])
