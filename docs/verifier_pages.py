@@ -51,16 +51,26 @@ def cases() -> dict[str, tuple[Verifier, Bench]]:
 def pages() -> dict[str, str]:
     """The text of every page of a verifier, by its file's name."""
     examples = cases()
-    written = {f"{kind}.md": page(kind, *examples[kind]) for kind in VERIFIERS.names()}
+    written = {f"{kind}.md": page(kind, *examples[kind], scales(kind, examples)) for kind in VERIFIERS.names()}
     return {"README.md": overview(examples), **written}
 
 
-def page(kind: str, example: Verifier, bench: Bench) -> str:
-    """The page of one verifier."""
+def scales(kind: str, examples: Mapping[str, tuple[Verifier, Bench]]) -> str:
+    """What the numbers of a verifier mean, as its examples declare it."""
+    return " or ".join(sorted({each.score_scale for each in _alike(kind, examples)}))
+
+
+def _alike(kind: str, examples: Mapping[str, tuple[Verifier, Bench]]) -> list[Verifier]:
+    return [verifier for name, (verifier, _) in examples.items() if name.partition("-")[0] == kind]
+
+
+def page(kind: str, example: Verifier, bench: Bench, scale: str) -> str:
+    """The page of one verifier, whose numbers are on a `scale`."""
     cls = VERIFIERS[kind]
     told = docstring_of(cls, LABELS)
     parts = [f"# {kind}", told.summary, *told.paragraphs]
     parts += [f"**{label}:** {linked(told.sections[label])}" for label in LABELS]
+    parts.append(f"**Scale:** {scale}{' by default, else as `scale` says' if 'scale' in cls.model_fields else ''}.")
     parts += ["## Knobs", *_knobs(cls), "## Example"]
     if isinstance(example, Function):
         example = Function(function="brevity:brevity")
@@ -156,11 +166,21 @@ def overview(examples: Mapping[str, tuple[Verifier, Bench]]) -> str:
     for family, kinds in FAMILIES.items():
         for kind in kinds:
             told = docstring_of(VERIFIERS[kind], LABELS)
-            alike = [verifier for name, (verifier, _) in examples.items() if name.partition("-")[0] == kind]
+            alike = _alike(kind, examples)
             needs = (_said([each.needs_reference for each in alike]), _said([each.is_relative for each in alike]))
             looks_at, costs = _clause(told.sections["Evidence"]), _clause(told.sections["Cost"])
-            rows.append((f"[`{kind}`]({kind}.md)", family, told.summary.removesuffix("."), looks_at, costs, *needs))
-    head = ("kind", "family", "what it says", "looks at", "cost", "needs a reference", "compares")
+            rows.append(
+                (
+                    f"[`{kind}`]({kind}.md)",
+                    family,
+                    told.summary.removesuffix("."),
+                    looks_at,
+                    scales(kind, examples),
+                    costs,
+                    *needs,
+                )
+            )
+    head = ("kind", "family", "what it says", "looks at", "scale", "cost", "needs a reference", "compares")
     return OVERVIEW.format(table=table(head, rows))
 
 

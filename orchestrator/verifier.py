@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,6 +12,9 @@ from .types import Candidate, Query, Score, Usage
 
 if TYPE_CHECKING:
     from .judging import Judging
+
+
+Scale = Literal["binary", "probability", "logit", "reward"]
 
 
 class Verifier(BaseModel):
@@ -28,6 +31,11 @@ class Verifier(BaseModel):
     def name(self) -> str:
         """What its scores are filed under."""
         return self.kind
+
+    @property
+    def score_scale(self) -> Scale:
+        """What its numbers mean: the `scale` of each score that tells one."""
+        return "probability"
 
     @property
     def needs_reference(self) -> bool:

@@ -39,7 +39,7 @@ class FirstAccepted(Drawing):
 
     Args:
         verifier: judges each candidate.
-        threshold: the least score that accepts.
+        threshold: the least score that accepts; from 0 to 1 where the verifier's scores are verdicts or probabilities.
         round: candidates drawn at once; those of a round are all paid, also where the first of them is accepted.
         abstain: whether there is no answer where none is accepted.
         stopping: how many attempts are worth making; it counts no answer where none is accepted, so needs `abstain`.
@@ -54,9 +54,15 @@ class FirstAccepted(Drawing):
     stopping: WorthTrying | None = None
 
     @model_validator(mode="after")
-    def _tries_what_is_worth_it(self) -> Self:
+    def _can_accept_what_is_worth_it(self) -> Self:
         if self.stopping is not None and not self.abstain:
             raise ValueError("abstain must be true where stopping is set, which counts on it; set it, or drop stopping")
+        scale = self.verifier.score_scale
+        if scale in ("binary", "probability") and not 0 <= self.threshold <= 1:
+            raise ValueError(
+                f"threshold must be from 0 to 1, as {self.verifier.name} scores on the scale {scale!r}, got "
+                f"{self.threshold:g}; beyond that none is accepted, or all are"
+            )
         if not self.most:
             raise ValueError(
                 "stopping must leave one attempt that is worth making, but a wrong answer or a call costs too much for "

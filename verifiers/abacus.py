@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..orchestrator.errors import UsageError
 from ..orchestrator.types import Candidate, Query, Score
-from ..orchestrator.verifier import Verifier
+from ..orchestrator.verifier import Scale, Verifier
 from .answers import AbacusAnswer
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ class AbacusChecker(Verifier):
     """
 
     kind: Literal["abacus"] = "abacus"
+
+    @property
+    def score_scale(self) -> Scale:
+        return "binary"
 
     @property
     def needs_reference(self) -> bool:

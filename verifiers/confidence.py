@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..orchestrator.engine import Sampling
 from ..orchestrator.types import Candidate, Query, Score
-from ..orchestrator.verifier import Verifier
+from ..orchestrator.verifier import Scale, Verifier
 from .naming import digits
 from .trace_confidence import Measure, Ranks, Window, along_path, trace_confidence, unknown, with_ranks
 
@@ -47,6 +47,10 @@ class Confidence(Verifier):
         measure = "" if self.measure == "tail" else f":{self.measure}"
         window = "" if self.window == 2048 or self.measure == "mean" else f":{self.window}"
         return self.kind + measure + window + digits(self, "measure", "window")
+
+    @property
+    def score_scale(self) -> Scale:
+        return "reward"
 
     def sampling(self, sampling: Sampling) -> Sampling:
         return with_ranks(sampling, self.top_logprobs)

@@ -14,7 +14,7 @@ from ..orchestrator.canonical import canonical_json
 from ..orchestrator.effects import cancel
 from ..orchestrator.engine import Engine, Sampling
 from ..orchestrator.types import COUNTS, Candidate, Query, Score, Usage
-from ..orchestrator.verifier import Verifier
+from ..orchestrator.verifier import Scale, Verifier
 from .naming import digits
 from .nesting import AnyVerifier
 
@@ -69,6 +69,10 @@ class VerifierEnsemble(Verifier):
     def name(self) -> str:
         """The kind, the names of the members that count, and six digits for what else is not the default."""
         return f"{self.kind}({'+'.join(member.name for member, _ in self.weighed)}){digits(self, 'members')}"
+
+    @property
+    def score_scale(self) -> Scale:
+        return "reward"
 
     @property
     def does_without(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from ..orchestrator.types import Candidate, Query, Score
-from ..orchestrator.verifier import Verifier
+from ..orchestrator.verifier import Scale, Verifier
 from .answers import AnyAnswer, NumberAnswer
 from .naming import digits
 
@@ -38,6 +38,10 @@ class ExactMatch(Verifier):
     def name(self) -> str:
         """The kind, and the kind of answer where it is not a number, with what of it is not the default."""
         return self.kind if self.answer == NumberAnswer() else f"{self.kind}:{self.answer.kind}{digits(self.answer)}"
+
+    @property
+    def score_scale(self) -> Scale:
+        return "binary"
 
     @property
     def needs_reference(self) -> bool:

@@ -7,7 +7,7 @@ import importlib
 import inspect
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -18,16 +18,27 @@ from weakref import WeakKeyDictionary
 from pydantic import Field
 
 from ..orchestrator.errors import UsageError
-from ..orchestrator.types import Candidate, Query, Score, Usage
-from ..orchestrator.verifier import Verifier
+from ..orchestrator.types import Candidate, Query, Score
+from ..orchestrator.verifier import Scale, Verifier
 from .naming import digits
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging
 
-Scale = Literal["probability", "logit", "reward"]
 AT_ONCE = 8
 PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
+RANGES: Mapping[Scale, Callable[[float], bool]] = {
+    "binary": lambda value: value in (0, 1),
+    "probability": lambda value: 0 <= value <= 1,
+    "logit": math.isfinite,
+    "reward": math.isfinite,
+}
+WANTED: Mapping[Scale, str] = {
+    "binary": "0 or 1",
+    "probability": "a probability",
+    "logit": "a finite number",
+    "reward": "a finite number",
+}
 _SLOTS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
@@ -55,7 +66,8 @@ class Function(Verifier):
     Args:
         function: where it is, as ``package.module:function``; of a script ``__main__:function``, which only that script
             itself finds.
-        scale: what a number means that it returns: a probability must be from 0 to 1. True and False are 1 and 0.
+        scale: what a number means that it returns, also in a `Score`: a probability must be from 0 to 1, a ``binary``
+            verdict 0 or 1. True and False are 1 and 0.
         limit_s: seconds that one call may take.
         revision: any text; another one has all texts judged anew.
     """
@@ -92,6 +104,10 @@ class Function(Verifier):
         return f"{self.kind}:{self.function}{digits(self, 'function')}"
 
     @property
+    def score_scale(self) -> Scale:
+        return self.scale
+
+    @property
     def is_recorded(self) -> bool:
         return True
 
@@ -113,22 +129,19 @@ class Function(Verifier):
 
     def _score(self, said: object) -> Score:
         if isinstance(said, Score):
-            value = None if said.value is None else float(said.value)
-            return replace(said, value=value, steps=tuple(map(float, said.steps)), usage=Usage())
+            found = replace(self._score(said.value), kind=said.kind, steps=tuple(map(float, said.steps)))
+            is_refused = found.value is None and said.value is not None
+            return found if is_refused else replace(found, detail=said.detail or found.detail)
         if said is None:
             return Score(None, detail=f"{self.function} could not tell")
-        if isinstance(said, bool):
-            return Score(float(said), kind="exact", scale="binary")
         try:
             value = float(said) if isinstance(said, Real) else math.nan
         except OverflowError:
             value = math.inf
-        if not math.isfinite(value) or (self.scale == "probability" and not 0 <= value <= 1):
-            wanted = "a probability" if self.scale == "probability" else "a finite number"
-            return Score(
-                None, detail=f"{self.function} must return {wanted}, a bool, None or a Score, got {said!r}"[:200]
-            )
-        return Score(value, scale=self.scale)
+        if not RANGES[self.scale](value):
+            wanted = f"{WANTED[self.scale]}, a bool, None or a Score"
+            return Score(None, detail=f"{self.function} must return {wanted}, got {said!r}"[:200])
+        return Score(value, kind="exact" if isinstance(said, bool) else "learned", scale=self.scale)
 
 
 @lru_cache(maxsize=256)

@@ -15,6 +15,7 @@ from ..orchestrator.engine import Completion, Engine, Sampling
 from ..orchestrator.prompting import FENCED, Template, asked, fenced, fill, numbered, question_of
 from ..orchestrator.shape import BYTES_PER_TOKEN
 from ..orchestrator.types import Message, Query, Score, Usage
+from ..orchestrator.verifier import Scale
 from .asked_engine import asked_engine
 from .balanced_orders import balanced_orders
 from .boxed_scores import boxed_scores
@@ -99,7 +100,6 @@ class GenerativeReward(Judge):
         meta_question: how the meta engine is asked, in a turn after the reply; it answers Yes or No.
     """
 
-    SCALE = "reward"
     kind: Literal["generative_reward"] = "generative_reward"
     votes: Annotated[int, Field(ge=1, le=256)] = 8
     responses_a_pass: Annotated[int, Field(ge=1, le=64)] = 8
@@ -117,6 +117,10 @@ class GenerativeReward(Judge):
             rule = f"meta_keep must come with a meta_engine and be at most votes ({self.votes}), got {self.meta_keep}"
             raise ValueError(f"{rule}; change one of them")
         return self
+
+    @property
+    def score_scale(self) -> Scale:
+        return "reward"
 
     @property
     def is_relative(self) -> bool:
@@ -186,7 +190,7 @@ class GenerativeReward(Judge):
         kept = sorted(valid, key=lambda vote: -vote[0])[: self._kept]
         detail = f"{len(valid)} of {self.votes} votes valid" + (f", {len(kept)} kept" if self._filter else "")
         total = sum(score for _, score in kept)
-        return Score(total / (BEST * len(kept)) if kept else None, scale=self.SCALE, detail=detail, usage=usage)
+        return Score(total / (BEST * len(kept)) if kept else None, scale=self.score_scale, detail=detail, usage=usage)
 
     @property
     def _kept(self) -> int:

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator
 from ..orchestrator.canonical import stable_id
 from ..orchestrator.errors import UsageError
 from ..orchestrator.types import Candidate, Query, Score
-from ..orchestrator.verifier import Verifier
+from ..orchestrator.verifier import Scale, Verifier
 from .child_processes.child_pool import CpuSeconds, pool_of
 from .naming import digits
 from .strict_json import DEEPEST, is_within_limits, parsed
@@ -129,6 +129,10 @@ class JsonSchema(Verifier):
     def name(self) -> str:
         """The kind, six digits that name the schema, and six for what else is not the default."""
         return f"{self.kind}:{stable_id(self.json_schema)[:6]}{digits(self, 'json_schema')}"
+
+    @property
+    def score_scale(self) -> Scale:
+        return "binary"
 
     @property
     def is_recorded(self) -> bool:

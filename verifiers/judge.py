@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -25,7 +25,7 @@ DEFAULT_ENGINE = "generator"
 class Judge(Verifier):
     """A verifier that lays candidates before a model, as text; a subclass implements `judge` and `bound`.
 
-    `SCALE` is what a subclass's numbers mean, `SPELLED` the knobs whose values stand in its name as they are.
+    `SPELLED` are the knobs whose values stand in its name as they are.
 
     A candidate with fewer letters and digits than `shortest` scores 0 and is not asked about: strong judges accept a
     lone colon or full stop as an answer (Zhao et al. 2025, arXiv 2507.08794). Different candidates that look the same
@@ -37,7 +37,6 @@ class Judge(Verifier):
         shortest: fewest letters and digits of a candidate that is asked about; 0 asks about every one.
     """
 
-    SCALE: ClassVar[Literal["probability", "reward"]] = "probability"
     SPELLED: ClassVar[tuple[str, ...]] = ()
     engine: Annotated[str, Field(min_length=1)] = DEFAULT_ENGINE
     response_bytes: Annotated[int, Field(ge=16, le=1_000_000)] = 32_768
@@ -60,7 +59,9 @@ class Judge(Verifier):
         counts = Counter(shown)
         asked = [text for text in counts if not self._is_short(text)]
         judged = await self.judge(query, asked, ctx) if asked else []
-        short = Score(0.0, scale=self.SCALE, detail=f"not asked about: fewer than {self.shortest} letters or digits")
+        short = Score(
+            0.0, scale=self.score_scale, detail=f"not asked about: fewer than {self.shortest} letters or digits"
+        )
         found = dict.fromkeys(counts, short) | dict(zip(asked, judged, strict=True))
         parts = {text: iter(shares(found[text].usage, count)) for text, count in counts.items()}
         return [replace(found[text], usage=next(parts[text])) for text in shown]

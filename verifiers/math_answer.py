@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from ..orchestrator.types import Candidate, Query, Score
-from ..orchestrator.verifier import Verifier
+from ..orchestrator.verifier import Scale, Verifier
 from .child_processes.child_pool import ChildPool, CpuSeconds
 from .child_processes.math_pool import check_installed, math_pool
 from .math_text import LONGEST, final_expression, fraction_of, is_within_limits, plain
@@ -46,6 +46,10 @@ class MathAnswer(Verifier):
     def name(self) -> str:
         """The kind, and six digits for what is not the default."""
         return name_of(self)
+
+    @property
+    def score_scale(self) -> Scale:
+        return "binary"
 
     @property
     def needs_reference(self) -> bool:

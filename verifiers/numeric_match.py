@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from ..orchestrator.types import Candidate, Query, Score
-from ..orchestrator.verifier import Verifier
+from ..orchestrator.verifier import Scale, Verifier
 from .number import last_number, value_of
 
 if TYPE_CHECKING:
@@ -50,6 +50,10 @@ class NumericMatch(Verifier):
         """The kind, and the tolerances where they are not the default."""
         is_plain = (self.absolute, self.relative) == (0.0, RELATIVE)
         return self.kind if is_plain else f"{self.kind}:{_spelled(self.absolute)}:{_spelled(self.relative)}"
+
+    @property
+    def score_scale(self) -> Scale:
+        return "binary"
 
     @property
     def needs_reference(self) -> bool:

@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from ..orchestrator.errors import UsageError
 from ..orchestrator.types import Candidate, Query, Score
+from ..orchestrator.verifier import Scale
 from .rewards.reward_cards import AnyCard, card_of, name_of
 from .rewards.reward_model import RewardModel
 
@@ -48,6 +49,10 @@ class OutcomeReward(RewardModel):
             )
         return self
 
+    @property
+    def score_scale(self) -> Scale:
+        return card_of(self.card).scale
+
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
-        told, scale = await self.read(query, [each.text for each in candidates], ctx), card_of(self.card).scale
-        return [replace(score, steps=(), scale=scale) for score in told]
+        told = await self.read(query, [each.text for each in candidates], ctx)
+        return [replace(score, steps=(), scale=self.score_scale) for score in told]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..orchestrator.errors import VerifierError
 from ..orchestrator.types import Candidate, Query, Score
-from ..orchestrator.verifier import Executor
+from ..orchestrator.verifier import Executor, Scale
 from .naming import name_of
 from .programs.bench import Bench
 from .programs.fenced_code import program_in
@@ -71,6 +71,10 @@ class PythonCode(Executor):
         return name_of(self, "tests", "credit")
 
     @property
+    def score_scale(self) -> Scale:
+        return "probability" if self.credit == "share" else "binary"
+
+    @property
     def is_recorded(self) -> bool:
         return True
 
@@ -115,8 +119,7 @@ class PythonCode(Executor):
             return _untold(str(error))
         steps = tuple(float(verdict.outcome == "pass") for verdict in found)
         value = sum(steps) / len(steps) if self.credit == "share" else min(steps)
-        scale: Literal["probability", "binary"] = "probability" if self.credit == "share" else "binary"
-        return Score(value, steps, kind="exact", scale=scale, detail=_detail(found))
+        return Score(value, steps, kind="exact", scale=self.score_scale, detail=_detail(found))
 
 
 def _untold(why: str) -> Score:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ..orchestrator.canonical import stable_id
 from ..orchestrator.types import Candidate, Query, Score
-from ..orchestrator.verifier import Verifier
+from ..orchestrator.verifier import Scale, Verifier
 from .answers import AnyAnswer, TextAnswer
 from .child_processes.child_pool import CpuSeconds, pool_of
 
@@ -81,6 +81,10 @@ class RegexMatch(Verifier):
     def name(self) -> str:
         """The kind, and six digits that name the pattern and how it is used."""
         return f"{self.kind}:{stable_id(self)[:6]}"
+
+    @property
+    def score_scale(self) -> Scale:
+        return "binary"
 
     @property
     def needs_reference(self) -> bool:

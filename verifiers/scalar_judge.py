@@ -13,6 +13,7 @@ from ..orchestrator.engine import Completion, Engine, Sampling
 from ..orchestrator.prompting import FENCED, Template, asked, fenced, fill, question_of
 from ..orchestrator.replies import verdict
 from ..orchestrator.types import Query, Score, Usage
+from ..orchestrator.verifier import Scale
 from .asked_engine import asked_engine
 from .judge import Judge, most
 from .label_chances import label_chances
@@ -72,7 +73,6 @@ class ScalarJudge(Judge):
         labels_prompt: how a label is asked for.
     """
 
-    SCALE = "reward"
     SPELLED = ("form",)
     kind: Literal["scalar_judge"] = "scalar_judge"
     form: Literal["labels", "written"] = "labels"
@@ -92,6 +92,10 @@ class ScalarJudge(Judge):
         if len(set(self.labels.values())) < 2:
             raise ValueError(f"labels must have two different values at least, got {dict(self.labels)}; add a label")
         return self
+
+    @property
+    def score_scale(self) -> Scale:
+        return "reward"
 
     def bound(
         self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int, together: int = 1
@@ -121,7 +125,7 @@ class ScalarJudge(Judge):
         if chances is None:
             return Score(None, detail="the judge would write something else than a label", usage=found.usage)
         value = math.fsum(chance * value for chance, value in zip(chances, self._values.values(), strict=True))
-        return Score(min(max(value, 0.0), 1.0), scale=self.SCALE, usage=found.usage)
+        return Score(min(max(value, 0.0), 1.0), scale=self.score_scale, usage=found.usage)
 
     def _voted(self, replies: Sequence[Completion | None], code: str, ctx: Judging) -> Score:
         """The mean of the ratings that replies end in."""
@@ -132,7 +136,7 @@ class ScalarJudge(Judge):
         valid = [self._values[label] for label in said if label is not None]
         value = math.fsum(valid) / len(valid) if valid else None
         detail = f"{len(valid)} of {self.votes} votes valid"
-        return Score(value, scale=self.SCALE, detail=detail, usage=Usage.total(reply.usage for reply in written))
+        return Score(value, scale=self.score_scale, detail=detail, usage=Usage.total(reply.usage for reply in written))
 
     @property
     def _values(self) -> dict[str, float]:

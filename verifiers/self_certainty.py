@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..orchestrator.engine import Sampling
 from ..orchestrator.types import Candidate, Query, Score
-from ..orchestrator.verifier import Verifier
+from ..orchestrator.verifier import Scale, Verifier
 from .naming import name_of
 from .trace_confidence import Ranks, along_path, trace_confidence, unknown, with_ranks
 
@@ -46,6 +46,10 @@ class SelfCertainty(Verifier):
     def name(self) -> str:
         """The kind, and six digits for what is not the default."""
         return name_of(self)
+
+    @property
+    def score_scale(self) -> Scale:
+        return "reward"
 
     def sampling(self, sampling: Sampling) -> Sampling:
         return with_ranks(sampling, self.top_logprobs)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..orchestrator.engine import Sampling
 from ..orchestrator.types import Candidate, Query, Score
-from ..orchestrator.verifier import Verifier
+from ..orchestrator.verifier import Scale, Verifier
 from .naming import name_of
 from .trace_confidence import along_path, unknown
 
@@ -41,6 +41,10 @@ class SequenceLogprob(Verifier):
     def name(self) -> str:
         """The kind, and the sum where it is that."""
         return name_of(self, "of")
+
+    @property
+    def score_scale(self) -> Scale:
+        return "reward"
 
     def sampling(self, sampling: Sampling) -> Sampling:
         return sampling.model_copy(update={"logprobs": True})

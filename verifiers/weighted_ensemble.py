@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from ..orchestrator.types import Score
+from ..orchestrator.verifier import Scale, Verifier
 from .ensemble import Missing, Row, VerifierEnsemble, mean_score
 
 FITTING = {"probability": ("binary", "probability"), "logit": ("logit",), "reward": ("reward",)}
@@ -15,9 +18,10 @@ FITTING = {"probability": ("binary", "probability"), "logit": ("logit",), "rewar
 class WeightedEnsemble(VerifierEnsemble):
     """The weighted mean of the members' scores, on one scale.
 
-    Verdicts of 0 and 1 fit among probabilities; else a score of another scale than `scale` is refused, since a mean of
-    log-odds and probabilities means nothing: ``Score(None)``. Where a member cannot tell, neither can the ensemble, or,
-    with ``missing="skip"``, the others share its weight.
+    Verdicts of 0 and 1 fit among probabilities; else a member of another scale than `scale` is refused, since a mean of
+    log-odds and probabilities means nothing, and so is a score on another scale than its verifier declares:
+    ``Score(None)``. Where a member cannot tell, neither can the ensemble, or, with ``missing="skip"``, the others share
+    its weight.
 
     Evidence: that of the members.
     When to trust it: members err independently and on one scale: then it errs less than each. A member that is worth
@@ -36,6 +40,17 @@ class WeightedEnsemble(VerifierEnsemble):
     scale: Literal["probability", "logit", "reward"] = "probability"
     missing: Missing = "abstain"
 
+    @model_validator(mode="after")
+    def _is_on_one_scale(self) -> Self:
+        for member, _ in self.weighed:
+            if member.score_scale not in FITTING[self.scale]:
+                raise ValueError(self._misfit(member, member.score_scale))
+        return self
+
+    @property
+    def score_scale(self) -> Scale:
+        return self.scale
+
     @property
     def does_without(self) -> bool:
         return self.missing == "skip"
@@ -46,7 +61,10 @@ class WeightedEnsemble(VerifierEnsemble):
     def _mean(self, scores: Sequence[Score]) -> Score:
         for (member, _), score in zip(self.weighed, scores, strict=True):
             if score.value is not None and score.scale not in FITTING[self.scale]:
-                rule = f"members must score on the scale {self.scale!r}, but {member.name} does on {score.scale!r}"
-                return Score(None, scale=self.scale, detail=f"{rule}; calibrate it, or combine ranks or quantiles")
+                return Score(None, scale=self.scale, detail=self._misfit(member, score.scale))
         values = [score.value for score in scores]
         return replace(mean_score(scores, values, self.weighed, self.missing), scale=self.scale)
+
+    def _misfit(self, member: Verifier, scale: Scale) -> str:
+        rule = f"members must score on the scale {self.scale!r}, but {member.name} does on {scale!r}"
+        return f"{rule}; calibrate it, or combine ranks or quantiles"

@@ -18,7 +18,7 @@ AMPLE = 10_000_000
 
 
 async def scores_each_candidate(verifier: Verifier, bench: Bench = Bench()) -> None:
-    """One score a candidate, the same for equal ones; none, and no call, without candidates.
+    """One score a candidate, on the scale declared, the same for equal ones; none, and no call, without candidates.
 
     Where all goes well nothing fails, and the bench's candidates are told apart.
     """
@@ -28,6 +28,8 @@ async def scores_each_candidate(verifier: Verifier, bench: Bench = Bench()) -> N
     require(not result.failures, "where all goes well nothing must fail", result.reason)
     is_told_apart = len(set(whole.values) - {None}) > 1
     require(is_told_apart, "a bench must hold candidates that the verifier tells apart (texts, says)", whole.scores)
+    scales = {score.scale for score in whole.scores if score.value is not None}
+    require(scales == {verifier.score_scale}, f"scores must be on the scale {verifier.score_scale!r} declared", scales)
     twice = await told(verifier, [*candidates, *candidates], scene)
     same = facts(twice.scores) == facts(whole.scores) * 2
     require(verifier.is_relative or same, "equal candidates must have equal scores", twice.scores)

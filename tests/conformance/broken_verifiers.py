@@ -86,6 +86,12 @@ class GivesNoReason(Sound):
         return super().read(reply, ctx) if reply else Score(None)
 
 
+class ScoresOnAnotherScale(Plain):
+    @property
+    def score_scale(self):
+        return "logit"
+
+
 class FindsAllAlike(Plain):
     def value(self, text):
         return 0.5

@@ -35,6 +35,7 @@ BENCH = Bench(says=lambda prompt: str(len(prompt) % 7 + prompt.count("answer: 4"
 FAILING = [
     (scores_each_candidate, broken.ForgetsOne(), "nothing must fail|must give"),
     (scores_each_candidate, broken.FindsAllAlike(), "that the verifier tells apart"),
+    (scores_each_candidate, broken.ScoresOnAnotherScale(), "must be on the scale 'logit' declared"),
     (scores_each_candidate, broken.AsksForNobody(), "no candidates must have no scores|must add up"),
     (scores_each_candidate, broken.TellsDuplicatesApart(), "equal candidates must have equal scores"),
     (scores_each_candidate, broken.LikesTheFirst(), "equal candidates must have equal scores"),

@@ -16,6 +16,7 @@ from ponder.orchestrator.shape import Plan, Shape
 from ponder.orchestrator.types import Candidate, Finish, Query, Score, Usage
 from ponder.orchestrator.verifier import Verifier
 from ponder.strategies import FirstAccepted, Sample
+from ponder.verifiers import ExactMatch, ProcessReward, SelfEvaluation, SequenceLogprob
 from ponder.verifiers.reliability import MixedResamplingLaw, ResamplingLaw, WorthTrying
 
 QUERY = Query.ask("Which one?")
@@ -57,8 +58,16 @@ async def test_where_none_is_accepted_the_best_scored_comes_first() -> None:
 
 async def test_what_cannot_be_judged_is_not_accepted() -> None:
     for verifier in (Counting(value=None), Counting(value=math.nan), Failing()):
-        found = await FirstAccepted(n=4, verifier=verifier, threshold=-1e9).run(QUERY, [], context(Scripted(TEXTS)))
+        found = await FirstAccepted(n=4, verifier=verifier, threshold=0).run(QUERY, [], context(Scripted(TEXTS)))
         assert indices(found) == [0, 1, 2, 3]
+
+
+def test_a_threshold_that_all_or_none_pass_is_refused_before_anything_is_paid() -> None:
+    for verifier, threshold in ((ProcessReward(), 1.5), (ExactMatch(), -0.1), (SelfEvaluation(), 2)):
+        rule = f"threshold must be from 0 to 1, as {verifier.name} scores on the scale '{verifier.score_scale}', got"
+        with pytest.raises(ValidationError, match=rule):
+            FirstAccepted(verifier=verifier, threshold=threshold)
+    assert FirstAccepted(verifier=SequenceLogprob(), threshold=-1.5).threshold == -1.5
 
 
 async def test_a_draw_that_is_lost_costs_one_draw() -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 from judging import judged
 
 from ponder.orchestrator.types import Candidate, Query, Score
-from ponder.orchestrator.verifier import Verifier
+from ponder.orchestrator.verifier import Scale, Verifier
 from ponder.verifiers.ensemble import VerifierEnsemble
 
 
@@ -20,10 +20,15 @@ class Column(Verifier):
     evidence: Literal["exact", "learned", "self"] = "learned"
     recorded: bool = False
     relative: bool = False
+    declared: Literal["binary", "probability", "logit", "reward"] | None = None
 
     @property
     def name(self) -> str:
         return f"column {self.at}"
+
+    @property
+    def score_scale(self) -> Scale:
+        return self.declared or self.scale
 
     @property
     def is_recorded(self) -> bool:

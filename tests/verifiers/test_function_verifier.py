@@ -33,17 +33,17 @@ def test_plain_and_async_functions_judge_each_text(function: object) -> None:
 
 def test_the_query_is_known_to_it() -> None:
     found = scores(Function.of(by_hand.is_reference), "ab", "ba")
-    assert found == [Score(1.0, kind="exact", scale="binary"), Score(0.0, kind="exact", scale="binary")]
+    assert found == [Score(1.0, kind="exact", scale="reward"), Score(0.0, kind="exact", scale="reward")]
 
 
 @pytest.mark.parametrize(
     ("said", "score"),
     [
-        ("true", Score(1.0, kind="exact", scale="binary")),
+        ("true", Score(1.0, kind="exact", scale="reward")),
         ("int", Score(3.0, scale="reward")),
         ("float32", Score(0.5, scale="reward")),
         ("none", Score(None, detail=f"{HERE}:returns could not tell")),
-        ("score", Score(0.25, (1.0, 2.0), "exact", "logit", "so it is", Usage())),
+        ("score", Score(0.25, (1.0, 2.0), "exact", "reward", "so it is", Usage())),
         ("no score", Score(None, detail="who knows")),
     ],
 )
@@ -63,6 +63,16 @@ def test_a_probability_is_from_0_to_1() -> None:
     assert [score.value for score in found] == [0.5, None, 1.0]
     assert found[0].scale == "probability"
     assert found[1].detail == f"{HERE}:returns must return a probability, a bool, None or a Score, got 2.0"
+
+
+def test_all_that_it_returns_is_on_the_scale_declared() -> None:
+    for scale, wanted, said in (("binary", "0 or 1", "float32"), ("probability", "a probability", "two")):
+        verifier = Function.of(by_hand.returns, scale=scale)
+        (verdict, other) = scores(verifier, "true", said)
+        assert (verdict.value, verdict.scale, verdict.scale) == (1.0, scale, verifier.score_scale)
+        assert other.value is None and f"must return {wanted}, a bool, None or a Score, got" in other.detail
+    (score,) = scores(Function.of(by_hand.returns, scale="binary"), "score")
+    assert score.value is None and "must return 0 or 1, a bool, None or a Score, got" in score.detail
 
 
 def test_what_raises_loses_its_own_score_alone() -> None:

@@ -19,11 +19,14 @@ from ponder.orchestrator.verifier import Verifier
 from ponder.strategies import BestOfN, FirstAccepted, Rank, Sample
 from ponder.verifiers import (
     VERIFIERS,
+    Calibrated,
     Confidence,
     ExactMatch,
+    PlattMap,
     QuantileEnsemble,
     RankEnsemble,
     RegexMatch,
+    ScalarJudge,
     SelfCertainty,
     SelfEvaluation,
     SequenceLogprob,
@@ -31,6 +34,7 @@ from ponder.verifiers import (
 )
 
 FAST, SLOW = SelfEvaluation(), SelfEvaluation(form="question")
+LINE = PlattMap(slope=1, offset=0)
 TWO = WeightedEnsemble(members=(FAST, SLOW))
 
 
@@ -73,7 +77,7 @@ async def test_what_is_set_aside_with_the_draws_pays_for_all_members() -> None:
 
 
 def test_each_column_is_asked_once_for_all_candidates() -> None:
-    one, two, three = columns(3)
+    one, two, three = columns(3, scale="reward")
     asked.clear()
     nested = WeightedEnsemble(members=(one, RankEnsemble(members=(one, two)), one, three), scale="reward")
     scored(
@@ -119,7 +123,8 @@ def test_a_member_without_weight_is_not_asked() -> None:
 @pytest.mark.parametrize("make", [WeightedEnsemble, RankEnsemble])
 def test_its_traits_are_those_of_its_members(make: type[WeightedEnsemble] | type[RankEnsemble]) -> None:
     judge = SelfEvaluation(engine="judge")
-    ensemble = make(members=(FAST, judge, SelfCertainty(top_logprobs=7), SequenceLogprob()))
+    mapped = [Calibrated(verifier=each, map=LINE) for each in (SelfCertainty(top_logprobs=7), SequenceLogprob())]
+    ensemble = make(members=(FAST, judge, *mapped))
     assert ensemble.engine_names() == ("generator", "judge")
     assert ensemble.sampling(Sampling()) == Sampling(top_logprobs=7, logprobs=True)
     assert not ensemble.needs_reference
@@ -167,7 +172,7 @@ def test_a_relative_member_makes_it_relative() -> None:
     ranks = RankEnsemble(members=(FAST,))
     assert ranks.is_relative
     assert not TWO.is_relative
-    assert WeightedEnsemble(members=(FAST, ranks), scale="reward").is_relative
+    assert WeightedEnsemble(members=(ScalarJudge(), ranks), scale="reward").is_relative
     assert not WeightedEnsemble(members=(FAST, ranks), weights=(1, 0)).is_relative
 
 

@@ -4,6 +4,7 @@ import pytest
 from columns import Column, columns, combined, scored, values
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from ponder.verifiers import WeightedEnsemble
 from ponder.verifiers.ensemble import mean_of
@@ -58,10 +59,14 @@ def test_members_that_cannot_tell(
     ],
 )
 def test_scales_are_never_mixed(scale: str, others: str, is_fit: bool) -> None:
-    mixed = WeightedEnsemble(members=(Column(at=0, scale=scale), Column(at=1, scale=others)), scale=scale)
+    rule = f"members must score on the scale {scale!r}, but column 1 does on {others!r}; calibrate it, or combine ranks"
+    if not is_fit:
+        with pytest.raises(ValidationError, match=rule):
+            WeightedEnsemble(members=(Column(at=0, scale=scale), Column(at=1, scale=others)), scale=scale)
+    undeclared = Column(at=1, scale=others, declared=scale)
+    mixed = WeightedEnsemble(members=(Column(at=0, scale=scale), undeclared), scale=scale)
     (score,) = scored(mixed, (0.5, 1.0))
     assert (score.value, score.scale) == (0.75 if is_fit else None, scale)
-    rule = f"members must score on the scale {scale!r}, but column 1 does on {others!r}; calibrate it, or combine ranks"
     assert score.detail.startswith("" if is_fit else rule)
     assert values(mixed, (0.5, None)) == [None]
 
