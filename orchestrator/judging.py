@@ -88,8 +88,8 @@ class Judging(Effects):
             source = self._engine(engine)
             key = digest("read", source.identity, prompt.messages, prompt.text)
             tokens = await self._count(prompt, engine)
-            most = min(tokens, source.capabilities.context_length) if source.capabilities.exact_count else tokens
-            bound = source.meter.reading(most)
+            check_fits(source.capabilities, tokens, 0, engine)
+            bound = source.meter.reading(tokens)
             held = await self._reserve(key, bound)
             work = self._judge(key, lambda: source.read(prompt), READING, engine, bound, held)
             begun.append(asyncio.create_task(self._once(key, work)))
@@ -125,7 +125,6 @@ class Judging(Effects):
 
         async def start(ask: Ask, begun: Begun) -> None:
             source, prompt = self._engine(ask.engine), prompt_of(ask)
-            check_fits(source.capabilities, await self._count(prompt, ask.engine), ask.sampling.max_tokens, ask.engine)
             what = (source.identity, prompt.messages, prompt.tokens, prompt.text, ask.sampling, run.seed, run.replicate)
             content = digest("judge", what)
             for i in range(ask.n):
@@ -226,6 +225,7 @@ class Judging(Effects):
     async def _asked(self, key: bytes, request: Request, engine: str) -> asyncio.Task[Completion | None]:
         """One completion for a judge, paid for and begun."""
         source, tokens = self._engine(engine), await self._count(request.prompt, engine)
+        check_fits(source.capabilities, tokens, request.sampling.max_tokens, engine)
         bound = source.meter.generation(tokens, request.sampling.max_tokens, judging=True)
         held = await self._reserve(key, bound)
         work = self._judge(key, lambda: source.complete(request), COMPLETION, engine, bound, held)

@@ -10,7 +10,7 @@ import pytest
 
 from ponder.orchestrator.budget import Budget, Ledger
 from ponder.orchestrator.context import Ask, Context, Run
-from ponder.orchestrator.engine import Completion, EngineSpec, Request, Sampling
+from ponder.orchestrator.engine import Completion, EngineSpec, Prompt, Request, Sampling
 from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ponder.orchestrator.engines.simulated_faults import Faults
 from ponder.orchestrator.engines.simulated_world import World
@@ -183,6 +183,16 @@ async def test_one_ask_that_cannot_be_sent_loses_no_other() -> None:
     lost, (one, other) = await Judging(run, "judge", "judge").ask(asks)
     assert lost == [None, None] and one and other
     assert (run.failures, run.ledger.outstanding, run.ledger.spent.verifier_calls) == (1, 0, 2)
+
+
+async def test_a_judgement_that_its_engine_has_no_room_for_costs_nothing_and_loses_no_other() -> None:
+    run, long = run_of(context_length=100), Query.ask("Problem 3? " + "word " * 200)
+    judging = Judging(run, "judge", "judge")
+    told = await judging.classify([Ask(long, SHORT), Ask(QUERY, SHORT)], ("<no>", "<yes>"))
+    read = await judging.read([Prompt(long.messages, text="a"), Prompt(QUERY.messages, text="a")], "generator")
+    assert [found is None for found in (*told, *read)] == [True, False, True, False]
+    assert (run.failures, run.ledger.outstanding, run.ledger.spent.verifier_calls) == (2, 0, 2)
+    assert run.account.spent == run.ledger.spent
 
 
 async def test_asks_that_can_never_be_sent_leave_nothing_of_the_others_behind() -> None:
