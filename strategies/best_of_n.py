@@ -52,6 +52,10 @@ class BestOfN(Drawing):
         """`n` fresh candidates, judged."""
         if self.weighted and self.n > 1:
             self.answer.check()
+            if self.verifier.is_relative:
+                compares = f"verifier {self.verifier.name!r} compares candidates with one another"
+                rule = f"{compares}, but scores that are added must stand alone"
+                raise plan.refuse(rule, "ask without weighted, or a verifier that judges each candidate by itself")
         return self.draws(shape, plan, self.verifier if self.n > 1 else None, together=not self.weighted)
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:

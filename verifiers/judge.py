@@ -70,6 +70,13 @@ class Judge(Verifier):
         """One score for each of at least one text, all of them different, in order."""
         raise TypeError(f"{type(self).__name__} must implement judge")
 
+    def unanswered(self, ctx: Judging) -> Score:
+        """The score of a candidate on which the judge gave nothing; where that was too much to read, what helps."""
+        lost = ctx.unanswered(self.engine)
+        if "must fit the context" not in lost.detail:
+            return lost
+        return replace(lost, detail=f"{lost.detail} by response_bytes, now {self.response_bytes}")
+
     def reads(self, template: str, completion_tokens: int, responses: int = 1) -> int:
         """The most tokens that `template` adds to a question when filled with it and so many responses."""
         longest = min(completion_tokens, self.response_bytes)

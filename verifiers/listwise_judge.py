@@ -103,7 +103,7 @@ class ListwiseJudge(RelativeJudge):
         valid = [order for order in orders if order]
         usage = shares(asked.usage, len(texts))
         told = f"{len(valid)} of {self.votes} votes valid"
-        detail = told if asked.is_answered else ctx.unanswered(self.engine).detail
+        detail = told if asked.is_answered else self.unanswered(ctx).detail
         return [Score(borda(i, valid), detail=detail, usage=usage[i]) for i in range(len(texts))]
 
     async def _ranked(

@@ -60,10 +60,12 @@ class NumericMatch(Verifier):
         return True
 
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
-        spelled = last_number(query.reference) if query.reference is not None else None
+        if query.reference is None:
+            return [_score(None, "the query has no reference answer")] * len(candidates)
+        spelled = last_number(query.reference)
         gold = value_of(spelled, GOLD_WITHIN) if spelled is not None else None
         if gold is None:
-            problem = f"the reference must be a number below 1e{GOLD_WITHIN}, but is {str(query.reference)[:80]!r}"
+            problem = f"the reference must be a number below 1e{GOLD_WITHIN}, but is {query.reference[:80]!r}"
             return [_score(None, problem)] * len(candidates)
         tolerance = max(_exact(self.absolute), _exact(self.relative) * abs(gold))
         return [_judged(each.text, gold, tolerance) for each in candidates]

@@ -11,7 +11,7 @@ from pydantic import model_validator
 from ..orchestrator.errors import UsageError
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Scale
-from .rewards.reward_cards import AnyCard, card_of, name_of
+from .rewards.reward_cards import AnyCard, called, card_of
 from .rewards.reward_model import RewardModel
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class OutcomeReward(RewardModel):
     def _is_whole(self) -> OutcomeReward:
         if card_of(self.card).separator is not None:
             raise UsageError(
-                f"the card of {self.kind} must read a response as a whole, but {name_of(self.card)!r} reads steps; "
+                f"the card of {self.kind} must read a response as a whole, but {called(self.card)} reads steps; "
                 "use process_reward, or a card without a separator"
             )
         return self

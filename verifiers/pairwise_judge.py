@@ -184,7 +184,7 @@ class PairwiseJudge(RelativeJudge):
         values = list(won) if self.scoring == "share" else bradley_terry(count, matches)
         answers = [answer for meeting in met for answer in meeting.answers]
         usage = parts(Usage.total(answer.usage for answer in answers), count)
-        lost = "" if answers else ctx.unanswered(self.engine).detail
+        lost = "" if answers else self.unanswered(ctx).detail
         details = [lost or _detail(i, pairs, met) for i in range(count)]
         return [Score(None if won[i] is None else values[i], detail=details[i], usage=usage[i]) for i in range(count)]
 

@@ -11,7 +11,7 @@ from pydantic import model_validator
 from ..orchestrator.errors import UsageError
 from ..orchestrator.types import Candidate, Query, Score
 from .rewards.aggregate import Aggregate, aggregate
-from .rewards.reward_cards import AnyCard, card_of, name_of
+from .rewards.reward_cards import AnyCard, called, card_of
 from .rewards.reward_model import RewardModel
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class ProcessReward(RewardModel):
     def _has_steps(self) -> ProcessReward:
         if card_of(self.card).separator is None:
             raise UsageError(
-                f"the card of {self.kind} must read steps, but {name_of(self.card)!r} reads a response as a whole; "
+                f"the card of {self.kind} must read steps, but {called(self.card)} reads a response as a whole; "
                 "use outcome_reward, or set separator in the card"
             )
         return self

@@ -91,7 +91,7 @@ class Rubric(Judge):
     def _judged(self, found: Sequence[Completion | None], ctx: Judging) -> Score:
         """The weighted mean of the items that are known."""
         if not any(found):
-            return ctx.unanswered(self.engine)
+            return self.unanswered(ctx)
         chances = [self._met(each) for each in found]
         weights = self.weights or (1.0,) * len(found)
         known = [(weight, chance) for weight, chance in zip(weights, chances, strict=True) if chance is not None]

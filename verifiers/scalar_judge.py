@@ -120,7 +120,7 @@ class ScalarJudge(Judge):
     def _expected(self, found: Completion | None, ctx: Judging) -> Score:
         """The mean value of the labels, weighted by their probabilities."""
         if found is None or found.label_logprobs is None:
-            return ctx.unanswered(self.engine)
+            return self.unanswered(ctx)
         chances = label_chances(found.label_logprobs, self.least_mass)
         if chances is None:
             return Score(None, detail="the judge would write something else than a label", usage=found.usage)
@@ -131,7 +131,7 @@ class ScalarJudge(Judge):
         """The mean of the ratings that replies end in."""
         written = [reply for reply in replies if reply is not None]
         if not written:
-            return ctx.unanswered(self.engine)
+            return self.unanswered(ctx)
         said = [verdict(signed(reply.text, code), list(self.labels)) for reply in written if reply.finish.is_complete]
         valid = [self._values[label] for label in said if label is not None]
         value = math.fsum(valid) / len(valid) if valid else None

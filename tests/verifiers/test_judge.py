@@ -166,11 +166,26 @@ def test_probabilities_need_an_engine_that_tells_them(judge: Judge) -> None:
     ScalarJudge(form="written").bound({"generator": Mute()}, 10, 5)
 
 
-@pytest.mark.parametrize(
-    "judge",
-    [ScalarJudge(form="written"), GenerativeReward(), PairwiseJudge(), ListwiseJudge()],
-    ids=lambda judge: judge.name,
-)
+class Short(JudgeEngine):
+    """Reads little."""
+
+    @property
+    def capabilities(self):
+        return super().capabilities.model_copy(update={"context_length": 4000})
+
+
+WRITERS = [ScalarJudge(form="written"), GenerativeReward(), PairwiseJudge(), ListwiseJudge()]
+writers = pytest.mark.parametrize("judge", WRITERS, ids=lambda judge: judge.name)
+
+
+@writers
+def test_a_response_too_long_to_be_read_is_told_with_what_helps(judge: Judge) -> None:
+    (score, _) = run(judge, ["a" * 5000, "b" * 5000], Short(best))
+    assert score.value is None
+    assert score.detail.endswith("lower max_tokens or shorten the prompt by response_bytes, now 32768")
+
+
+@writers
 def test_a_judge_that_writes_needs_an_engine_that_generates(judge: Judge) -> None:
     with pytest.raises(UsageError, match=f"{judge.kind} must ask an engine that generates text, but 'generator' only"):
         judge.bound({"generator": Reads()}, 10, 5, 2)

@@ -49,6 +49,14 @@ def test_what_cannot_be_trusted_is_not_a_score(rows: list[Row]) -> None:
     assert score.value is None and score.detail
 
 
+def test_a_model_that_reads_steps_is_told_to_be_no_judge_of_the_whole() -> None:
+    (score,) = read(["3\n4"], lambda _: [(0.5,)] * 4)
+    assert score.detail == (
+        "one value must be read of a response as a whole, but the model reads 4, at marks of its own; judge its steps "
+        "by process_reward, or use a model that reads once"
+    )
+
+
 def test_it_is_told_what_it_costs() -> None:
     ctx = context({"reward": Reads(whole)})
     scores = asyncio.run(judged(OutcomeReward(), ["1", "1", "22"], None, ctx))

@@ -93,7 +93,10 @@ def test_what_cannot_be_trusted_is_not_a_score(text: str, rows: list[Row]) -> No
 
 
 def test_reasons_say_what_is_wrong() -> None:
-    assert read(["9\n5"])[0].detail == "2 steps, but 1 values were read"
+    assert read(["9\n5"])[0].detail == (
+        "one value must be read a step, but there are 1 for 2 steps: a step lacks its mark, or the model is read at "
+        "another one; the engine's step_mark must be the token of the card's mark '\\n'"
+    )
     assert read(["9\n"], values(2.0))[0].detail.startswith("a value read is not in [0, 1]; set the card's link")
     assert read(["9\n"], values(2.0), card={"separator": "\n", "column": 1})[0].detail == "a row read has no column 1"
     (score,) = scored("math-shepherd", ["1"], Tells(lambda _: math.nan))

@@ -172,7 +172,8 @@ def test_a_verifier_takes_a_card_by_name_or_as_a_table_of_its_kind() -> None:
         (ProcessReward, ["abacus"], "a table, or one of"),
         (ProcessReward, {"mark": "x"}, "card is not valid: the fields .* a mark comes with the separator it replaces"),
         (ProcessReward, {"separator": ""}, "card is not valid: separator: "),
-        (ProcessReward, "classifier", "use outcome_reward"),
+        (ProcessReward, "classifier", "but the card 'classifier' reads a response as a whole; use outcome_reward"),
+        (ProcessReward, {"layout": "chat"}, "but that table reads a response as a whole; use outcome_reward"),
         (OutcomeReward, "abacus", "use process_reward"),
     ]
     for verifier, card, problem in wrong:

@@ -189,4 +189,6 @@ async def test_a_classifier_reads_a_whole_response_and_tells_nothing_of_steps(
                 assert score.value == pytest.approx(wanted, abs=CLOSE)
                 assert score.usage.verifier_calls == 1
         steps = await judged(ProcessReward(), Query.ask("5+6="), ["5+6=11\n#11\n"], context({"reward": engine}))
-    assert steps[0].detail == "2 steps, but 1 values were read"
+    assert steps[0].detail.startswith(
+        "one value must be read a step, but there are 1 for 2 steps: a step lacks its mark"
+    )

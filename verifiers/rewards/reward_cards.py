@@ -54,6 +54,11 @@ def card_of(card: str | RewardCard) -> RewardCard:
     return CARDS[card]
 
 
+def called(card: str | RewardCard) -> str:
+    """What a message calls a card: its name where it was given one."""
+    return f"the card {card!r}" if isinstance(card, str) else "that table"
+
+
 def name_of(card: str | RewardCard) -> str:
     """The name of a card that is built in, or what names another by its content."""
     if isinstance(card, str):

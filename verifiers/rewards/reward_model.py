@@ -117,7 +117,7 @@ def _score(card: RewardCard, count: int, told: Sequence[Told], before: int) -> S
         return None
     values = [value for each in told for value in _values(card, each, before)]
     if len(values) != count:
-        return Score(None, detail=f"{count} steps, but {len(values)} values were read")
+        return Score(None, detail=_misread(card, count, len(values)))
     steps = tuple(value for value in values if value is not None)
     if len(steps) != count:
         missing = f"a row read has no column {card.column}"
@@ -125,6 +125,16 @@ def _score(card: RewardCard, count: int, told: Sequence[Told], before: int) -> S
     if card.scale == "probability" and not all(0 <= step <= 1 for step in steps):
         return Score(None, detail="a value read is not in [0, 1]; set the card's link where the model gives logits")
     return Score(steps[-1], steps)
+
+
+def _misread(card: RewardCard, count: int, values: int) -> str:
+    """What it means that the model does not tell one value a step, and what to do."""
+    if card.separator is None:
+        problem = f"one value must be read of a response as a whole, but the model reads {values}, at marks of its own"
+        return f"{problem}; judge its steps by process_reward, or use a model that reads once"
+    means = "a step lacks its mark, or the model is read at another one"
+    problem = f"one value must be read a step, but there are {values} for {count} steps: {means}"
+    return f"{problem}; the engine's step_mark must be the token of the card's mark {card.mark or card.separator!r}"
 
 
 def _values(card: RewardCard, told: Told, before: int) -> list[float | None]:
