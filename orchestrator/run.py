@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 from .budget import Budget, Ledger
 from .canonical import stable_id
@@ -17,6 +18,7 @@ from .runtime import Runtime, Task
 from .strategy import Strategy
 from .types import Query, Result, Usage
 
+T = TypeVar("T")
 DEFAULT_BUDGET = Budget(total_tokens=1_000_000, seconds=600)
 
 
@@ -109,10 +111,22 @@ def run(
     Raises:
         UsageError: an event loop is running already, as in a notebook; there, use ``await ponder.arun(...)``.
     """
+    return outside_a_loop(
+        "run",
+        lambda: arun(strategy, query, engines=engines, budget=budget, journal=journal, seed=seed, on_resume=on_resume),
+    )
+
+
+def outside_a_loop(name: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """What `work` gives, in an event loop of its own.
+
+    Raises:
+        UsageError: an event loop is running already.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(
-            arun(strategy, query, engines=engines, budget=budget, journal=journal, seed=seed, on_resume=on_resume)
-        )
-    raise UsageError("run must be called outside an event loop, but one is running; use await ponder.arun(...) here")
+        return asyncio.run(work())
+    raise UsageError(
+        f"{name} must be called outside an event loop, but one is running; use await ponder.a{name}(...) here"
+    )

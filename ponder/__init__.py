@@ -27,6 +27,7 @@ _HOMES = {
         "UsageError",
         "VerifierError",
     ),
+    "ponder.orchestrator.judge": ("ajudge", "judge"),
     "ponder.orchestrator.pipeline": ("Node", "Pipeline"),
     "ponder.orchestrator.pipeline_file": ("load", "save", "to_mermaid", "to_text"),
     "ponder.orchestrator.run": ("arun", "run"),
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         UsageError,
         VerifierError,
     )
+    from .orchestrator.judge import ajudge, judge
     from .orchestrator.pipeline import Node, Pipeline
     from .orchestrator.pipeline_file import load, save, to_mermaid, to_text
     from .orchestrator.run import arun, run
@@ -84,8 +86,10 @@ __all__ = [
     "UsageError",
     "VLLMSpec",
     "VerifierError",
+    "ajudge",
     "archon",
     "arun",
+    "judge",
     "load",
     "models",
     "run",

@@ -5,22 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Protocol
 
 from ...orchestrator.errors import UsageError
 from ...orchestrator.intervals import Interval, accuracy_interval
-from ...orchestrator.shape import Plan, Shape
 from ...orchestrator.strategy import Strategy
-from ...orchestrator.types import Candidate, Finish, Query, Result, Score, Usage
+from ...orchestrator.types import Query, Result, Score, Usage
 from ...orchestrator.verifier import Verifier
-from ..nesting import AnyVerifier
+from ..planted import Planted
 from .canaries import CANARIES
 from .labels import check_threshold
 from .resampling_law import ResamplingLaw
-
-if TYPE_CHECKING:
-    from ...orchestrator.context import Context
-
 
 LEAST_TOLD = 0.1
 """The least share of the judgements that a rate can rest on."""
@@ -121,31 +116,6 @@ async def measured_false_positives(
     }
     usage = Usage.total(result.usage for result in results)
     return FalsePositives(accuracy_interval(by_query), by_canary, told.count(None), usage)
-
-
-class Planted(Strategy):
-    """Texts that are judged together, whoever wrote them.
-
-    Args:
-        verifier: judges them.
-        texts: what is judged.
-    """
-
-    kind: Literal["planted"] = "planted"
-    verifier: AnyVerifier
-    texts: tuple[str, ...]
-
-    def engine_names(self) -> tuple[str, ...]:
-        return self.verifier.engine_names()
-
-    def infer(self, shape: Shape, plan: Plan) -> Shape:
-        count, longest = len(self.texts), max(len(text.encode()) for text in self.texts)
-        return plan.score(Shape(count, count, longest=longest), self.verifier, together=True)
-
-    async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
-        """The texts with their scores, in order."""
-        planted = [Candidate((), text, Finish.EOS, index=i) for i, text in enumerate(self.texts)]
-        return await ctx.score(query, planted, self.verifier)
 
 
 def _check(verifier: Verifier, queries: Sequence[Query], attempts: Sequence[str], canaries: Sequence[str]) -> None:
