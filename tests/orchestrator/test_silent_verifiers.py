@@ -39,9 +39,10 @@ async def test_a_verifier_that_judged_nothing_is_a_failure_of_the_run() -> None:
 
 
 async def test_so_is_a_judge_whose_votes_are_never_valid() -> None:
-    result = await ran(BestOfN(verifier=ScalarJudge(form="written", votes=2), **DRAWN))
+    judge = ScalarJudge(form="written", votes=2)
+    result = await ran(BestOfN(verifier=judge, **DRAWN))
     assert (result.failures, result.stopped) == (1, "done")
-    assert result.reason == "scalar_judge:written judged none of 4 candidates: 0 of 2 votes valid"
+    assert result.reason == f"{judge.name} judged none of 4 candidates: 0 of 2 votes valid"
 
 
 async def test_it_is_noted_once_a_run_however_often_it_was_asked() -> None:
