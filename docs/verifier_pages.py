@@ -130,11 +130,9 @@ def _engines(strategy: Strategy) -> list[str]:
 def _asked(query: Query) -> list[str]:
     """The lines that make a query."""
     reference = f", reference={source(query.reference)}" if query.reference is not None else ""
-    asked = f"query = ponder.Query.ask({source(query.messages[0].content)}{reference})"
-    if not query.tests:
-        return [asked]
-    tests = [f"    {source(test)}," for test in query.tests]
-    return ["tests = (", *tests, ")", f'{asked}.model_copy(update={{"tests": tests}})']
+    tests = ["tests = (", *(f"    {source(test)}," for test in query.tests), ")"] if query.tests else []
+    given = ", tests=tests" if tests else ""
+    return [*tests, f"query = ponder.Query.ask({source(query.messages[0].content)}{reference}{given})"]
 
 
 def source(value: Any) -> str:
