@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
-
-from pydantic import TypeAdapter
+from typing import Any, TypeVar
 
 from .budget import Deferred, Reservation, amounts
-from .canonical import canonical_json, digest
-from .draw import Ask, Attempts, Draw, draw_key, seed_of, within
+from .canonical import digest
+from .draw import Ask, Attempts, Draw, draw_key, seed_of
 from .engine import Engine, Prompt, Request, check_fits
 from .errors import BudgetExceeded, EngineError, JournalError, UsageError, VerifierError
 from .run_state import Run
@@ -22,16 +20,6 @@ T = TypeVar("T")
 GRACE_S = 0.1
 """Seconds after the deadline in which what takes no longer may still be judged or read."""
 Started = asyncio.Task[Candidate | None]
-
-
-class Judgement(Protocol):
-    """What a judging call gives: anything that says what it cost."""
-
-    @property
-    def usage(self) -> Usage: ...
-
-
-J = TypeVar("J", bound=Judgement)
 
 
 class Effects:
@@ -118,32 +106,6 @@ class Effects:
             usage=done.usage,
         )
 
-    async def _judge(
-        self,
-        key: bytes,
-        ask: Callable[[], Awaitable[J]],
-        kind: TypeAdapter[J],
-        engine: str,
-        bound: Usage,
-        held: Reservation,
-    ) -> J | None:
-        """One judgement, paid once however often it is asked; None where it is lost."""
-        run, attempts = self._run, Attempts(bound)
-
-        async def call() -> tuple[bytes, Usage]:
-            judgement = await attempts.attempt(ask())
-            return canonical_json(judgement), within(judgement.usage, bound, engine)
-
-        try:
-            value = await run.journal.draw(key, bound, call, run.gates[engine], run.account)
-            judgement = kind.validate_json(value)
-        except BaseException as error:
-            self._lost(error, held, attempts)
-            return None
-        held.settle(Usage() if key in run.read else judgement.usage)
-        run.read.add(key)
-        return judgement
-
     def _lost(self, error: BaseException, held: Reservation | Deferred, attempts: Attempts) -> None:
         """Settle for one part that failed, and lose that part alone; what is no failure of a part is raised again.
 
@@ -176,14 +138,15 @@ class Effects:
         """Note that one part of the work was lost."""
         self._run.fail(error)
 
-    def _missed(self, error: Exception, what: str) -> None:
-        """Note that `what` could not tell, and why; a plug-in may raise anything."""
+    def _missed(self, error: Exception, what: str) -> str:
+        """Note that `what` could not tell, and say why; a plug-in may raise anything."""
         if isinstance(error, BudgetExceeded):
             self._run.stop(error)
-        elif isinstance(error, (EngineError, VerifierError)):
-            self._fail(error)
-        else:
-            self._fail(VerifierError(f"{what} must tell or abstain, but raised {type(error).__name__}: {error}"))
+            return self._run.reason
+        if not isinstance(error, (EngineError, VerifierError)):
+            error = VerifierError(f"{what} must tell or abstain, but raised {type(error).__name__}: {error}")
+        self._fail(error)
+        return str(error)
 
     async def _collect(self, tasks: Sequence[asyncio.Task[T | None]], grace_s: float = 0.0) -> list[T | None]:
         """The results in the order started; `grace_s` after the deadline what is unfinished is cancelled and None."""

@@ -17,15 +17,15 @@ from pydantic import TypeAdapter
 
 from .budget import Reservation
 from .canonical import canonical_json, digest
-from .draw import COMPLETION, ONE_TOKEN, Ask, draw_key, seed_of
+from .draw import COMPLETION, ONE_TOKEN, Ask, Attempts, draw_key, seed_of, within
 from .effects import GRACE_S, Effects, cancel, covers, prompt_of
 from .engine import Completion, Engine, Prompt, Reading, Request, check_draws, check_fits
 from .errors import BudgetExceeded, EngineError, EngineRefused, JournalError, VerifierError
 from .run_state import Run
-from .types import Candidate, Query, Score, Usage
+from .types import Candidate, Message, Query, Score, Usage
 from .verifier import Verifier
 
-T = TypeVar("T")
+A = TypeVar("A", Ask, Prompt)
 D = TypeVar("D", Reading, Completion)
 READING = TypeAdapter(Reading)
 SCORE = TypeAdapter(Score)
@@ -80,6 +80,7 @@ class Judging(Effects):
         super().__init__(run, kind, f"verifier.{kind}")
         self._verifier = verifier
         self._fund = Fund(held)
+        self._reasons: dict[tuple[tuple[Message, ...], str], str] = {}
 
     async def read(self, prompts: Sequence[Prompt], engine: str) -> list[Reading | None]:
         """What a reward model reads of each prompt; None where the budget or the engine failed."""
@@ -92,7 +93,7 @@ class Judging(Effects):
             bound = source.meter.reading(tokens)
             held = await self._reserve(key, bound)
             work = self._judge(key, lambda: source.read(prompt), READING, engine, bound, held)
-            begun.append(asyncio.create_task(self._once(key, work)))
+            begun.append(asyncio.create_task(self._once(key, prompt, work)))
 
         return [found[0] if found else None for found in await self._each(prompts, start)]
 
@@ -135,9 +136,24 @@ class Judging(Effects):
         replies = await self._each(asks, start)
         return [found + [None] * (ask.n - len(found)) for found, ask in zip(replies, asks, strict=True)]
 
-    def unanswered(self, engine: str, kind: Literal["exact", "learned", "self"] = "learned") -> Score:
-        """The score of a candidate on which an engine gave nothing."""
-        return Score(None, kind=kind, detail=f"engine {engine!r} gave no judgement: {self._run.reason or 'it is lost'}")
+    def unanswered(
+        self,
+        engine: str,
+        kind: Literal["exact", "learned", "self"] = "learned",
+        asked: Iterable[Ask | Prompt] = (),
+    ) -> Score:
+        """The score of a candidate on which an engine gave nothing, with the reason.
+
+        Args:
+            engine: the engine's name.
+            kind: of the score.
+            asked: what was asked about this candidate; where none is given, all that was asked.
+        """
+        prompts = [each if isinstance(each, Prompt) else prompt_of(each) for each in asked]
+        said = [(each.messages, each.text) for each in prompts] or self._reasons
+        reasons = [self._reasons[each] for each in said if each in self._reasons]
+        reason = min(reasons, default=self._run.reason or "it is lost")
+        return Score(None, kind=kind, detail=f"engine {engine!r} gave no judgement: {reason}")
 
     async def scores(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Score]:
         """What a verifier says of each candidate; whatever it raises, ``Score(None)`` with the reason.
@@ -154,8 +170,7 @@ class Judging(Effects):
         except JournalError:
             raise
         except Exception as error:
-            self._missed(error, verifier.name)
-            return [Score(None, detail=self._run.reason)] * len(candidates)
+            return [Score(None, detail=self._missed(error, verifier.name))] * len(candidates)
         return scores
 
     def release(self) -> None:
@@ -191,18 +206,23 @@ class Judging(Effects):
                 return canonical_json(scores[0]), Usage()
 
             key = digest(judge, candidate.text)
-            drawn = await self._run.journal.draw(key, Usage(), call, nullcontext(), self._run.account)
-            return SCORE.validate_json(drawn)
+            try:
+                drawn = await self._run.journal.draw(key, Usage(), call, nullcontext(), self._run.account)
+                return SCORE.validate_json(drawn)
+            except JournalError:
+                raise
+            except Exception as error:
+                return Score(None, detail=self._missed(error, verifier.name))
 
-        found = await self._collect([asyncio.create_task(self._guarded(one(c), verifier.name)) for c in candidates])
-        return [score or Score(None, detail=self._run.reason) for score in found]
+        found = await self._collect([asyncio.create_task(one(candidate)) for candidate in candidates])
+        return [score or Score(None, detail="not judged in time") for score in found]
 
     def _check_engines(self, names: Iterable[str]) -> None:
         """Refuse unknown engines before anything is begun, which would be left behind."""
         for name in names:
             self._engine(name)
 
-    async def _each(self, items: Sequence[T], start: Callable[[T, Begun], Awaitable[None]]) -> list[list[Any]]:
+    async def _each(self, items: Sequence[A], start: Callable[[A, Begun], Awaitable[None]]) -> list[list[Any]]:
         """The results of what each item begins, one item after the other; nothing of one that fails to start.
 
         Where the budget ends the run, the items that come first are served.
@@ -214,6 +234,7 @@ class Judging(Effects):
                     await start(item, begun)
                 except EngineError as error:
                     self._fail(error)
+                    self._keep_reason(item if isinstance(item, Prompt) else prompt_of(item), error)
         except BudgetExceeded as error:
             self._run.stop(error)
         except asyncio.CancelledError:
@@ -229,10 +250,52 @@ class Judging(Effects):
         bound = source.meter.generation(tokens, request.sampling.max_tokens, judging=True)
         held = await self._reserve(key, bound)
         work = self._judge(key, lambda: source.complete(request), COMPLETION, engine, bound, held)
-        return asyncio.create_task(self._once(key, work))
+        return asyncio.create_task(self._once(key, request.prompt, work))
 
-    async def _once(self, key: bytes, work: Awaitable[D | None]) -> D | None:
-        return self._fund.once(key, await work)
+    async def _once(self, key: bytes, prompt: Prompt, work: Awaitable[D]) -> D | None:
+        """One judgement, which costs once; None, with the reason kept, where its engine lost it."""
+        try:
+            return self._fund.once(key, await work)
+        except EngineError as error:
+            self._keep_reason(prompt, error)
+        except BudgetExceeded:
+            pass  # noted, and the reason of the run
+        return None
+
+    async def _judge(
+        self,
+        key: bytes,
+        ask: Callable[[], Awaitable[D]],
+        kind: TypeAdapter[D],
+        engine: str,
+        bound: Usage,
+        held: Reservation,
+    ) -> D:
+        """One judgement, paid once however often it is asked.
+
+        Raises:
+            EngineError: it is lost, which is noted.
+            BudgetExceeded: the account cannot pay for it, which is noted.
+        """
+        run, attempts = self._run, Attempts(bound)
+
+        async def call() -> tuple[bytes, Usage]:
+            judgement = await attempts.attempt(ask())
+            return canonical_json(judgement), within(judgement.usage, bound, engine)
+
+        try:
+            value = await run.journal.draw(key, bound, call, run.gates[engine], run.account)
+            judgement = kind.validate_json(value)
+        except BaseException as error:
+            self._lost(error, held, attempts)
+            raise
+        held.settle(Usage() if key in run.read else judgement.usage)
+        run.read.add(key)
+        return judgement
+
+    def _keep_reason(self, prompt: Prompt, error: EngineError) -> None:
+        said = (prompt.messages, prompt.text)
+        self._reasons[said] = min(self._reasons.get(said, str(error)), str(error))
 
     async def _reserve(self, key: bytes, bound: Usage) -> Reservation:
         """Room for a judgement, of what was set aside where that covers it; none if it is known."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ..orchestrator.draw import ONE_TOKEN, Ask
-from ..orchestrator.engine import Completion, Engine, Sampling
+from ..orchestrator.engine import Completion, Engine, Prompt, Sampling
 from ..orchestrator.prompting import FENCED, Template, asked, fenced, fill, numbered, question_of
 from ..orchestrator.shape import BYTES_PER_TOKEN
 from ..orchestrator.types import Message, Query, Score, Usage
@@ -185,7 +185,7 @@ class GenerativeReward(Judge):
         """The mean of what the passes that count give to response `i`, over 10."""
         mine = [each for each in passes if i in each.shown]
         if not any(each.reply for each in mine):
-            return self.unanswered(ctx)
+            return self.unanswered(ctx, [Prompt(each.question.messages) for each in mine])
         valid = [(each.trust, each.scores[each.shown.index(i)]) for each in mine if each.scores]
         kept = sorted(valid, key=lambda vote: -vote[0])[: self._kept]
         detail = f"{len(valid)} of {self.votes} votes valid" + (f", {len(kept)} kept" if self._filter else "")

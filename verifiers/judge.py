@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from ..orchestrator.engine import Engine
+from ..orchestrator.draw import Ask
+from ..orchestrator.engine import Engine, Prompt
 from ..orchestrator.prompting import NUMBERING, clipped
 from ..orchestrator.types import Candidate, Query, Score, Usage
 from ..orchestrator.verifier import Verifier
@@ -70,9 +71,9 @@ class Judge(Verifier):
         """One score for each of at least one text, all of them different, in order."""
         raise TypeError(f"{type(self).__name__} must implement judge")
 
-    def unanswered(self, ctx: Judging) -> Score:
+    def unanswered(self, ctx: Judging, asked: Iterable[Ask | Prompt] = ()) -> Score:
         """The score of a candidate on which the judge gave nothing; where that was too much to read, what helps."""
-        lost = ctx.unanswered(self.engine)
+        lost = ctx.unanswered(self.engine, asked=asked)
         if "must fit the context" not in lost.detail:
             return lost
         return replace(lost, detail=f"{lost.detail} by response_bytes, now {self.response_bytes}")

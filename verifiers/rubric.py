@@ -86,12 +86,13 @@ class Rubric(Judge):
         asks = [Ask(asked(query, each), ONE_TOKEN, 1, self.engine) for each in questions]
         found = await ctx.classify(asks, self.labels)
         count = len(self.items)
-        return [self._judged(found[i * count : (i + 1) * count], ctx) for i in range(len(texts))]
+        parts = [slice(start, start + count) for start in range(0, len(asks), count)]
+        return [self._judged(asks[part], found[part], ctx) for part in parts]
 
-    def _judged(self, found: Sequence[Completion | None], ctx: Judging) -> Score:
+    def _judged(self, asks: Sequence[Ask], found: Sequence[Completion | None], ctx: Judging) -> Score:
         """The weighted mean of the items that are known."""
         if not any(found):
-            return self.unanswered(ctx)
+            return self.unanswered(ctx, asks)
         chances = [self._met(each) for each in found]
         weights = self.weights or (1.0,) * len(found)
         known = [(weight, chance) for weight, chance in zip(weights, chances, strict=True) if chance is not None]

@@ -110,28 +110,30 @@ class ScalarJudge(Judge):
         sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens)
         if self.form == "labels":
             questions = [self._question(query, self.labels_prompt, text, ctx) for text in texts]
-            found = await ctx.classify([Ask(each, sampling, 1, self.engine) for each in questions], list(self._values))
-            return [self._expected(each, ctx) for each in found]
+            asks = [Ask(each, sampling, 1, self.engine) for each in questions]
+            found = await ctx.classify(asks, list(self._values))
+            return [self._expected(*each, ctx) for each in zip(asks, found, strict=True)]
         codes = [code_for(ctx, question_of(query), text) if self.signed else "" for text in texts]
         written = [self._question(query, self.prompt, text, ctx, code) for text, code in zip(texts, codes, strict=True)]
-        drawn = await ctx.ask([Ask(each, sampling, self.votes, self.engine) for each in written])
-        return [self._voted(replies, code, ctx) for replies, code in zip(drawn, codes, strict=True)]
+        asks = [Ask(each, sampling, self.votes, self.engine) for each in written]
+        drawn = await ctx.ask(asks)
+        return [self._voted(*each, ctx) for each in zip(asks, drawn, codes, strict=True)]
 
-    def _expected(self, found: Completion | None, ctx: Judging) -> Score:
+    def _expected(self, ask: Ask, found: Completion | None, ctx: Judging) -> Score:
         """The mean value of the labels, weighted by their probabilities."""
         if found is None or found.label_logprobs is None:
-            return self.unanswered(ctx)
+            return self.unanswered(ctx, [ask])
         chances = label_chances(found.label_logprobs, self.least_mass)
         if chances is None:
             return Score(None, detail="the judge would write something else than a label", usage=found.usage)
         value = math.fsum(chance * value for chance, value in zip(chances, self._values.values(), strict=True))
         return Score(min(max(value, 0.0), 1.0), scale=self.score_scale, usage=found.usage)
 
-    def _voted(self, replies: Sequence[Completion | None], code: str, ctx: Judging) -> Score:
+    def _voted(self, ask: Ask, replies: Sequence[Completion | None], code: str, ctx: Judging) -> Score:
         """The mean of the ratings that replies end in."""
         written = [reply for reply in replies if reply is not None]
         if not written:
-            return self.unanswered(ctx)
+            return self.unanswered(ctx, [ask])
         said = [verdict(signed(reply.text, code), list(self.labels)) for reply in written if reply.finish.is_complete]
         valid = [self._values[label] for label in said if label is not None]
         value = math.fsum(valid) / len(valid) if valid else None

@@ -83,7 +83,7 @@ class SelfEvaluation(Verifier):
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         asks = [await self._ask(query, candidate, ctx) for candidate in candidates]
         labels = self.labels or (("<no>", "<yes>") if self.form == "suffix" else ("No", "Yes"))
-        return [self._judged(found, ctx) for found in await ctx.classify(asks, labels)]
+        return [self._judged(*each, ctx) for each in zip(asks, await ctx.classify(asks, labels), strict=True)]
 
     async def _ask(self, query: Query, candidate: Candidate, ctx: Judging) -> Ask:
         if self.form == "suffix":
@@ -92,9 +92,9 @@ class SelfEvaluation(Verifier):
         turns = (Message(role="assistant", content=candidate.text), Message(role="user", content=self.question))
         return Ask(query.model_copy(update={"messages": (*query.messages, *turns)}), ONE_TOKEN, 1, self.engine)
 
-    def _judged(self, found: Completion | None, ctx: Judging) -> Score:
+    def _judged(self, ask: Ask, found: Completion | None, ctx: Judging) -> Score:
         if found is None or found.label_logprobs is None:
-            return ctx.unanswered(self.engine, "self")
+            return ctx.unanswered(self.engine, "self", [ask])
         no, yes = found.label_logprobs
         if math.exp(no) + math.exp(yes) == 0:
             return Score(None, kind="self", detail="neither label can follow", usage=found.usage)

@@ -70,7 +70,8 @@ class RewardModel(Verifier):
         told = await self._told(query, list(dict.fromkeys(prompt for group in prompts for prompt in group)), ctx)
         before = card.rows_before(query)
         found = [
-            _score(card, len(each), [told[prompt] for prompt in group], before) or ctx.unanswered(self.engine)
+            _score(card, len(each), [told[prompt] for prompt in group], before)
+            or ctx.unanswered(self.engine, asked=group)
             for each, group in zip(steps, prompts, strict=True)
         ]
         return [replace(score, usage=cost) for score, cost in zip(found, _costs(texts, prompts, told), strict=True)]
