@@ -29,8 +29,9 @@ class PythonCode(Executor):
 
     The program is the last fenced block of Python, else the whole text. A query's tests give what it reads and must
     print, calls and what they must return, or a check that asserts (`Query.tests`). Step scores are 1 or 0 for each
-    test, and for each assert that a check executes. The detail names the first tests that are not passed and how they
-    went (fail, timeout, memory, crash, no_output); what a test asks is told only where it is public.
+    test, and for each assert that a check executes once it has called the program; a check that asserts nothing of it,
+    or whose own import fails, judges nothing: ``Score(None)``. The detail names the first tests that are not passed and
+    how they went (fail, timeout, memory, crash, no_output); what a test asks is told only where it is public.
 
     Evidence: what the program prints or returns. What it must print or return never enters its sandbox: only plain
         values come out, and they are compared in this process or, for a check, in a second sandbox where the check runs

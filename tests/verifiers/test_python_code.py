@@ -176,10 +176,60 @@ async def test_each_assert_that_runs_is_a_test_and_an_error_elsewhere_fails_the_
     assert (await score(program, CheckTest(code=CHECK, entry_point="f"))).steps == steps
 
 
-async def test_a_check_without_asserts_passes_where_it_returns():
-    test = CheckTest(code="def check(candidate):\n    if candidate() != 1: raise ValueError", entry_point="f")
-    assert (await score("def f(): return 1", test)).steps == (1,)
-    assert (await score("def f(): return 2", test)).steps == (0,)
+@pytest.mark.parametrize(
+    "body",
+    [
+        "pass",
+        "assert True",
+        "if candidate() != 1: raise ValueError",
+        "assert True\n    candidate()",
+        "assert 1 + 1 == 2\n    candidate()",
+        "for value in []:\n        assert candidate() == value",
+    ],
+)
+async def test_a_check_that_asserts_nothing_of_the_program_is_no_verdict(body):
+    for verifier in (QUICK, PythonCode(credit="whole")):
+        test = CheckTest(code=f"def check(candidate):\n    {body}", entry_point="f")
+        found = await score("def f(): return 1", test, verifier=verifier)
+        assert found.value is None and "the check asserts nothing" in found.detail
+
+
+async def test_asserts_that_any_program_passes_are_no_tests():
+    code = """
+def check(candidate):
+    assert True, "prints if this assert fails"
+    given = 1 + 1
+    assert given == 2
+    assert candidate(1) == 1
+    assert True
+    value = candidate(2)
+    assert value == 2
+    assert given == 2
+"""
+    test = CheckTest(code=code, entry_point="f")
+    assert (await score("def f(n): return n", test)).steps == (1, 1, 1)
+    assert (await score("def f(n): return 1", test)).steps == (1, 0, 1)
+    assert (await score("def f(n): return {1: 0}[n]", test)).steps == (0, 0, 0)
+
+
+IMPORTS = """
+def equal(a, b):
+    import no_such_module
+
+def check(candidate):
+    assert candidate(1) == 1
+    {}
+"""
+
+
+@pytest.mark.parametrize("line", ["import no_such_module", "assert equal(candidate(1), 1)", "from math import nothing"])
+async def test_a_check_whose_own_import_fails_is_broken_and_no_program_is_wrong(line):
+    test = CheckTest(code=IMPORTS.format(line), entry_point="f")
+    for program in ("def f(n): return n", "def f(n): return 0"):
+        found = await score(program, test)
+        assert found.value is None and "a check must define check(candidate) and run, but: " in found.detail
+    missing = await score("def f(n): import no_such_module", CheckTest(code=CHECK, entry_point="f"))
+    assert missing.steps == (0, 0, 0, 0)
 
 
 async def test_a_check_sees_the_errors_that_it_expects():
@@ -198,7 +248,16 @@ def check(candidate):
     assert (await score("class ValueError(Exception): pass\ndef f(n): raise KeyError('below')", test)).value == 0
 
 
-@pytest.mark.parametrize("code", ["x = 1", "def check(candidate): candidate(object())", "import no_such_module"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "x = 1",
+        "def check(candidate): assert candidate(object())",
+        "import no_such_module\ndef check(candidate): assert candidate(1)",
+        "def check(candidate):\n    assert 1 == 2\n    assert candidate(1)",
+        "def check(candidate):\n    x = 1 / 0\n    assert candidate(1)",
+    ],
+)
 async def test_a_check_that_no_program_could_pass_is_no_verdict(code):
     found = await score("def f(n): return n", CheckTest(code=code, entry_point="f"))
     assert found.value is None and "a check must define check(candidate) and run" in found.detail
@@ -269,13 +328,13 @@ def check(candidate):
     assert value
 """
     test = CheckTest(code=code, entry_point="f")
-    assert (await score("def f(): return 1", test)).steps == (1, 1, 1, 0, 0)
-    assert (await score("def f(): return 1", test, verifier=PythonCode(credit="whole"))).steps == (1, 1, 1, 0)
+    assert (await score("def f(): return 1", test)).steps == (1, 1, 0, 0)
+    assert (await score("def f(): return 1", test, verifier=PythonCode(credit="whole"))).steps == (1, 1, 0)
 
 
 @pytest.mark.parametrize("misused", ["raise ValueError(candidate())", "getattr(1, candidate())"])
 async def test_text_that_utf8_cannot_hold_in_an_error_of_the_check_fails_that_program_alone(misused):
-    check = CheckTest(code=f"def check(candidate):\n    {misused}", entry_point="f")
+    check = CheckTest(code=f"def check(candidate):\n    {misused}\n    assert candidate()", entry_point="f")
     assert (await score("def f(): return '\\udc80'", check)).value == 0
 
 
@@ -331,10 +390,10 @@ async def test_without_calls_an_input_is_what_the_program_reads():
 async def test_judged_through_a_run_it_is_journalled_and_permutes():
     ctx, query = context(), asking(*DOUBLE)
     given = [candidate(f"def double(n): return n * {by}", i) for i, by in enumerate((2, 3, 2))]
-    found = [each.scores["python_code"].value for each in await ctx.score(query, given, QUICK)]
+    found = [each.scores[QUICK.name].value for each in await ctx.score(query, given, QUICK)]
     assert found == [1, 0.25, 1] and QUICK.is_recorded and not QUICK.needs_reference
     again = await ctx.score(query, given[::-1], QUICK)
-    assert [each.scores["python_code"].value for each in again] == [1, 0.25, 1]
+    assert [each.scores[QUICK.name].value for each in again] == [1, 0.25, 1]
 
 
 async def test_the_verdicts_of_every_program_line_up():
@@ -348,7 +407,8 @@ def test_it_is_data():
     plain = {"kind": "python_code", "tests": "public", "credit": "whole", "limits": {"wall_s": 2}, "packages": True}
     built = VERIFIERS.build(plain)
     assert built == PythonCode(tests="public", credit="whole", limits=Limits(wall_s=2), packages=True)
-    assert built.name == "python_code:public:whole" and VERIFIERS.build(built.model_dump(mode="json")) == built
+    assert built.name.startswith("python_code:public:whole:")
+    assert VERIFIERS.build(built.model_dump(mode="json")) == built
 
 
 def test_without_a_sandbox_it_refuses_and_says_what_to_do(tmp_path):

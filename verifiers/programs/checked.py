@@ -22,10 +22,12 @@ JUDGE = {"wall_s": 3600.0, "reply_bytes": 1 << 24}
 
 
 async def checked(program: CalledProgram, test: CheckTest, limits: Limits, stops: bool = False) -> list[Verdict]:
-    """One verdict for each assert that the check executes, in that order; for a check without one, whether it returns.
+    """One verdict for each assert about the program that the check executes, in that order.
 
-    A call in an assert that fails, in whatever way, fails that assert alone. An error elsewhere ends the check, and so
-    does a limit: each assert of its text that was never reached then fails, once, or the first alone where it `stops`.
+    Those are the asserts in which or after which the check has called the program; one before, or an ``assert True``,
+    would be passed by any. Where none is executed, an ``assert False`` that is not reached is passed. A call in an
+    assert that fails, in whatever way, fails that assert alone. An error elsewhere ends the check, and so does its
+    process: each assert of its text that was never reached then fails, once, or the first alone where it `stops`.
 
     Args:
         program: what is judged.
@@ -48,8 +50,8 @@ class _Hearing:
         self._program, self._test, self._judge, self._stops = program, test, judge, stops
         self._found: list[Verdict] = []
         self._last: Answer | None = None
-        self._is_answered = False
-        self._asserts = 0
+        self._is_called = self._is_answered = False
+        self._asserts = self._guards = 0
         self._reached: set[int] = set()
 
     async def verdicts(self) -> list[Verdict]:
@@ -59,13 +61,15 @@ class _Hearing:
                 return self._found + self._rest(await self._cut_off())
             message = orjson.loads(line)
             if "broken" in message:
-                raise VerifierError(f"a check must define check(candidate) and run, but: {message['broken']}; mend it")
+                raise _broken(message["broken"])
             if "end" in message:
+                if message["end"] and not self._is_called:
+                    raise _broken(message["end"])
                 return self._found + self._rest(message["end"] and f"the check ended with {message['end']}")
             if "asserts" in message:
-                self._asserts = min(message["asserts"], MOST_MESSAGES)
+                self._asserts, self._guards = min(message["asserts"], MOST_MESSAGES), message["guards"]
             elif "assert" in message:
-                self._found.append(self._heard(message))
+                self._hear(message)
                 if self._stops and not message["passed"]:
                     return self._found
             else:
@@ -73,6 +77,7 @@ class _Hearing:
         return self._found + self._rest("the check did not end")
 
     async def _relayed(self, call: Mapping[str, Any]) -> dict[str, Any]:
+        self._is_called = True
         answer = await self._program.call(self._test.entry_point, call["args"], call["kwargs"])
         if self._last is None or self._last.status == "returned":
             self._last = answer
@@ -81,16 +86,20 @@ class _Hearing:
             return {"value": answer.form}
         return {"raised": answer.error, "text": answer.text or answer.status}
 
-    def _heard(self, message: Mapping[str, Any]) -> Verdict:
+    def _hear(self, message: Mapping[str, Any]) -> None:
         self._reached.add(message["assert"])
         first, last = message["lines"]
         asserted = "\n".join(self._test.code.split("\n")[first - 1 : last]).strip()
-        verdict = Verdict("pass") if message["passed"] else self._failure(cut(asserted))
+        if self._is_called:
+            self._found.append(Verdict("pass") if message["passed"] else self._failure(cut(asserted)))
+        elif not message["passed"]:
+            raise _broken(f"{cut(asserted)} fails before the program is called")
         self._last = None
-        return verdict
 
     def _rest(self, error: str) -> list[Verdict]:
         """What follows the asserts that were reached, where the check ended with an error or without."""
+        if not self._asserts or not self._is_called or not (error or self._found or self._guards):
+            raise _says_nothing()
         if not error:
             return [] if self._found else [Verdict("pass")]
         return [self._failure(error)] * (1 if self._stops else max(1, self._asserts - len(self._reached)))
@@ -105,3 +114,11 @@ class _Hearing:
         if self._last is None:
             return failure(self._test, "fail", what)
         return failure(self._test, outcome_of(self._last), f"{what}, but {told(self._last)}")
+
+
+def _broken(problem: str) -> VerifierError:
+    return VerifierError(f"a check must define check(candidate) and run, but: {problem}; mend it")
+
+
+def _says_nothing() -> VerifierError:
+    return VerifierError("a check must assert something of what the program returns, but the check asserts nothing")

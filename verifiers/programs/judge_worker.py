@@ -13,14 +13,16 @@ import contextlib
 import json
 import os
 import random
+import sys
 
 from ...orchestrator.plain_values import from_json, to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any
 
 REQUESTS, REPLIES = 3, 4
+FALSE, TRUE = ast.Constant(False), ast.Constant(True)
 RECORD, ERROR = "__ponder_record__", "__ponder_error__"
 
 
@@ -43,13 +45,14 @@ class _Check:
         self._requests, self._replies = requests, replies
         self._lines: list[tuple[int, int]] = []
         self._stops = False
+        self._answered_with: BaseException | None = None
 
     def run(self, check: dict[str, Any]) -> None:
         self._stops = check["stops"]
         random.seed(0)
         try:
-            tree, self._lines = _recording(check["code"])
-            self._send({"asserts": len(self._lines)})
+            tree, self._lines, guards = _recording(check["code"])
+            self._send({"asserts": len(self._lines), "guards": guards})
             names: dict[str, Any] = {RECORD: self._record, ERROR: Exception}
             exec(compile(check["prefix"], "prefix.py", "exec", dont_inherit=True), names)  # noqa: S102 - this is the sandbox
             names[check["entry_point"]] = self._call
@@ -63,9 +66,13 @@ class _Check:
         except _Ended:
             return
         except Exception as error:
-            self._send({"end": _told(error)})
+            self._send({"broken" if self._is_missing(error) else "end": _told(error)})
 
-    def _record(self, number: int, value: object) -> None:
+    def _record(self, number: int, value: object, is_caught: bool = False) -> None:
+        error = sys.exc_info()[1] if is_caught else None
+        if error is not None and self._is_missing(error):
+            self._send({"broken": _told(error)})
+            raise _Ended
         is_passed = bool(value)
         self._send({"assert": number, "passed": is_passed, "lines": self._lines[number]})
         if self._stops and not is_passed:
@@ -78,44 +85,59 @@ class _Check:
             self._send({"broken": f"the check gives the program what cannot be sent: {error}"})
             raise _Ended from None
         reply = json.loads(self._requests.readline())
-        return from_json(reply["value"]) if "value" in reply else _raise(reply["raised"], reply["text"])
+        if "value" in reply:
+            return from_json(reply["value"])
+        self._answered_with = _error(reply["raised"], reply["text"])
+        raise self._answered_with
+
+    def _is_missing(self, error: BaseException) -> bool:
+        """Whether it is an import of the check's own that fails, and not one of the program's."""
+        return isinstance(error, ImportError) and error is not self._answered_with
 
     def _send(self, message: dict[str, Any]) -> None:
         self._replies.write(json.dumps(message).encode() + b"\n")
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:200].encode("utf-8", "backslashreplace").decode()
 
 
-def _raise(name: str, text: str) -> NoReturn:
-    """Raise the built-in exception of that name, but no failed assert, or else a `CandidateError`."""
+def _error(name: str, text: str) -> Exception:
+    """The built-in exception of that name, but no failed assert, or else a `CandidateError`."""
     known = getattr(builtins, name, None)
     error: Exception = CandidateError(f"{name}: {text}")
     if isinstance(known, type) and issubclass(known, Exception) and known is not AssertionError:
         with contextlib.suppress(TypeError):
             error = known(text)
-    raise error
+    return error
 
 
-def _recording(code: str) -> tuple[ast.Module, list[tuple[int, int]]]:
-    """The check whose asserts record and go on, and the lines that each of them stands on."""
+def _recording(code: str) -> tuple[ast.Module, list[tuple[int, int]], int]:
+    """The check whose asserts record and go on, the lines that each of them stands on, and how many only fail."""
     transformer = _Asserts()
     tree = transformer.visit(ast.parse(code))
-    return ast.fix_missing_locations(tree), transformer.lines
+    return ast.fix_missing_locations(tree), transformer.lines, transformer.guards
 
 
 class _Asserts(ast.NodeTransformer):
     def __init__(self) -> None:
         self.lines: list[tuple[int, int]] = []
+        self.guards = 0
 
-    def visit_Assert(self, node: ast.Assert) -> ast.Try:
-        """``assert x`` as ``try: record(n, x)``, ``except Exception: record(n, False)``."""
+    def visit_Assert(self, node: ast.Assert) -> ast.stmt:
+        """``assert x`` as ``try: record(n, x)``, ``except Exception: record(n, False, True)``.
+
+        One that holds whatever the program is, ``assert True``, says nothing, and is left as it stands.
+        """
+        if isinstance(node.test, ast.Constant):
+            if node.test.value:
+                return node
+            self.guards += 1
         number = ast.Constant(len(self.lines))
         self.lines.append((node.lineno, node.end_lineno or node.lineno))
-        handler = ast.ExceptHandler(ast.Name(ERROR, ast.Load()), None, [_record(number, ast.Constant(False))])
+        handler = ast.ExceptHandler(ast.Name(ERROR, ast.Load()), None, [_record(number, FALSE, TRUE)])
         return ast.copy_location(ast.Try([_record(number, node.test)], [handler], [], []), node)
 
 
-def _record(number: ast.Constant, test: ast.expr) -> ast.Expr:
-    return ast.Expr(ast.Call(ast.Name(RECORD, ast.Load()), [number, test], []))
+def _record(*arguments: ast.expr) -> ast.Expr:
+    return ast.Expr(ast.Call(ast.Name(RECORD, ast.Load()), [*arguments], []))
