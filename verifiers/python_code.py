@@ -12,7 +12,7 @@ from ..orchestrator.errors import VerifierError
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Executor, Scale
 from .naming import name_of
-from .programs.bench import Bench
+from .programs.bench import Bench, function_of
 from .programs.fenced_code import program_in
 from .programs.verdict import Verdict
 from .sandbox import Limits, check_sandbox
@@ -27,11 +27,13 @@ TOLD = 5
 class PythonCode(Executor):
     """The share of a query's tests that the program in an attempt passes, each program alone in a sandbox.
 
-    The program is the last fenced block of Python, else the whole text. A query's tests give what it reads and must
+    The program is the last fenced block of Python, of those that define what the tests call if any does, else the whole
+    text. A query's tests give what it reads and must
     print, calls and what they must return, or a check that asserts (`Query.tests`). Step scores are 1 or 0 for each
     test, and for each assert that a check executes once it has called the program; a check that asserts nothing of it,
     or whose own import fails, judges nothing: ``Score(None)``. The detail names the first tests that are not passed and
-    how they went (fail, timeout, memory, crash, no_output); what a test asks is told only where it is public.
+    how they went (fail, timeout, memory, no_output, or crash with the built-in error that it was); what a test asks is
+    told only where it is public.
 
     Evidence: what the program prints or returns. What it must print or return never enters its sandbox: only plain
         values come out, and they are compared in this process or, for a check, in a second sandbox where the check runs
@@ -94,7 +96,7 @@ class PythonCode(Executor):
 
         Then an input is a JSON list of arguments, and the output the value as Python writes it, sets and keys in order.
         """
-        programs = [program_in(each.text) for each in candidates]
+        programs = [program_in(each.text, function_of(query.tests)) for each in candidates]
         bench = self._bench()
         return list(await asyncio.gather(*(bench.outputs(each, query.tests, inputs) for each in programs)))
 
@@ -107,7 +109,7 @@ class PythonCode(Executor):
         Raises:
             VerifierError: a test cannot be run on any program.
         """
-        return await self._bench().verdicts(program_in(text), query.tests)
+        return await self._bench().verdicts(program_in(text, function_of(query.tests)), query.tests)
 
     def _bench(self) -> Bench:
         packages = _packages() if self.packages else ()
@@ -129,7 +131,7 @@ def _untold(why: str) -> Score:
 
 def _detail(found: Sequence[Verdict]) -> str:
     failed = [(number, each) for number, each in enumerate(found, 1) if each.outcome != "pass"]
-    told = [f"{number}: {each.note or each.outcome}" for number, each in failed[:TOLD]]
+    told = [f"{number}: {each.told}" for number, each in failed[:TOLD]]
     return "; ".join([*told, f"and {len(failed) - TOLD} more"] if len(failed) > TOLD else told)
 
 

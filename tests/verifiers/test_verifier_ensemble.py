@@ -183,7 +183,7 @@ async def test_where_a_score_must_stand_alone_ranks_are_refused() -> None:
             FirstAccepted(verifier=ranks, max_tokens=60),
             BestOfN(n=2, verifier=ranks, weighted=True, max_tokens=60),
         ):
-            rule = "compares candidates with one another, but (here a score must|scores .* must stand alone; ask without weighted)"
+            rule = "compares candidates with one another, but (here a|scores .* must stand alone; ask without weighted)"
             with pytest.raises(ShapeError, match=rule):
                 await runtime.run(strategy, QUERY)
         chosen = await runtime.run(BestOfN(n=3, verifier=ranks, max_tokens=60), QUERY)

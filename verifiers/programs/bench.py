@@ -65,7 +65,7 @@ class Bench:
         Where the tests call a function, an input is a JSON list of its arguments, otherwise the text of its standard
         input. What is longer than `LONGEST` characters is cut, and told from others by its hash.
         """
-        function = _function(tests)
+        function = function_of(tests)
         async with slots().taken(), self._program(text, tests) as program:
             if function is None:
                 return [await self._output(text, given) for given in inputs]
@@ -81,7 +81,9 @@ class Bench:
     async def _printed(self, text: str, test: StdinTest) -> Verdict:
         ran = await self._run(text, test.stdin)
         if ran.status != "done":
-            return failure(test, LOST.get(ran.status, "crash"), f"on input {cut(repr(test.stdin))}: {last_line(ran)}")
+            last = last_line(ran)
+            note = f"on input {cut(repr(test.stdin))}: {last}"
+            return failure(test, LOST.get(ran.status, "crash"), note, last.partition(":")[0])
         wanted, got = trimmed(test.stdout.encode("utf-8", "surrogatepass")), trimmed(ran.stdout)
         shown = f"on input {cut(repr(test.stdin))} it must print {cut(repr(wanted))}, but printed {cut(repr(got))}"
         return Verdict("pass") if got == wanted else failure(test, "fail" if got else "no_output", shown)
@@ -96,7 +98,7 @@ async def _returned(program: CalledProgram, test: CallTest) -> Verdict:
         return Verdict("pass")
     given = [cut(spelled(each)) for each in args] + [f"{name}={cut(spelled(each))}" for name, each in kwargs.items()]
     call = f"{test.function}({', '.join(given)}) must return {cut(spelled(wanted))}"
-    return failure(test, outcome_of(answer), f"{call}, but {told(answer)}")
+    return failure(test, outcome_of(answer), f"{call}, but {told(answer)}", answer.error)
 
 
 async def _value(program: CalledProgram, function: str, given: str) -> str | None:
@@ -109,7 +111,7 @@ async def _value(program: CalledProgram, function: str, given: str) -> str | Non
     return _shortened(spelled(answer.form)) if answer and answer.status == "returned" else None
 
 
-def _function(tests: Sequence[AnyCodeTest]) -> str | None:
+def function_of(tests: Sequence[AnyCodeTest]) -> str | None:
     """The function that the tests call, if any."""
     names = (
         test.function if isinstance(test, CallTest) else test.entry_point for test in tests if test.kind != "stdin"

@@ -113,7 +113,7 @@ class _Hearing:
     def _failure(self, what: str) -> Verdict:
         if self._last is None:
             return failure(self._test, "fail", what)
-        return failure(self._test, outcome_of(self._last), f"{what}, but {told(self._last)}")
+        return failure(self._test, outcome_of(self._last), f"{what}, but {told(self._last)}", self._last.error)
 
 
 def _broken(problem: str) -> VerifierError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,15 +23,27 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How one test went; `note` says more where the test is public, and what it asks for nowhere else."""
+    """How one test went; `note` says more where the test is public, and what it asks for nowhere else.
+
+    `error` is the built-in error that a crash ended with. The name of another is the program's own, and might tell what
+    a test asks.
+    """
 
     outcome: Outcome
     note: str = ""
+    error: str = ""
+
+    @property
+    def told(self) -> str:
+        """The note, or the outcome and its error."""
+        return self.note or self.outcome + (f" ({self.error})" if self.error else "")
 
 
-def failure(test: AnyCodeTest, outcome: Outcome, note: str) -> Verdict:
+def failure(test: AnyCodeTest, outcome: Outcome, note: str, error: str = "") -> Verdict:
     """A verdict that tells of its test only where that is public."""
-    return Verdict(outcome, note if test.is_public else "")
+    known = getattr(builtins, error, None) if outcome == "crash" else None
+    is_built_in = isinstance(known, type) and issubclass(known, BaseException)
+    return Verdict(outcome, note if test.is_public else "", error if is_built_in else "")
 
 
 def outcome_of(answer: Answer) -> Outcome:
