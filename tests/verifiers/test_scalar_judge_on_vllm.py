@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 from judging import candidate, context
 
-from ponder.orchestrator.engines.vllm import VLLMEngine, VLLMSpec
+from ponder.orchestrator.engines.vllm import VLLMEngine
 from ponder.orchestrator.models import embedded
 from ponder.orchestrator.prompting import fenced, fill, question_of
 from ponder.orchestrator.types import Query
@@ -21,17 +19,7 @@ QUERY = Query.ask("(7+8)*3=")
 TEXTS = ("7+8=15\n15*3=45\n", "7+8=16\n", "45")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def engine() -> AsyncIterator[VLLMEngine]:
-    made = VLLMSpec(model="abacus-generator", core=0, kv_cache_gib=0.25).open()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        await made.start()
-    yield made
-    await made.close()
-
-
-async def test_its_rating_is_that_of_transformers(engine: VLLMEngine) -> None:
+async def test_its_rating_is_that_of_transformers(abacus_generator: VLLMEngine) -> None:
     import torch
 
     with warnings.catch_warnings():
@@ -41,7 +29,7 @@ async def test_its_rating_is_that_of_transformers(engine: VLLMEngine) -> None:
         folder = embedded.abacus_generator()
         model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     judge = ScalarJudge(labels_prompt=SHORT, least_mass=0)
-    ctx = context({"generator": engine})
+    ctx = context({"generator": abacus_generator})
     judged = await ctx.score(QUERY, [candidate(text, i) for i, text in enumerate(TEXTS)], judge)
     door, digits = ctx._judging(judge), [str(digit) for digit in range(1, 10)]
     for text, each in zip(TEXTS, judged, strict=True):
@@ -51,14 +39,14 @@ async def test_its_rating_is_that_of_transformers(engine: VLLMEngine) -> None:
         with torch.no_grad():
             chances = model(ids).logits[0, -1].softmax(-1)[tokenizer.convert_tokens_to_ids(digits)]
         expected = (chances / chances.sum() * torch.arange(9) / 8).sum().item()
-        assert each.scores["scalar_judge"].value == pytest.approx(expected, abs=1e-3)
-        assert each.scores["scalar_judge"].usage.prompt_tokens == ids.shape[1]
-    assert len({round(each.scores["scalar_judge"].value or 0, 3) for each in judged}) == 3
+        assert each.scores[judge.name].value == pytest.approx(expected, abs=1e-3)
+        assert each.scores[judge.name].usage.prompt_tokens == ids.shape[1]
+    assert len({round(each.scores[judge.name].value or 0, 3) for each in judged}) == 3
 
 
-async def test_a_model_that_cannot_rate_gives_no_rating(engine: VLLMEngine) -> None:
+async def test_a_model_that_cannot_rate_gives_no_rating(abacus_generator: VLLMEngine) -> None:
     judge = ScalarJudge(form="written", votes=2, max_tokens=8, prompt=SHORT + "{code}")
-    (judged,) = await context({"generator": engine}).score(QUERY, [candidate(TEXTS[0])], judge)
-    score = judged.scores["scalar_judge:written"]
+    (judged,) = await context({"generator": abacus_generator}).score(QUERY, [candidate(TEXTS[0])], judge)
+    score = judged.scores[judge.name]
     assert (score.value, score.detail) == (None, "0 of 2 votes valid")
     assert score.usage.verifier_calls == 2

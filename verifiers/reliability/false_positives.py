@@ -107,15 +107,19 @@ async def measured_false_positives(
     else:
         told = [_accepted(score, threshold) for group in scores for score in group]
     _check_told(verifier, told, [score for group in scores for score in group])
-    rows = [told[start : start + len(unique)] for start in range(0, len(told), len(unique))]
+    return _summed(unique, told, Usage.total(result.usage for result in results))
+
+
+def _summed(canaries: Sequence[str], told: Sequence[float | None], usage: Usage) -> FalsePositives:
+    """What was told of each canary, query after query."""
+    rows = [told[start : start + len(canaries)] for start in range(0, len(told), len(canaries))]
     by_query = [judged for row in rows if (judged := _judged(row))]
     by_canary = {
         text: sum(judged) / len(judged)
-        for text, column in zip(unique, zip(*rows, strict=True), strict=True)
+        for text, column in zip(canaries, zip(*rows, strict=True), strict=True)
         if (judged := _judged(column))
     }
-    usage = Usage.total(result.usage for result in results)
-    return FalsePositives(accuracy_interval(by_query), by_canary, told.count(None), usage)
+    return FalsePositives(accuracy_interval(by_query), by_canary, list(told).count(None), usage)
 
 
 def _check(verifier: Verifier, queries: Sequence[Query], attempts: Sequence[str], canaries: Sequence[str]) -> None:
