@@ -97,7 +97,7 @@ def test_it_must_come_first_and_its_estimate_covers_all_pairs():
         s_star().infer(Shape(1, 1), Plan())
     plan = Plan({"generator": SimulatedSpec().open()}, {"generator": 10})
     shape = s_star(n=4, rounds=3).infer(Shape(), plan)
-    assert (shape.most, shape.scored_by) == (4, {"simulated_code"})
+    assert (shape.most, shape.scored_by) == (4, {CODE.name})
     assert (plan.estimate.least.calls, plan.estimate.most.calls) == (4, 4 * 3 + 1 + 3 * 6)
 
 
