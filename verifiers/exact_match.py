@@ -9,6 +9,7 @@ from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Scale, Verifier
 from .answers import AnyAnswer, NumberAnswer
 from .naming import digits
+from .rule_score import rule_score
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging
@@ -56,14 +57,10 @@ class ExactMatch(Verifier):
 
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         if query.reference is None:
-            return [_score(None, "the query has no reference answer")] * len(candidates)
+            return [rule_score(None, "the query has no reference answer")] * len(candidates)
         gold = await self.answer.reference_key(query.reference)
         if gold is None:
             problem = f"the reference {query.reference[:80]!r} holds no answer of kind {self.answer.kind!r}"
-            return [_score(None, problem)] * len(candidates)
+            return [rule_score(None, problem)] * len(candidates)
         keys = await self.answer.keys([candidate.text for candidate in candidates])
-        return [_score(0.0, "no answer found") if key is None else _score(float(key == gold)) for key in keys]
-
-
-def _score(value: float | None, detail: str = "") -> Score:
-    return Score(value, kind="exact", scale="binary", detail=detail)
+        return [rule_score(0.0, "no answer found") if key is None else rule_score(float(key == gold)) for key in keys]

@@ -15,6 +15,7 @@ from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Scale, Verifier
 from .child_processes.child_pool import CpuSeconds, pool_of
 from .naming import digits
+from .rule_score import rule_score
 from .strict_json import DEEPEST, is_within_limits, parsed
 
 if TYPE_CHECKING:
@@ -144,9 +145,5 @@ class JsonSchema(Verifier):
     async def _judged(self, text: str) -> Score:
         reply = await pool_of(WORKER).ask("conforms", cpu_s=self.cpu_s, schema=self.json_schema, text=text)
         if reply.problem:
-            return _score(None, reply.problem)
-        return _score(1.0) if reply.value is True else _score(0.0, str(reply.value))
-
-
-def _score(value: float | None, detail: str = "") -> Score:
-    return Score(value, kind="exact", scale="binary", detail=detail)
+            return rule_score(None, reply.problem)
+        return rule_score(1.0) if reply.value is True else rule_score(0.0, str(reply.value))

@@ -14,6 +14,7 @@ from .child_processes.math_pool import check_installed, math_pool
 from .math_text import LONGEST, final_expression, fraction_of, is_within_limits, plain
 from .naming import name_of
 from .number import as_number
+from .rule_score import rule_score
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging
@@ -68,18 +69,18 @@ class MathAnswer(Verifier):
 
     async def _judged(self, reference: str | None, text: str, pool: ChildPool) -> Score:
         if reference is None or not reference.strip():
-            return _score(None, "the query has no reference answer")
+            return rule_score(None, "the query has no reference answer")
         gold = final_expression(reference) or reference.strip()
         answer = final_expression(text)
         if answer is None:
-            return _score(0.0, "no final answer found")
+            return rule_score(0.0, "no final answer found")
         if not is_within_limits(answer) or not is_within_limits(gold):
-            return _score(None, f"longer than {LONGEST} characters, or nested too deep")
+            return rule_score(None, f"longer than {LONGEST} characters, or nested too deep")
         known = _compared(gold, answer)
         if known is not None:
-            return _score(float(known))
+            return rule_score(float(known))
         reply = await pool.ask("is_right", gold=gold, answer=answer, cpu_s=self.cpu_s)
-        return _score(None, reply.problem) if reply.problem else _score(float(bool(reply.value)))
+        return rule_score(None, reply.problem) if reply.problem else rule_score(float(bool(reply.value)))
 
 
 def _compared(gold: str, answer: str) -> bool | None:
@@ -92,7 +93,3 @@ def _compared(gold: str, answer: str) -> bool | None:
         return True
     is_whole = all(re.fullmatch("-?[0-9]+", each) for each in (one, other))
     return False if is_whole and "%" not in gold + answer else None
-
-
-def _score(value: float | None, detail: str = "") -> Score:
-    return Score(value, kind="exact", scale="binary", detail=detail)

@@ -11,6 +11,7 @@ from pydantic import Field
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Scale, Verifier
 from .number import last_number, value_of
+from .rule_score import rule_score
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging
@@ -61,12 +62,12 @@ class NumericMatch(Verifier):
 
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         if query.reference is None:
-            return [_score(None, "the query has no reference answer")] * len(candidates)
+            return [rule_score(None, "the query has no reference answer")] * len(candidates)
         spelled = last_number(query.reference)
         gold = value_of(spelled, GOLD_WITHIN) if spelled is not None else None
         if gold is None:
             problem = f"the reference must be a number below 1e{GOLD_WITHIN}, but is {query.reference[:80]!r}"
-            return [_score(None, problem)] * len(candidates)
+            return [rule_score(None, problem)] * len(candidates)
         tolerance = max(_exact(self.absolute), _exact(self.relative) * abs(gold))
         return [_judged(each.text, gold, tolerance) for each in candidates]
 
@@ -74,9 +75,9 @@ class NumericMatch(Verifier):
 def _judged(text: str, gold: Fraction, tolerance: Fraction) -> Score:
     spelled = last_number(text)
     if spelled is None:
-        return _score(0.0, "no number found")
+        return rule_score(0.0, "no number found")
     value = value_of(spelled, WITHIN)
-    return _score(float(value is not None and abs(value - gold) <= tolerance))
+    return rule_score(float(value is not None and abs(value - gold) <= tolerance))
 
 
 def _spelled(tolerance: float) -> str:
@@ -87,7 +88,3 @@ def _spelled(tolerance: float) -> str:
 def _exact(tolerance: float) -> Fraction:
     """The decimal that was written, not the binary number nearest to it."""
     return Fraction(repr(tolerance))
-
-
-def _score(value: float | None, detail: str = "") -> Score:
-    return Score(value, kind="exact", scale="binary", detail=detail)

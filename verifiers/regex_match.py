@@ -14,6 +14,7 @@ from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Scale, Verifier
 from .answers import AnyAnswer, TextAnswer
 from .child_processes.child_pool import CpuSeconds, pool_of
+from .rule_score import rule_score
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging
@@ -103,7 +104,7 @@ class RegexMatch(Verifier):
             gold = await self.answer.reference_key(query.reference) if query.reference is not None else None
             if gold is None:
                 problem = f"the query has no reference answer of kind {self.answer.kind!r}"
-                return [_score(None, problem)] * len(candidates)
+                return [rule_score(None, problem)] * len(candidates)
         return list(await asyncio.gather(*(self._judged(each.text, gold) for each in candidates)))
 
     async def _judged(self, text: str, gold: str | None) -> Score:
@@ -117,16 +118,12 @@ class RegexMatch(Verifier):
             text=text,
         )
         if reply.problem:
-            return _score(None, reply.problem)
+            return rule_score(None, reply.problem)
         if not isinstance(reply.value, str):
-            return _score(float(bool(reply.value)), "" if reply.value else "no match")
+            return rule_score(float(bool(reply.value)), "" if reply.value else "no match")
         (key,) = await self.answer.keys([reply.value])
-        return _score(0.0, "no answer in the group") if key is None else _score(float(key == gold))
+        return rule_score(0.0, "no answer in the group") if key is None else rule_score(float(key == gold))
 
     @property
     def _bits(self) -> int:
         return int(sum(getattr(re, flag.upper()) for flag in set(self.flags)))
-
-
-def _score(value: float | None, detail: str = "") -> Score:
-    return Score(value, kind="exact", scale="binary", detail=detail)
