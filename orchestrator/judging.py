@@ -113,7 +113,7 @@ class Judging(Effects):
             ids = await _label_ids(source, labels)
             key = digest("label", source.identity, prompt.messages, prompt.tokens, prompt.text, ids)
             request = Request(prompt, ONE_TOKEN, 0, ids)
-            begun.append(await self._asked(key, request, ask.engine))
+            begun.append(await self._asked(key, request, ask.engine, await self._most(request, ask.engine)))
 
         return [found[0] if found else None for found in await self._each(asks, start)]
 
@@ -127,11 +127,11 @@ class Judging(Effects):
         async def start(ask: Ask, begun: Begun) -> None:
             source, prompt = self._engine(ask.engine), prompt_of(ask)
             what = (source.identity, prompt.messages, prompt.tokens, prompt.text, ask.sampling, run.seed, run.replicate)
-            content = digest("judge", what)
+            content, bound = digest("judge", what), await self._most(Request(prompt, ask.sampling, 0), ask.engine)
             for i in range(ask.n):
                 key = draw_key(content, i)
                 request = Request(prompt, ask.sampling, seed_of(key), judging=True)
-                begun.append(await self._asked(key, request, ask.engine))
+                begun.append(await self._asked(key, request, ask.engine, bound))
 
         replies = await self._each(asks, start)
         return [found + [None] * (ask.n - len(found)) for found, ask in zip(replies, asks, strict=True)]
@@ -243,11 +243,19 @@ class Judging(Effects):
         ended = iter(await self._collect([task for group in started for task in group]))
         return [[next(ended) for _ in group] for group in started]
 
-    async def _asked(self, key: bytes, request: Request, engine: str) -> asyncio.Task[Completion | None]:
-        """One completion for a judge, paid for and begun."""
+    async def _most(self, request: Request, engine: str) -> Usage:
+        """The most that one completion for a judge may cost.
+
+        Raises:
+            EngineRefused: it does not fit the engine's context.
+        """
         source, tokens = self._engine(engine), await self._count(request.prompt, engine)
         check_fits(source.capabilities, tokens, request.sampling.max_tokens, engine)
-        bound = source.meter.generation(tokens, request.sampling.max_tokens, judging=True)
+        return source.meter.generation(tokens, request.sampling.max_tokens, judging=True)
+
+    async def _asked(self, key: bytes, request: Request, engine: str, bound: Usage) -> asyncio.Task[Completion | None]:
+        """One completion for a judge, paid for and begun."""
+        source = self._engine(engine)
         held = await self._reserve(key, bound)
         work = self._judge(key, lambda: source.complete(request), COMPLETION, engine, bound, held)
         return asyncio.create_task(self._once(key, request.prompt, work))
