@@ -55,5 +55,5 @@ def _mean(by_replicate: dict[int, Floats], items: int) -> Floats:
         return np.full(items, np.nan)
     stacked = np.array([by_replicate[r] for r in sorted(by_replicate)])
     known = np.count_nonzero(~np.isnan(stacked), axis=0)
-    total: Floats = np.where(known > 0, np.nansum(stacked, axis=0), np.nan)
-    return total / np.maximum(known, 1)
+    mean: Floats = np.where(known > 0, np.nansum(stacked, axis=0), np.nan) / np.maximum(known, 1)
+    return mean
