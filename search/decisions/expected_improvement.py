@@ -25,8 +25,8 @@ def expected_improvement(mean: ArrayLike, sd: ArrayLike, best: float) -> Floats:
         best: what is to be exceeded.
     """
     gain, spread = np.asarray(mean, dtype=float) - best, np.asarray(sd, dtype=float)
-    z = gain / np.maximum(spread, 1e-300)
-    density = np.exp(-0.5 * np.minimum(z**2, 1e3)) / sqrt(2 * pi)
+    z = np.clip(gain / np.where(spread > 0, spread, 1.0), -40, 40)
+    density = np.exp(-0.5 * z**2) / sqrt(2 * pi)
     found = gain * normal_cdf(z) + spread * density
     return np.where(spread > 0, np.maximum(found, 0.0), np.maximum(gain, 0.0))
 
