@@ -84,12 +84,53 @@ class GaussianProcess:
         mean, weights = _weights(root, y)
         return cls(lengths, signal, x, mean, weights, root)
 
+    def posterior(self, x: Floats) -> Posterior:
+        """What is believed of some points together, to plan further measurements among them."""
+        cross = _kernel(self.x, x, self.lengths, self.signal)
+        return Posterior(self, x, self.mean + self.weights @ cross, self.root @ cross)
+
     def predict(self, x: Floats) -> tuple[Floats, Floats]:
         """The mean and the standard deviation of the noise-free value at each of some points."""
-        cross = _kernel(self.x, x, self.lengths, self.signal)
-        reduced = self.root @ cross
-        variance = self.signal - np.einsum("ij,ij->j", reduced, reduced)
-        return self.mean + self.weights @ cross, np.sqrt(np.maximum(variance, 0.0))
+        found = self.posterior(x)
+        return found.mean, np.sqrt(found.variance)
+
+
+class Posterior:
+    """What a process believes of a fixed set of points, narrowed by each measurement that is planned.
+
+    The variance after a measurement does not depend on its outcome, so that a batch can be chosen one by one, each
+    as if those before it had come back as expected (Ginsbourger, Le Riche and Carraro 2010, the kriging believer).
+    A plan costs order n a point, not the n^2 of a new prediction.
+
+    Args:
+        process: the process.
+        x: the points, one a row.
+        mean: the mean at each.
+        reduced: L^-1 times the covariance of the known points with these.
+    """
+
+    def __init__(self, process: GaussianProcess, x: Floats, mean: Floats, reduced: Floats) -> None:
+        self._process, self._x, self._reduced = process, x, [reduced]
+        self.mean = mean
+        self.variance = np.maximum(process.signal - np.einsum("ij,ij->j", reduced, reduced), 0.0)
+
+    def covariance(self, point: int) -> Floats:
+        """The covariance of the value at one point, by its row, with that at every point."""
+        process = self._process
+        prior = _kernel(self._x[point : point + 1], self._x, process.lengths, process.signal)[0]
+        return prior - sum((each[:, point] @ each for each in self._reduced), np.zeros(len(self._x)))
+
+    def plan(self, point: int, noise: float) -> None:
+        """Narrow all beliefs by a measurement to come.
+
+        Args:
+            point: the row of the point that will be measured.
+            noise: the variance of the noise of the measurement, above 0.
+        """
+        covariance = self.covariance(point)
+        gain = covariance / np.sqrt(max(float(covariance[point]), 0.0) + noise)
+        self._reduced.append(gain[None])
+        self.variance = np.maximum(self.variance - gain**2, 0.0)
 
 
 def negative_log_likelihood(parameters: Floats, x: Floats, y: Floats, noise: Floats) -> tuple[float, Floats]:
