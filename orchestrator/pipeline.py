@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 import networkx as nx
@@ -13,7 +14,7 @@ from ..strategies import STRATEGIES
 from ..strategies.nesting import AnyStrategy as AnyStrategy
 from .context import Context
 from .engines import AnyEngine
-from .errors import ShapeError
+from .errors import ShapeError, UsageError
 from .shape import BYTES_PER_TOKEN, Plan, Shape
 from .strategy import Strategy
 from .types import Candidate, Query
@@ -42,12 +43,13 @@ class Node(BaseModel):
 class Pipeline(Strategy):
     """A directed acyclic graph of strategies with one last node.
 
-    A node without predecessors gets the pipeline's own input. Branches run side by side; where the budget
-    may not cover them all, one after the other in their order, so that what is drawn never depends on speed.
+    A node without predecessors gets the pipeline's own input; a single node is as if it stood alone. Branches run
+    side by side; where the budget may not cover them all, one after the other in their order, so that what is drawn
+    never depends on speed.
 
     Args:
         name: what a server calls it.
-        nodes: in any order; `Pipeline.series` chains strategies without naming them.
+        nodes: in any order; a series may be given as `stages`, strategies that run one after the other, instead.
         engines: the engines by the names the strategies use.
     """
 
@@ -61,12 +63,19 @@ class Pipeline(Strategy):
         cls, *strategies: Strategy, name: str = "pipeline", engines: Mapping[str, AnyEngine] | None = None
     ) -> Self:
         """The pipeline that runs `strategies` one after the other."""
-        names = [f"{strategy.kind}_{i}" for i, strategy in enumerate(strategies)]
-        afters = [(), *((earlier,) for earlier in names[:-1])]
-        nodes = [
-            Node(name=own, strategy=s, after=after) for own, s, after in zip(names, strategies, afters, strict=True)
-        ]
-        return cls(name=name, nodes=tuple(nodes), engines=engines or {})
+        return cls(name=name, nodes=_chained(strategies), engines=engines or {})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nodes_of_stages(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or "stages" not in data:
+            return data
+        if "nodes" in data:
+            raise UsageError("a pipeline must have either stages or nodes, got both; leave one of them out")
+        if not isinstance(stages := data["stages"], Sequence):
+            raise UsageError(f"stages must be a list of strategies, got {stages!r}; put it in brackets")
+        rest = {name: value for name, value in data.items() if name != "stages"}
+        return {**rest, "nodes": _chained([build_strategy(stage) for stage in stages])}
 
     @model_validator(mode="after")
     def _is_graph(self) -> Self:
@@ -103,22 +112,30 @@ class Pipeline(Strategy):
 
     def infer(self, shape: Shape, plan: Plan) -> Shape:
         """The last node's shape, each node's inferred from those before it."""
-        outer = plan.node
-        shapes: dict[str, Shape] = {}
+        *_, (_, _, last) = self.flow(shape, plan)
+        return last
+
+    def flow(self, shape: Shape, plan: Plan) -> Iterator[tuple[Node, Shape, Shape]]:
+        """Each node in the order they run, the shape that it is given and the shape that it gives."""
+        outer, before = plan.node, plan.path
+        shapes, paths = dict[str, Shape](), dict[str, int]()
         for node in _ordered(self.nodes):
-            plan.node = f"{outer}.{node.name}" if outer else node.name
-            shapes[node.name] = node.strategy.infer(_input_shape(node, shape, shapes), plan)
-        plan.node = outer
-        return shapes[_last(self.nodes)]
+            plan.node, plan.path = f"{outer}.{node.name}" if outer else node.name, 0
+            given = _input_shape(node, shape, shapes)
+            shapes[node.name] = node.strategy.infer(given, plan)
+            paths[node.name] = plan.path
+            yield node, given, shapes[node.name]
+        levels = nx.topological_generations(self.graph())
+        plan.node, plan.path = outer, before + sum(max(paths[name] for name in level) for level in levels)
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
         """The last node's candidates."""
         done: dict[str, list[Candidate]] = {}
-        places = {node.name: str(i) for i, node in enumerate(_ordered(self.nodes))}
+        places = _places(self.nodes)
 
         async def one(node: Node) -> None:
             given = [c for name in node.after for c in done[name]] if node.after else list(candidates)
-            inner = ctx.child(places[node.name], f"{node.name} ({node.strategy.kind})")
+            inner = ctx.child(places[node.name], f"{node.name} ({node.strategy.kind})") if len(places) > 1 else ctx
             done[node.name] = await node.strategy.run(query, given, inner)
 
         for level in nx.topological_generations(self.graph()):
@@ -165,6 +182,28 @@ def _ordered(nodes: Sequence[Node]) -> list[Node]:
     by_name = {node.name: node for node in nodes}
     given = {node.name: i for i, node in enumerate(nodes)}
     return [by_name[name] for name in nx.lexicographical_topological_sort(_graph(nodes), key=given.__getitem__)]
+
+
+def _places(nodes: Sequence[Node]) -> dict[str, str]:
+    """Where each node draws: among its kind, or, if nothing comes before it, among those of which that is so.
+
+    So what pipelines have in common draws alike in all of them, and the nodes of one draw apart.
+    """
+    kinds = {node.name: f"{node.strategy.kind}." if node.after else "" for node in nodes}
+    seen: Counter[str] = Counter()
+    places = {}
+    for node in _ordered(nodes):
+        kind = kinds[node.name]
+        places[node.name] = f"{kind}{seen[kind]}"
+        seen[kind] += 1
+    return places
+
+
+def _chained(strategies: Sequence[Strategy]) -> tuple[Node, ...]:
+    """Nodes that run one after the other."""
+    names = [f"{strategy.kind}_{i}" for i, strategy in enumerate(strategies)]
+    afters = [(), *((earlier,) for earlier in names[:-1])]
+    return tuple(Node(name=own, strategy=s, after=a) for own, s, a in zip(names, strategies, afters, strict=True))
 
 
 def _last(nodes: Sequence[Node]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -24,6 +24,8 @@ class Strategy(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    chooses: ClassVar[bool] = True
+    """Whether the first of several candidates that it returns was chosen, rather than being the first by chance."""
     kind: str
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from ..orchestrator.context import Context
 from ..orchestrator.prompting import FENCED, Template, asked, fill, numbered, question_of
@@ -43,6 +43,7 @@ class Critic(Asking):
         prompt: how it is asked; the reply has a part for each response, headed [1], [2], ...
     """
 
+    chooses: ClassVar[bool] = False
     kind: Literal["critic"] = "critic"
     prompt: Annotated[str, Template("question", "responses")] = PROMPT
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from ..orchestrator.context import Context
 from ..orchestrator.prompting import FENCED, Template, asked, fill, numbered, question_of
@@ -29,8 +29,8 @@ class Fuse(Drawing):
     """Replace the candidates by `n` answers fused from them.
 
     Every candidate is shown, with its critique where it has one. The fused answers are new candidates, without
-    critique, score or answer of those before. Where no fused answer can be had, the candidates are passed on as they
-    came; where there are none, because every earlier draw was lost, the question is put plainly.
+    critique, score or answer of those before. Where no fused answer can be had, the first `n` candidates are passed on
+    as they came; where there are none, because every earlier draw was lost, the question is put plainly.
 
     Family: composition
     When it pays: answers are free text of which each has a part right, and the fusing model can read many at once.
@@ -44,23 +44,24 @@ class Fuse(Drawing):
         prompt: how it is asked.
     """
 
+    chooses: ClassVar[bool] = False
     kind: Literal["fuse"] = "fuse"
     prompt: Annotated[str, Template("question", "responses")] = PROMPT
 
     def infer(self, shape: Shape, plan: Plan) -> Shape:
-        """`n` fresh candidates, or those that came."""
+        """`n` fresh candidates, or the first of those that came."""
         check_given(self, shape, plan)
         reads = reading(plan, shape, self.engine, self.prompt, shape.most)
         fused = plan.sample(self.n, self.sampling, self.engine, fewest=self.n * min(shape.fewest, 1), reads=reads)
-        return fused.either(shape)
+        return fused.either(shape.narrowed(self.n))
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
         """The fused answers."""
         if ctx.is_stopped:
-            return list(candidates)
+            return list(candidates)[: self.n]
         question = query
         if candidates:
             responses = numbered(described(candidates), ctx)
             question = asked(query, fill(self.prompt, question=question_of(query), responses=responses))
         fused = await ctx.sample(question, self.n, self.sampling, engine=self.engine)
-        return fused or list(candidates)
+        return fused or list(candidates)[: self.n]

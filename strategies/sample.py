@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ..orchestrator.context import Context
 from ..orchestrator.shape import Plan, Shape
@@ -24,6 +24,7 @@ class Sample(Drawing):
     Departs: nowhere.
     """
 
+    chooses: ClassVar[bool] = False
     kind: Literal["sample"] = "sample"
 
     def infer(self, shape: Shape, plan: Plan) -> Shape:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -52,6 +52,7 @@ class SelfDebug(Asking):
         prompt: how a revision is asked for.
     """
 
+    chooses: ClassVar[bool] = False
     kind: Literal["self_debug"] = "self_debug"
     rounds: Annotated[int, Field(ge=1, le=16)] = 2
     verifier: AnyVerifier

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -42,6 +42,7 @@ class UnitTestGenerator(Asking):
         prompt: how they are asked for.
     """
 
+    chooses: ClassVar[bool] = False
     kind: Literal["unit_test_generator"] = "unit_test_generator"
     tests: Annotated[int, Field(ge=1, le=100)] = 8
     prompt: Annotated[str, Template("question", "count")] = PROMPT

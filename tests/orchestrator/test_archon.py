@@ -25,7 +25,11 @@ def kinds(pipeline):
         ({}, ["ensemble", "critic", "ranker", "fuse"]),
         ({"criticised": False}, ["ensemble", "fuse"]),
         ({"fusers": (4, 2), "criticised": False}, ["ensemble", "fuse", "fuse", "fuse"]),
-        ({"check": "verifier"}, ["ensemble", "critic", "ranker", "verifier_filter", "fuse"]),
+        ({"check": "verifier"}, ["ensemble", "verifier_filter", "critic", "ranker", "fuse"]),
+        (
+            {"fusers": (2,), "check": "verifier"},
+            ["ensemble", "critic", "ranker", "fuse", "verifier_filter", "critic", "ranker", "fuse"],
+        ),
         (
             {"check": "unit_tests", "criticised": False},
             ["ensemble", "unit_test_generator", "unit_test_evaluator", "fuse"],
@@ -44,6 +48,9 @@ def test_layers_stand_in_the_order_of_the_paper(knobs, expected):
         ({"samples": 3, "fusers": (2,)}, 3 + 2 + 2 + 2 + 1),
         ({"samples": 3, "check": "verifier", "criticised": False}, 3 + 2 * 3 + 1),
         ({"samples": 3, "check": "unit_tests", "criticised": False}, 3 + 1 + 3 + 1),
+        ({"samples": 8, "check": "verifier"}, 8 + 2 * 8 + 2 + 1),
+        ({"samples": 8, "check": "unit_tests", "fusers": (2,)}, 8 + 2 + 2 + 1 + 2 + 2 + 1),
+        ({"samples": 8, "check": "verifier", "fusers": (2,), "criticised": False}, 8 + 2 + 2 * 2 + 1),
     ],
 )
 async def test_it_may_cost_what_its_layers_do(knobs, calls):

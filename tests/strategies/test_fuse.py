@@ -36,9 +36,10 @@ async def test_one_candidate_can_be_fused():
     assert [c.text for c in await Fuse().run(QUERY, TWO[:1], context(Answering(lambda _: "better")))] == ["better"]
 
 
-async def test_calls_that_all_fail_leave_the_candidates():
+async def test_calls_that_all_fail_leave_the_first_candidates():
     assert await Fuse(n=2).run(QUERY, TWO, context(Answering(lambda _: None))) == TWO
-    assert await Fuse().run(QUERY, TWO, context(Answering(lambda _: "x"), budget=Budget(total_tokens=20))) == TWO
+    assert await Fuse().run(QUERY, TWO, context(Answering(lambda _: None))) == TWO[:1]
+    assert await Fuse(n=2).run(QUERY, TWO, context(Answering(lambda _: "x"), budget=Budget(total_tokens=20))) == TWO
 
 
 async def test_without_candidates_the_question_is_put_plainly():
@@ -55,4 +56,4 @@ def test_there_must_be_candidates():
 def test_its_shape_has_no_critique():
     given = Shape(1, 4, frozenset({"judge"}), 9).with_carried("critique", Shape(1, 1))
     fused = Fuse(n=2, max_tokens=30).infer(given, Plan())
-    assert (fused.most, fused.longest, fused.scored_by, dict(fused.carries)) == (4, 30, frozenset(), {})
+    assert (fused.most, fused.longest, fused.scored_by, dict(fused.carries)) == (2, 30, frozenset(), {})
