@@ -70,6 +70,10 @@ class Host(Protocol):
     async def estimate(self, strategy: Strategy, query: Query) -> Estimate:
         """The least and the most that a run may cost."""
 
+    @property
+    def engines(self) -> Mapping[str, Engine]:
+        """The engines by name."""
+
 
 class Runtime:
     """Runs tasks on engines of this process.
@@ -125,6 +129,11 @@ class Runtime:
     async def close(self) -> None:
         """Stop the engines."""
         await asyncio.gather(*(engine.close() for engine in self._engines.values()), return_exceptions=True)
+
+    @property
+    def engines(self) -> Mapping[str, Engine]:
+        """The engines by name."""
+        return self._engines
 
     async def run(self, strategy: Strategy, query: Query, budget: Budget = Budget(), replicate: int = 0) -> Result:
         """Run one strategy over one query.

@@ -144,8 +144,20 @@ class HumanEvalData(BaseModel):
         return humaneval_queries()[: self.size]
 
 
+class ListData(BaseModel):
+    """Queries that stand in the sweep itself, as a list in Python or tables in a file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["list"] = "list"
+    queries: tuple[Query, ...]
+
+    def load(self) -> list[Query]:
+        """The queries."""
+        return list(self.queries)
+
+
 AnyData = Annotated[
-    AbacusData | SimulatedData | FileData | HubData | HumanEvalData,
+    AbacusData | SimulatedData | FileData | HubData | HumanEvalData | ListData,
     Field(discriminator="kind"),
 ]
 
