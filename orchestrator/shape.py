@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .engine import Engine, Sampling
 from .errors import ShapeError
@@ -14,7 +14,7 @@ from .types import COUNTS, Usage
 if TYPE_CHECKING:
     from .verifier import Verifier
 
-
+T = TypeVar("T")
 BYTES_PER_TOKEN = 16
 """Bytes of text behind a generated token, at most, over a whole completion: vocabularies in use average 3 to 5, and
 12 in scripts of three bytes a letter. No tokenizer makes more tokens of a text than it has bytes, so this bounds what
@@ -73,17 +73,34 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A range for every dimension of the budget: the least and the most that a run can cost."""
+    """What a run can cost: the least and the most in every dimension of the budget, and how long it must wait.
+
+    Args:
+        least: in each dimension.
+        most: in each dimension.
+        critical_path: the most calls, draws and judgements by a model, that are made one after another. A call that is
+            sent again counts once, and nothing else holds calls back: neither a budget that does not cover the most,
+            nor an engine's limit of requests in flight.
+    """
 
     least: Usage = Usage()
     most: Usage = Usage()
+    critical_path: int = 0
 
     def __add__(self, other: Estimate) -> Estimate:
-        return Estimate(self.least + other.least, self.most + other.most)
+        """Both, one after the other."""
+        path = self.critical_path + other.critical_path
+        return Estimate(self.least + other.least, self.most + other.most, path)
+
+    def beside(self, other: Estimate) -> Estimate:
+        """Both, side by side: the longer path counts."""
+        return replace(self + other, critical_path=max(self.critical_path, other.critical_path))
 
 
 class Plan:
     """Follows a strategy without running it: the verbs of `Context`, counting instead of doing.
+
+    Each verb is one round of calls, which wait for those counted before; see `rounds` and `abreast`.
 
     Args:
         engines: the engines by name; None while only shapes matter.
@@ -142,6 +159,7 @@ class Plan:
             judged = self._judgement(then, shape.drawn_by, longest, n) if then else Usage()
             self.attempt = self.attempt if self.attempt.most.calls else one + Estimate(most=judged)
             self._add(one, certain, n)
+        self.path += n > 0
         return self.score(shape, then, together=together) if then else shape
 
     def classify(self, n: int, engine: str, *, fewest: int = 0, after: int = 0, reads: int = 0) -> None:
@@ -152,6 +170,33 @@ class Plan:
             most = self._within(engine, prompt + after + reads, 1)
             least = meter.generation(1 if reads else prompt, 1, cached=1 if reads else prompt, judging=True)
             self._add(Estimate(least, meter.generation(most, 1, judging=True)), fewest, n)
+        self.path += n > 0
+
+    @property
+    def path(self) -> int:
+        """The most calls counted so far that are made one after another."""
+        return self.estimate.critical_path
+
+    @path.setter
+    def path(self, calls: int) -> None:
+        self.estimate = replace(self.estimate, critical_path=calls)
+
+    @contextmanager
+    def rounds(self, times: int) -> Iterator[None]:
+        """What is counted inside is made in `times` rounds, one after another, instead of in one."""
+        before = self.path
+        yield
+        self.path = before + times * (self.path - before)
+
+    def abreast(self, parts: Iterable[T]) -> list[T]:
+        """What `parts` give, each planned only when it is taken: they run side by side, so that the longest counts."""
+        before = longest = self.path
+        given = []
+        for part in parts:
+            given.append(part)
+            longest, self.path = max(longest, self.path), before
+        self.path = longest
+        return given
 
     @contextmanager
     def maybe(self) -> Iterator[None]:
@@ -167,10 +212,11 @@ class Plan:
         return way
 
     def join(self, ways: Sequence[Plan]) -> None:
-        """Count that one of `ways` is taken, by the cheapest and the dearest of them in each dimension."""
+        """Count that one of `ways` is taken, by the cheapest, the dearest and the longest of them."""
         least = _each(min, [way.estimate.least for way in ways])
         most = _each(max, [way.estimate.most for way in ways])
-        self.estimate += Estimate(least if self._is_certain else Usage(), most)
+        path = max((way.path for way in ways), default=0)
+        self.estimate += Estimate(least if self._is_certain else Usage(), most, path)
         if not self.attempt.most.calls:
             self.attempt = Estimate(most=_each(max, [way.attempt.most for way in ways]))
         if self._is_certain:
@@ -232,6 +278,7 @@ class Plan:
             if self._is_certain and shape.fewest:
                 self._judges.add(verifier.engine_names())
             self._add(Estimate(replace(least, flops=0, nano_usd=0), most), min(shape.fewest, int(is_new)), shape.most)
+        self.path += verifier.depth(shape.most) if shape.most else 0
         return replace(shape, scored_by=shape.scored_by | {verifier.name})
 
     def _shortest_prompt(self, verifier: Verifier) -> int:

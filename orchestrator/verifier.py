@@ -21,7 +21,7 @@ class Verifier(BaseModel):
     """A judge of candidates: a frozen model of its knobs.
 
     A subclass sets `kind` to a literal, implements `score`, and, where judging costs tokens, `bound` and
-    `engine_names`. It has no other effects than through `ctx`.
+    `engine_names`; where it asks again with what came back, also `depth`. It has no other effects than through `ctx`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,6 +82,10 @@ class Verifier(BaseModel):
     def least(self, engines: Mapping[str, Engine], prompt_tokens: int) -> Usage:
         """The least it costs to judge a candidate after `prompt_tokens`, where it costs anything."""
         return self.bound(engines, prompt_tokens, 0)
+
+    def depth(self, together: int) -> int:
+        """The most calls made one after another where `together` candidates, one at least, are judged at once."""
+        return 1 if self.engine_names() else 0
 
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         """One score a candidate, in order; ``Score(None)`` for what it cannot tell."""

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from .orchestrator.journal_file import Spent
     from .orchestrator.pipeline import Pipeline
     from .orchestrator.registry import Registry
-    from .orchestrator.types import Candidate, Result, Usage
+    from .orchestrator.shape import Estimate
+    from .orchestrator.types import Candidate, Result
     from .search.report import Report
     from .search.sweep import Evidence
 
@@ -148,8 +149,7 @@ def sweep(
     if dry_run:
         queries = check_references(loaded.data.load())
         _say(f"{len(loaded.compositions())} compositions on {len(queries)} queries, budget {loaded.budget}")
-        estimate = asyncio.run(estimate_sweep(loaded))
-        out.print(_range_table(estimate.least, estimate.most))
+        _show_range(asyncio.run(estimate_sweep(loaded)))
         return
     place = journal or Path("runs") / f"{loaded.name}.db"
     with show_progress(err) as observe:
@@ -176,15 +176,15 @@ def report(
 
 @app.command()
 def serve(
-    pipelines: Annotated[list[Path], typer.Argument(help="Pipelines' TOML files, or folders of them.")],
+    pipelines: Annotated[list[Path], typer.Argument(help="TOML files of pipelines and frontiers, or folders of them.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8000,
     key_file: Annotated[Path | None, typer.Option(help="API keys, one a line; or set PONDER_API_KEYS.")] = None,
     budget: BudgetOption = None,
 ) -> None:
-    """Serve pipelines as models over the OpenAI API."""
+    """Serve pipelines as models over the OpenAI API, and each point of a frontier as NAME-1, NAME-2, ..."""
     from .orchestrator.budget import Budget
-    from .orchestrator.pipeline_file import load_all
+    from .orchestrator.frontier import load_all
     from .orchestrator.server.serve import serve as serve_pipelines
 
     def announce(url: str) -> None:
@@ -282,13 +282,12 @@ def _show_estimate(pipeline: Pipeline, question: str) -> None:
 
     async def ask() -> None:
         async with Runtime(pipeline.engines) as runtime:
-            estimate = await runtime.estimate(pipeline, Query.ask(question))
-        out.print(_range_table(estimate.least, estimate.most))
+            _show_range(await runtime.estimate(pipeline, Query.ask(question)))
 
     asyncio.run(ask())
 
 
-def _range_table(least: Usage, most: Usage) -> Table:
+def _show_range(estimate: Estimate) -> None:
     from .orchestrator.budget import COUNTED, amounts
     from .search.figures import full
 
@@ -296,10 +295,11 @@ def _range_table(least: Usage, most: Usage) -> Table:
     table.add_column("dimension")
     table.add_column("at least", justify="right")
     table.add_column("at most", justify="right")
-    for name, low, high in zip(COUNTED, amounts(least), amounts(most), strict=True):
+    for name, low, high in zip(COUNTED, amounts(estimate.least), amounts(estimate.most), strict=True):
         unit = 1e9 if name == "cost_usd" else 1
         table.add_row(name, full(low / unit, name), full(high / unit, name))
-    return table
+    out.print(table)
+    _say(f"critical path, in calls for one query: at most {estimate.critical_path:,}")
 
 
 def _tell_of_risk(before: Spent) -> None:

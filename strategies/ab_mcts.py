@@ -89,7 +89,8 @@ class ABMCTS(Drawing):
             return found
         earlier = Shape(most=self.n, longest=self.max_tokens, drawn_by=frozenset(self.arms))
         reads = plan.template(self.prompt) + plan.reads(earlier, arm) + NUMBERING + len(UNKNOWN)
-        later = plan.sample(self.n - first, self.sampling, arm, self.verifier, fewest=0, reads=reads)
+        with plan.rounds(-(-(self.n - first) // self.parallel)):
+            later = plan.sample(self.n - first, self.sampling, arm, self.verifier, fewest=0, reads=reads)
         return found.merged(later)
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:

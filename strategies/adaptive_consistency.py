@@ -59,7 +59,8 @@ class AdaptiveConsistency(Drawing):
     def infer(self, shape: Shape, plan: Plan) -> Shape:
         """At most `n` fresh candidates."""
         self.answer.check()
-        return self.draws(shape, plan, fewest=self._fewest())
+        with plan.rounds(-(-self.n // self.round) if self.launch == "rounds" else 1):
+            return self.draws(shape, plan, fewest=self._fewest())
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
         """The draws that were counted, those of the winning answer first."""

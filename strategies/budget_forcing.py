@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -49,6 +49,7 @@ class BudgetForcing(Drawing):
         answer_prefix: what follows the end of thinking where it was cut.
     """
 
+    chooses: ClassVar[bool] = False
     kind: Literal["budget_forcing"] = "budget_forcing"
     max_tokens: Tokens = 4096
     thinking_tokens: Tokens = 3072
@@ -79,8 +80,8 @@ class BudgetForcing(Drawing):
         forced = waits + 1 + plan.template(self.end_of_thinking + self.answer_prefix)
         rest = max(1, self.max_tokens - self.thinking_tokens)
         with plan.maybe():  # all together generate no more than the first draw may, and one token each
-            if self.num_ignore:
-                again = self.n * self.num_ignore
+            again = self.n * self.num_ignore
+            with plan.rounds(self.num_ignore):
                 plan.sample(again, at_most(self.sampling, 1), self.engine, after=self.thinking_tokens, reads=waits)
             answer = at_most(self.sampling, rest)
             plan.sample(self.n, answer, self.engine, after=self.thinking_tokens, reads=forced)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -54,6 +54,7 @@ class CertaintyProbe(Drawing):
         answer: how the answer is read from what a probe drew.
     """
 
+    chooses: ClassVar[bool] = False
     kind: Literal["certainty_probe"] = "certainty_probe"
     max_tokens: Tokens = 4096
     chunk: Tokens = 64
@@ -74,10 +75,11 @@ class CertaintyProbe(Drawing):
         first = plan.sample(self.n, self._sampling(0), self.engine)
         with plan.maybe():
             for at, length, chunks in parts(self.max_tokens, self.chunk):
-                if at:
-                    plan.sample(self.n * chunks, at_most(self.sampling, length), self.engine, after=at)
-                asked = plan.template(self.probe)
-                plan.sample(self.n * chunks, self._probing, self.engine, after=at + length, reads=asked)
+                with plan.rounds(chunks):
+                    if at:
+                        plan.sample(self.n * chunks, at_most(self.sampling, length), self.engine, after=at)
+                    asked = plan.template(self.probe)
+                    plan.sample(self.n * chunks, self._probing, self.engine, after=at + length, reads=asked)
         forced = plan.template(self.exit_text + self.probe + self.ends)
         return replace(first, longest=self.max_tokens + self.probe_tokens + forced)
 

@@ -64,11 +64,15 @@ class ConfidenceStopping(ConfidentDrawing):
         first = min(self.warmup, self.n)
         self.check_first(shape, plan)
         drawn = plan.sample(first, self.sampling, self.engine)
-        if self.n > first:
-            for after, length, chunks in parts(self.max_tokens, self.chunk):
-                part = at_most(self.sampling, length)
-                plan.sample((self.n - first) * chunks, part, self.engine, fewest=0, after=after)
+        with plan.rounds(-(-(self.n - first) // self.round)):
+            self._count_written(plan, self.n - first)
         return replace(drawn, most=self.n, scored_by=drawn.scored_by | {CONFIDENCE})
+
+    def _count_written(self, plan: Plan, count: int) -> None:
+        """Count what it may cost to write so many candidates chunk by chunk."""
+        for after, length, chunks in parts(self.max_tokens, self.chunk):
+            with plan.rounds(chunks):
+                plan.sample(count * chunks, at_most(self.sampling, length), self.engine, fewest=0, after=after)
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
         """The draws: the voters, those of the winning answer first, then the others."""

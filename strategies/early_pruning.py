@@ -83,6 +83,8 @@ class EarlyPruning(Drawing):
             until = self._schedule.mark(at, left)
             drawn = streams if self.mode == "speculate" else left
             plan.sample(drawn, at_most(self.sampling, until - at), self.engine, self.verifier, after=at)
+            if self.mode == "speculate":
+                plan.path -= min(1, self.verifier.depth(drawn))  # drawn beside the judging of the chunk before
             streams, at = left, until
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -36,6 +36,7 @@ class Ensemble(Strategy):
         members: who draws, and how; where the budget does not reach, the first are served first.
     """
 
+    chooses: ClassVar[bool] = False
     kind: Literal["ensemble"] = "ensemble"
     members: Members
 
@@ -46,7 +47,7 @@ class Ensemble(Strategy):
     def infer(self, shape: Shape, plan: Plan) -> Shape:
         """The members' fresh candidates, side by side."""
         check_first(self, shape, plan)
-        return reduce(Shape.merged, [member.infer(shape, plan) for member in self.members])
+        return reduce(Shape.merged, plan.abreast(member.infer(shape, plan) for member in self.members))
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
         """The draws of every member."""

@@ -41,7 +41,8 @@ class EarlyStoppingSelfConsistency(Drawing):
     def infer(self, shape: Shape, plan: Plan) -> Shape:
         """At most `n` fresh candidates."""
         self.answer.check()
-        return self.draws(shape, plan, fewest=min(self.window, self.n))
+        with plan.rounds(-(-self.n // self.window)):
+            return self.draws(shape, plan, fewest=min(self.window, self.n))
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
         """The draws, those of the winning answer first."""

@@ -84,7 +84,8 @@ class FirstAccepted(Drawing):
         self.check_first(shape, plan)
         most = self.most
         judge = self.verifier if most > 1 or self.abstain else None
-        drawn = plan.sample(most, self.sampling, self.engine, judge, fewest=min(self.round, most))
+        with plan.rounds(-(-most // self.round)):
+            drawn = plan.sample(most, self.sampling, self.engine, judge, fewest=min(self.round, most))
         return replace(drawn, most=most + self.abstain)
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:

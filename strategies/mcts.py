@@ -68,13 +68,27 @@ class MCTS(Stepwise):
         self.check_first(shape, plan)
         if self.choose != "score":
             self.answer.check()
-        found = self.model_copy(update={"n": self.expand}).plan_level(plan, 0)
-        deepest = self.max_steps - 1
-        for level in range(1, self.max_steps):
-            simulations = max(0, self.n - level) if level == deepest else int(level < self.n)
-            draws = simulations * self.expand + 1
-            found = self.model_copy(update={"n": draws}).plan_level(plan, level)
+        with plan.rounds(self._rounds):
+            found = plan.abreast(self._plan_draws(plan, level) for level in range(self.max_steps))[-1]
         return replace(found, fewest=1, most=self.n * self.expand)
+
+    def _plan_draws(self, plan: Plan, level: int) -> Shape:
+        """Count all steps that may follow `level` others."""
+        draws = self.expand
+        if level:
+            is_deepest = level == self.max_steps - 1
+            simulations = max(0, self.n - level) if is_deepest else int(level < self.n)
+            draws = simulations * self.expand + 1
+        return self.model_copy(update={"n": draws}).plan_level(plan, level)
+
+    @property
+    def _rounds(self) -> int:
+        """The most rounds of simulations and steps at the end.
+
+        A round has fewer than `parallel` simulations only where it expands all leaves there are, which leaves a step
+        less to the end.
+        """
+        return self.max_steps + -(-(self.n - 1) // self.parallel) if self.max_steps > 1 else 1
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
         """The paths that ended, best first; where none did, the partial ones, marked as cut."""

@@ -63,10 +63,13 @@ class MixtureOfAgents(Strategy):
     def infer(self, shape: Shape, plan: Plan) -> Shape:
         """The aggregator's fresh candidates, or the last references."""
         check_first(self, shape, plan)
-        references = reduce(Shape.merged, [member.infer(Shape(), plan) for member in self.members])
+        references = reduce(Shape.merged, plan.abreast(member.infer(Shape(), plan) for member in self.members))
         for _ in range(self.layers - 1):
-            references = reduce(Shape.merged, [self._told_draws(member, references, plan) for member in self.members])
+            references = self._told_layer(references, plan)
         return self._told_draws(self.aggregator, references, plan).either(references)
+
+    def _told_layer(self, references: Shape, plan: Plan) -> Shape:
+        return reduce(Shape.merged, plan.abreast(self._told_draws(each, references, plan) for each in self.members))
 
     def _told_draws(self, agent: Sample, references: Shape, plan: Plan) -> Shape:
         reads = reading(plan, references, agent.engine, self.prompt, references.most)

@@ -74,10 +74,11 @@ class SelfRefine(Drawing):
         if not self.rounds:
             return draft
         reads = reading(plan, draft, critic, self.critique_prompt, 1)
-        critique = plan.sample(times, self._criticising, critic, fewest=self.n, reads=reads)
-        reads = reading(plan, draft, self.engine, self.revision_prompt, 1) + plan.reads(critique, self.engine)
-        with plan.maybe():
-            plan.sample(times, self.sampling, self.engine, self._judge, reads=reads)
+        with plan.rounds(self.rounds):
+            critique = plan.sample(times, self._criticising, critic, fewest=self.n, reads=reads)
+            reads = reading(plan, draft, self.engine, self.revision_prompt, 1) + plan.reads(critique, self.engine)
+            with plan.maybe():
+                plan.sample(times, self.sampling, self.engine, self._judge, reads=reads)
         return replace(draft, most=self.n + times)
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:

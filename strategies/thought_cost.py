@@ -44,10 +44,11 @@ def _looked_ahead(knobs: TreeOfThoughts, plan: Plan, made: Shape) -> Shape:
 
 def _count_words(knobs: TreeOfThoughts, plan: Plan, made: Shape, level: int) -> None:
     """Count what is said about the states of one level, and on the last one the vote on all that ended."""
-    one = plan.reads(made, knobs.evaluator) + NUMBERING
+    one, rounds = plan.reads(made, knobs.evaluator) + NUMBERING, 1
     if knobs.evaluate == "value":
         replies, reads = knobs.n * knobs.evaluations, plan.template(knobs.value_prompt) + one
     else:
-        is_last = 0 < level == knobs.max_steps - 1
-        replies, reads = knobs.evaluations * (1 + is_last), plan.template(knobs.vote_prompt) + knobs.n * one
-    plan.sample(replies, knobs.evaluation_sampling, knobs.evaluator, reads=reads)
+        rounds += 0 < level == knobs.max_steps - 1
+        replies, reads = knobs.evaluations * rounds, plan.template(knobs.vote_prompt) + knobs.n * one
+    with plan.rounds(rounds):
+        plan.sample(replies, knobs.evaluation_sampling, knobs.evaluator, reads=reads)

@@ -78,6 +78,9 @@ class Calibrated(Verifier):
     def least(self, engines: Mapping[str, Engine], prompt_tokens: int) -> Usage:
         return self.verifier.least(engines, prompt_tokens)
 
+    def depth(self, together: int) -> int:
+        return self.verifier.depth(together)
+
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         return [self._mapped(score) for score in await ctx.scores(query, candidates, self.verifier)]
 

@@ -110,6 +110,10 @@ class VerifierEnsemble(Verifier):
         each = [leaf.least(engines, prompt_tokens) for leaf in self.leaves()]
         return Usage(**{name: max(getattr(usage, name) for usage in each) for name in COUNTS})
 
+    def depth(self, together: int) -> int:
+        """The sum of the members': they are asked in turn."""
+        return sum(leaf.depth(together) for leaf in self.leaves())
+
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         told = await self._asked(query, candidates, ctx)
         spent = [Usage.total(score.usage for score in scores) for scores in zip(*told.values(), strict=True)]

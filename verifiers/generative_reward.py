@@ -144,6 +144,9 @@ class GenerativeReward(Judge):
             one += most(meta, prompt + self._reread(engine, meta), 1)
         return shares(Usage.total([one] * (self.votes * passes)), max(1, together))[0]
 
+    def depth(self, together: int) -> int:
+        return 1 if self._filter is None else 2
+
     async def judge(self, query: Query, texts: Sequence[str], ctx: Judging) -> list[Score]:
         passes = await self._passes(query, texts, ctx)
         if self._filter is not None:

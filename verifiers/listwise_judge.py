@@ -90,6 +90,10 @@ class ListwiseJudge(RelativeJudge):
     def calls(self, together: int) -> int:
         return self.votes * len(starts(together, self.window))
 
+    def depth(self, together: int) -> int:
+        """The places of the window."""
+        return len(starts(together, self.window)) if together > 1 else 0
+
     def shown(self, together: int) -> int:
         return min(together, self.window)
 

@@ -128,6 +128,13 @@ class PairwiseJudge(RelativeJudge):
             return 2 * min(every, self._rounds(together) * (together // 2))
         return 2 * (together - 1 if self.schedule == "knockout" else every)
 
+    def depth(self, together: int) -> int:
+        """The rounds of the schedule; two who met do not meet again."""
+        if together < 2:
+            return 0
+        rounds = {"round_robin": 1, "knockout": (together - 1).bit_length(), "swiss": self._rounds(together)}
+        return min(rounds[self.schedule], together * (together - 1) // 2)
+
     def shown(self, together: int) -> int:
         return 2
 

@@ -96,10 +96,10 @@ def test_judging_is_counted_by_the_longest_candidate() -> None:
     assert free.estimate == Estimate()
 
 
-def test_without_engines_only_shapes_are_followed() -> None:
+def test_without_engines_only_shapes_and_the_critical_path_are_followed() -> None:
     plan = Plan()
     assert plan.sample(4, Sampling(), then=ProcessReward()).most == 4
-    assert plan.estimate == Estimate(Usage(), Usage())
+    assert plan.estimate == Estimate(Usage(), Usage(), 2)
 
 
 def test_an_engine_that_is_not_there_is_refused() -> None:
