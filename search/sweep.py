@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -323,8 +324,8 @@ def _lost(arm: Arm, done: Done, count: int) -> Usage:
 
 
 async def estimate_sweep(sweep: Sweep) -> Estimate:
-    """What a whole sweep may cost, on engines of this process: the least and the most in every dimension."""
+    """What a whole sweep may cost, on engines of this process; its critical path is the longest of one query."""
     queries = sweep.data.load()
     async with Runtime(sweep.engines) as runtime:
         parts = [await runtime.estimate(arm.strategy, query) for arm in arms(sweep.compositions()) for query in queries]
-    return sum(parts, Estimate())
+    return reduce(Estimate.beside, parts, Estimate())
