@@ -100,6 +100,7 @@ def test_run_says_what_it_may_cost_and_makes_no_call(capsys) -> None:
     assert code == 0
     assert "query -> vote: self_consistency n=4 max_tokens=64" in out
     assert re.search(r"calls +4 +4\n", out)
+    assert out.endswith("\ncritical path, in calls for one query: at most 1\n")
     assert not Path("j.db").exists()
 
 
@@ -152,6 +153,7 @@ def test_sweep_says_what_it_may_cost(capsys) -> None:
     assert code == 0
     assert out.startswith("2 compositions on 4 queries, budget 5000 total_tokens\n")
     assert re.search(r"calls +16 +16\n", out)
+    assert out.endswith("\ncritical path, in calls for one query: at most 1\n")
     assert not Path("runs").exists()
 
 

@@ -50,6 +50,7 @@ from .judge_failure_checks import (
     survives_mangled_replies,
 )
 from .loss_checks import keeps_what_survives
+from .path_checks import judges_within_its_depth, keeps_to_its_critical_path
 from .replay_checks import draws_by_its_seed, ignores_order_of_arrival, resumes_from_any_row
 from .score_checks import bears_odd_candidates, follows_its_candidates, judges_each_by_itself, scores_each_candidate
 from .verifier_form_checks import asks_whom_it_names, can_be_checked_again, is_plain_data, needs_what_it_says
@@ -67,6 +68,7 @@ STRATEGY_CHECKS: tuple[Check, ...] = (
     never_overspends,
     usage_is_what_was_paid,
     is_estimated,
+    keeps_to_its_critical_path,
     ignores_order_of_arrival,
     draws_by_its_seed,
     resumes_from_any_row,
@@ -88,6 +90,7 @@ VERIFIER_CHECKS: tuple[VerifierCheck, ...] = (
     bears_odd_candidates,
     tells_what_it_costs,
     is_bounded,
+    judges_within_its_depth,
     is_paid_once,
     judging_resumes_from_any_row,
     judges_within_any_budget,
@@ -126,10 +129,12 @@ __all__ = [
     "is_plain_data",
     "judges_each_by_itself",
     "judges_within_any_budget",
+    "judges_within_its_depth",
     "judging_ends_at_the_deadline",
     "judging_ignores_order_of_arrival",
     "judging_leaves_nothing_behind",
     "judging_resumes_from_any_row",
+    "keeps_to_its_critical_path",
     "keeps_what_survives",
     "leaves_nothing_behind",
     "needs_what_it_says",

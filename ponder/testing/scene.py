@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..orchestrator.budget import Budget, Ledger
-from ..orchestrator.engine import EngineSpec
+from ..orchestrator.engine import Engine, EngineSpec
 from ..orchestrator.engines.simulated import SimulatedSpec
 from ..orchestrator.engines.simulated_faults import Faults
 from ..orchestrator.engines.simulated_world import World
@@ -110,11 +109,10 @@ class Stage(Runtime):
     def __init__(self, strategy: Strategy, scene: Scene, store: Rows) -> None:
         self.seen = Seen(scene.query)
         self.ledgers: list[ProbedLedger] = []
-        self.engines = {
+        engines: dict[str, EngineSpec | Engine] = {
             name: WatchedEngine(spec, scene.manner, self.seen, name) for name, spec in scene.specs(strategy).items()
         }
-        in_flight = dict.fromkeys(self.engines, scene.max_in_flight)
-        engines: Mapping[str, EngineSpec | WatchedEngine] = self.engines
+        in_flight = dict.fromkeys(engines, scene.max_in_flight)
         super().__init__(engines, store=store, seed=scene.seed, retries=AT_ONCE, in_flight=in_flight)
 
     def open_ledger(self, budget: Budget) -> Ledger:

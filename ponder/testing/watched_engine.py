@@ -18,6 +18,7 @@ from ..orchestrator.engines.simulated_tree import uniform
 from ..orchestrator.errors import EngineRefused, EngineUnavailable
 from ..orchestrator.types import Finish, Message, Query, Usage
 from .scripted_judge import ScriptedJudge
+from .waves import Waves
 
 MOST_PAUSE = 12
 LIKELY = 0.9
@@ -40,6 +41,7 @@ class Manner:
             writes as the model does.
         reads: the rows that a reward model reads in a response, told by its text; None reads as the model does.
         is_broken: whether what they compute is no number.
+        in_waves: whether calls are answered together, once no more come.
     """
 
     pause: int = 0
@@ -53,6 +55,7 @@ class Manner:
     says: Callable[[str], str] | None = None
     reads: Callable[[str], Sequence[Sequence[float]]] | None = None
     is_broken: bool = False
+    in_waves: bool = False
 
 
 @dataclass(slots=True)
@@ -70,6 +73,7 @@ class Seen:
         judging: every conversation that a verifier's call was about.
         written: how many of these calls asked for words.
         engines: the names of the engines that were asked.
+        waves: how many waves their calls came in, where they are answered so.
     """
 
     query: Query
@@ -82,6 +86,7 @@ class Seen:
     judging: list[tuple[Message, ...]] = field(default_factory=list)
     written: int = 0
     engines: set[str] = field(default_factory=set)
+    waves: Waves = field(default_factory=Waves)
 
 
 class WatchedEngine(SimulatedEngine):
@@ -134,6 +139,8 @@ class WatchedEngine(SimulatedEngine):
         try:
             for _ in range(manner.pause + self._extra(asked)):
                 await asyncio.sleep(0)
+            if manner.in_waves:
+                await seen.waves.passed()
             if manner.serves is not None and number >= manner.serves:
                 await asyncio.Event().wait()
             if kind == manner.fails or number in manner.loses:

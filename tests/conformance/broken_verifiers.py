@@ -212,6 +212,14 @@ class CountsOneForAll(Sound):
         return whole if together < 3 else Usage()
 
 
+class AsksInTurn(Sound):
+    """Waits for each judgement before the next."""
+
+    async def score(self, query, candidates, ctx):
+        replies = [await ctx.ask([self.ask(query, candidate.text)]) for candidate in candidates]
+        return [self.read(reply, ctx) for ((reply,),) in replies]
+
+
 class AsksSomethingElse(Sound):
     def ask(self, query, text):
         return super().ask(query, f"{text}{next(COUNTER)}")

@@ -20,6 +20,7 @@ from ponder.testing import (
     ignores_order_of_candidates,
     is_data,
     is_estimated,
+    keeps_to_its_critical_path,
     keeps_what_survives,
     leaves_nothing_behind,
     never_overspends,
@@ -84,6 +85,13 @@ class EstimatesOne(Broken):
 class PromisesMore(Broken):
     def infer(self, shape, plan):
         return plan.sample(self.n + 1, self.sampling)
+
+
+class DrawsOneByOne(Broken):
+    """Waits for each draw before the next, and plans for all at once."""
+
+    async def run(self, query, candidates, ctx):
+        return [each for _ in range(self.n) for each in await ctx.sample(query, 1, self.sampling)]
 
 
 class TakesTheFirstToArrive(Broken):
@@ -267,6 +275,8 @@ FAILING = [
     (usage_is_what_was_paid, CountsItself(), "usage must be what was paid"),
     (is_estimated, EstimatesOne(), "the estimate of completion_tokens|the estimate of prompt_tokens"),
     (is_estimated, PromisesMore(), "the estimate of prompt_tokens must bracket"),
+    (keeps_to_its_critical_path, DrawsOneByOne(), "at most 1 calls must be made one after another, .* got 4"),
+    (keeps_to_its_critical_path, Pipeline.series(DrawsOneByOne(n=2), Critic(**KNOBS)), "at most 2 calls .* got 3"),
     (ignores_order_of_arrival, TakesTheFirstToArrive(), "must not depend on speed"),
     (draws_by_its_seed, DrawsWithoutSeed(), "another seed must give other draws"),
     (draws_by_its_seed, Remembers(), "the same seed must give the same bytes"),

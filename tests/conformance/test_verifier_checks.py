@@ -18,6 +18,7 @@ from ponder.testing import (
     is_plain_data,
     judges_each_by_itself,
     judges_within_any_budget,
+    judges_within_its_depth,
     judging_ends_at_the_deadline,
     judging_ignores_order_of_arrival,
     judging_leaves_nothing_behind,
@@ -53,6 +54,7 @@ FAILING = [
     (is_bounded, broken.ExpectsMore(), "the estimate of prompt_tokens must bracket"),
     (is_bounded, broken.ForgetsTheOdd(), "the estimate of prompt_tokens must bracket"),
     (is_bounded, broken.CountsOneForAll(), "must bracket what is spent"),
+    (judges_within_its_depth, broken.AsksInTurn(), "at most 1 calls must be made one after another"),
     (is_paid_once, broken.AsksSomethingElse(), "judged again must cost nothing more"),
     (is_paid_once, broken.ChangesItsMind(), "must have the same scores"),
     (
