@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from .budget import Deferred, Reservation, amounts
 from .canonical import digest
 from .draw import Ask, Attempts, Draw, draw_key, seed_of
-from .engine import Engine, Prompt, Request, check_fits
+from .engine import Completion, Engine, Prompt, Request, check_fits
 from .errors import BudgetExceeded, EngineError, JournalError, UsageError, VerifierError
 from .run_state import Run
 from .types import Candidate, Finish, Usage
@@ -19,7 +19,7 @@ from .types import Candidate, Finish, Usage
 T = TypeVar("T")
 GRACE_S = 0.1
 """Seconds after the deadline in which what takes no longer may still be judged or read."""
-Started = asyncio.Task[Candidate | None]
+Started = asyncio.Future[Candidate | None]
 
 
 class Effects:
@@ -94,6 +94,9 @@ class Effects:
             run.kept[self.path, index] = held
         else:
             held.settle(done.usage)
+        return self._candidate(ask, done, index)
+
+    def _candidate(self, ask: Ask, done: Completion, index: int) -> Candidate:
         return Candidate(
             done.tokens,
             done.text,
@@ -148,7 +151,7 @@ class Effects:
         self._fail(error)
         return str(error)
 
-    async def _collect(self, tasks: Sequence[asyncio.Task[T | None]], grace_s: float = 0.0) -> list[T | None]:
+    async def _collect(self, tasks: Sequence[asyncio.Future[T | None]], grace_s: float = 0.0) -> list[T | None]:
         """The results in the order started; `grace_s` after the deadline what is unfinished is cancelled and None."""
         try:
             for task in tasks:  # one after the other: most have ended by the time the first has
@@ -257,7 +260,7 @@ def covers(held: Usage, bound: Usage) -> bool:
     return all(amount <= limit for amount, limit in zip(amounts(bound), amounts(held), strict=True))
 
 
-async def cancel(tasks: Sequence[asyncio.Task[T]]) -> None:
+async def cancel(tasks: Sequence[asyncio.Future[T]]) -> None:
     """Cancel tasks and wait until they have ended."""
     for task in tasks:
         task.cancel()
