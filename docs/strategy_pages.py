@@ -135,7 +135,9 @@ OVERVIEW = """# Strategies
 
 Each is a way to spend compute on a query. A [pipeline](../pipelines.md) puts them one after the other or side by
 side, and [your own](../write-a-strategy.md) is fifteen lines. `calls` counts generations and judgements; `depth` is
-how many of them must wait for one another, which bounds the time to an answer.
+how many of them must wait for one another, at most, which bounds the time to an answer. A judgement counts 1 there; one
+by rules counts nothing, and a judge that asks in rounds as many as its [page](../verifiers/README.md) says. It is the
+critical path that `--dry-run` tells.
 
 {table}
 

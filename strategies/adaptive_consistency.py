@@ -30,7 +30,7 @@ class AdaptiveConsistency(Drawing):
     Family: adaptive stopping
     When it pays: most questions are easy: they stop after a few draws and leave the budget to the hard ones, at nearly
         the accuracy of a full vote. Where every question is hard it is a vote with more rounds.
-    Cost: at most `n` draws; depth `n / round`, or 1 where all are launched at once.
+    Cost: at most `n` draws; depth ``n / round``, rounded up, or 1 where all are launched at once.
     Source: Aggarwal et al. 2023, arXiv 2305.11860, the Beta and the Dirichlet stopping criterion.
     Departs: the paper draws one at a time; here a round is drawn at once, or everything is launched at once.
 

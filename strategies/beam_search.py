@@ -22,7 +22,8 @@ class BeamSearch(Stepwise):
     When it pays: answers have steps and a process reward tells a bad one early, above all on hard questions at small
         budgets. With many paths it narrows to variants of one answer and misleads the verifier; then Best-of-N or
         `dvts` is better.
-    Cost: at most `n` steps and `n` judgements a level, and `lookahead` times as many steps; depth 2 a level.
+    Cost: at most `n` steps and `n` judgements a level, and `lookahead` times as many steps; depth ``2 +
+        lookahead`` a level.
     Source: Snell et al. 2024, arXiv 2408.03314, section 5.2.
     Departs: ended paths leave the width instead of being extended or copied.
 

@@ -35,8 +35,8 @@ class ConfidenceStopping(ConfidentDrawing):
     Family: adaptive stopping
     When it pays: answers are long, wrong ones waver while they are written, and the engine gives log-probabilities.
         Short answers are over before a window tells anything.
-    Cost: at most `n` candidates, each of ``max_tokens / chunk`` calls after the warm-up; depth ``max_tokens / chunk`` a
-        round.
+    Cost: at most `n` candidates, each of ``max_tokens / chunk`` calls after the warm-up; depth 1, and ``max_tokens /
+        chunk`` more a round.
     Source: Fu et al. 2025 (DeepConf), arXiv 2508.15260, online thinking.
     Departs: the paper ends an attempt inside the engine at the token where it falls; here up to `chunk` - 1 tokens are
         written past it.

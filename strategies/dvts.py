@@ -22,7 +22,8 @@ class DVTS(Stepwise):
     Family: stepwise search
     When it pays: as `beam_search`, at larger budgets: the trees keep different answers alive, which a vote or a good
         verifier can use. At small budgets a few narrow trees are worse than one beam.
-    Cost: at most `n` steps and `n` judgements a level, and `lookahead` times as many steps; depth 2 a level.
+    Cost: at most `n` steps and `n` judgements a level, and `lookahead` times as many steps; depth ``2 +
+        lookahead`` a level.
     Source: Beeching, Tunstall and Rush 2024, "Scaling test-time compute with open models", diverse verifier tree
         search.
     Departs: children that have not ended are no answers, and do not come back beside those that have.

@@ -35,8 +35,8 @@ class EarlyPruning(Drawing):
     Family: self-evaluation
     When it pays: answers are long and a partial one shows already whether it will fail: most of Best-of-N at a part of
         its tokens. A judge that cannot read partial answers prunes by chance.
-    Cost: `n` first chunks, fewer of each later one, and a judgement a chunk; depth 2 a checkpoint, 1 in mode
-        ``speculate``.
+    Cost: `n` first chunks, fewer of each later one, and a judgement a chunk; depth 2 a chunk, or 1 a chunk and 1 more
+        in mode ``speculate``.
     Source: Manvi, Singh and Ermon 2024, arXiv 2410.02725, early pruning.
     Departs: a stream that has ended by a checkpoint is not compared with partial ones and never pruned: the paper does
         not say which, and an ended stream's score is of another kind.

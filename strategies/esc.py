@@ -24,7 +24,7 @@ class EarlyStoppingSelfConsistency(Drawing):
     Family: adaptive stopping
     When it pays: many questions are so easy that a few draws agree; the others get the full vote. Small windows stop
         too soon on a wrong favourite.
-    Cost: at most `n` draws; depth `n / window`.
+    Cost: at most `n` draws; depth ``n / window``, rounded up.
     Source: Li et al. 2024 (ESC), arXiv 2401.10480.
     Departs: the vote is over everything drawn; the authors' code returns the last window's answer.
 

@@ -37,8 +37,8 @@ class MCTS(Stepwise):
     Family: tree search
     When it pays: steps are few and hard, and a process reward is dependable enough that going back to an earlier step
         is worth the waiting. Beam search is far less deep at equal cost.
-    Cost: at most ``n * expand + max_steps - 1`` steps and as many judgements; depth 2 for each round of `parallel`
-        simulations, and for each step at the end.
+    Cost: at most ``n * expand + max_steps - 1`` steps and as many judgements; depth ``2 + lookahead`` for each round of
+        `parallel` simulations and each step at the end, together ``max_steps + (n - 1) / parallel``, rounded up.
     Source: Kocsis and Szepesvári 2006, "Bandit based Monte-Carlo Planning" (UCT); Silver et al. 2017, "Mastering the
         Game of Go without Human Knowledge" (PUCT, a value instead of a playout).
     Departs: there is no playout: the verifier's score of a partial path takes its place.

@@ -22,7 +22,7 @@ class ParticleFilter(SequentialMonteCarlo):
     Family: stepwise search
     When it pays: the process reward is noisy: resampling keeps unlikely paths alive that a beam would cut for good.
         With a dependable one a greedier search needs fewer particles.
-    Cost: at most `n` steps and `n` judgements a level; depth 2 a level.
+    Cost: at most `n` steps and `n` judgements a level; depth ``2 + lookahead`` a level.
     Source: Puri et al. 2025, arXiv 2502.01618, algorithm 1.
     Departs: particles that have ended keep their weight and are not copied, equal weights are left alone (`threshold`),
         and nothing is resampled after the last step, which can only lose what was paid for.

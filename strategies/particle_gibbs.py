@@ -32,7 +32,7 @@ class ParticleGibbs(SequentialMonteCarlo):
     Family: stepwise search
     When it pays: the budget allows several filters, but not one with all their particles at once; a good path is kept
         while others are tried. Waiting grows with each sweep: one larger filter is faster.
-    Cost: at most `sweeps` times `n` steps and judgements a level; depth 2 a level of each sweep.
+    Cost: at most `sweeps` times `n` steps and judgements a level; depth ``2 + lookahead`` a level of each sweep.
     Source: Andrieu, Doucet and Holenstein 2010, "Particle Markov chain Monte Carlo methods"; on language models Puri et
         al. 2025, arXiv 2502.01618.
     Departs: the answer is chosen among the paths of all sweeps, not drawn from the last.

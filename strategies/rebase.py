@@ -33,7 +33,7 @@ class Rebase(Stepwise):
     When it pays: a process reward is informative but not sure: good nodes get more, doubtful ones something, and a
         weighted vote gathers the rest. It keeps the breadth that a beam loses, at the cost of a sampling vote with as
         many paths.
-    Cost: at most `n` steps and `n` judgements a level; depth 2 a level.
+    Cost: at most `n` steps and `n` judgements a level; depth ``2 + lookahead`` a level.
     Source: Wu et al. 2024, arXiv 2408.00724, reward-balanced search; `tree_cost`: Hooper et al. 2025 (ETS), arXiv
         2502.13575.
     Departs: the paper rounds each share by itself, which spends more or less than the room.

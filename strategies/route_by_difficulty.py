@@ -33,7 +33,8 @@ class RouteByDifficulty(Strategy):
     Family: composition
     When it pays: the best strategy differs with difficulty, as revisions for easy questions and search for hard ones,
         and a few probes tell which it is. Where one strategy wins everywhere the probes are wasted.
-    Cost: the probes, their judgements, and the route taken; depth 2 more than the route's.
+    Cost: the probes, their judgements, and the route taken; depth 2 more than the route's, or as much
+        where `metadata` tells.
     Source: Snell et al. 2024, arXiv 2408.03314, section 3.2, model-predicted difficulty.
     Departs: the paper bins questions by quantiles of many samples' scores; here thresholds part the mean score of a
         few.

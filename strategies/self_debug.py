@@ -41,7 +41,8 @@ class SelfDebug(Asking):
     Family: sequential
     When it pays: programs fail for small reasons that the tests show. Wrong ideas are seldom debugged into right ones:
         fresh draws are better there.
-    Cost: at most 1 call and 1 judgement a candidate and round; depth `rounds`, and their judging.
+    Cost: at most 1 call and 1 judgement a candidate and round; depth `rounds`, and ``rounds + 1`` more
+        where the verifier is a model.
     Source: Chen et al. 2024, "Teaching Large Language Models to Self-Debug", arXiv 2304.05128; Li et al. 2025 (S*),
         arXiv 2502.14382, section 3.2.
     Departs: the papers keep the last revision whatever it passes.

@@ -34,7 +34,8 @@ class SelfRefine(Drawing):
     Family: sequential
     When it pays: the critic sees what the writer missed: form, omissions, code that was run. Models seldom find their
         own errors of reasoning, and at equal cost more fresh draws often win.
-    Cost: up to ``rounds + 1`` draws and `rounds` critiques for each of `n` drafts; depth ``2 * rounds + 1``.
+    Cost: up to ``rounds + 1`` draws and `rounds` critiques for each of `n` drafts; depth ``2 * rounds + 1``,
+        and ``rounds + 1`` more with a verifier.
     Source: Madaan et al. 2023, arXiv 2303.17651, algorithm 1.
     Departs: the paper returns the last revision, though revising can make an answer worse; here every draft is kept.
 

@@ -39,7 +39,8 @@ class SequentialParallel(Drawing):
     Family: sequential
     When it pays: easy questions gain more from revisions, hard ones from fresh starts; the best ratio is found by a
         sweep.
-    Cost: `n` draws and at most as many judgements; depth ``ceil(n / chains)``, and the judging.
+    Cost: `n` draws and at most as many judgements; depth ``ceil(n / chains)``, or twice that
+        with a verifier.
     Source: Snell et al. 2024, arXiv 2408.03314, section 6.
     Departs: the paper trains its model to revise and shows it up to four wrong answers; here any model is asked, by a
         prompt.

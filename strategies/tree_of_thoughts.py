@@ -39,7 +39,7 @@ class TreeOfThoughts(Stepwise):
     When it pays: steps can be judged by thinking about them where no reward model is at hand, as in puzzles whose dead
         ends are seen early. Values cost more than the thoughts: a reward model, or samples and a vote, often pay more.
     Cost: `n` thoughts a level, in `states` lists where proposed, and `n * evaluations` values or `evaluations` votes,
-        and as many votes at the end; depth 2 a level.
+        and as many votes at the end; depth ``2 + lookahead`` a level, and 1 for votes at the end.
     Source: Yao et al. 2023, arXiv 2305.10601, algorithm 1.
     Departs: a value is the mean over the replies that tell one, not the sum; states are drawn without replacement;
         duplicates share one judgement.
