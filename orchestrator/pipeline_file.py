@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ def load(path: str | Path) -> Pipeline:
     data = read_toml(path)
     if "grids" in data:
         raise UsageError(f"{path} must be a pipeline, but it is a sweep; run: ponder sweep {path}")
+    if "points" in data:
+        raise UsageError(f"{path} must be a pipeline, but it is a frontier; run: ponder serve {path}")
     try:
         return Pipeline.model_validate({"name": Path(path).stem, **data}).check()
     except ValidationError as error:
@@ -101,20 +103,3 @@ def to_text(pipeline: Pipeline) -> str:
         model = getattr(engine, "model", None)
         lines.append(f"  engine {name}: {engine.kind}" + (f" {model}" if isinstance(model, str) else ""))
     return "\n".join(lines)
-
-
-def load_all(paths: Iterable[str | Path]) -> list[Pipeline]:
-    """The pipelines in files and in folders of TOML files.
-
-    Raises:
-        UsageError: a folder without any, or a pipeline that cannot work.
-    """
-    files = [file for path in map(Path, paths) for file in (_toml_files(path) if path.is_dir() else [path])]
-    return [load(file) for file in files]
-
-
-def _toml_files(folder: Path) -> list[Path]:
-    found = sorted(folder.glob("*.toml"))
-    if not found:
-        raise UsageError(f"{folder} must hold pipelines as TOML files, but holds none; name another folder")
-    return found

@@ -27,6 +27,7 @@ _HOMES = {
         "UsageError",
         "VerifierError",
     ),
+    "ponder.orchestrator.frontier": ("Frontier",),
     "ponder.orchestrator.judge": ("ajudge", "judge"),
     "ponder.orchestrator.pipeline": ("Node", "Pipeline"),
     "ponder.orchestrator.pipeline_file": ("load", "save", "to_mermaid", "to_text"),
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
         UsageError,
         VerifierError,
     )
+    from .orchestrator.frontier import Frontier
     from .orchestrator.judge import ajudge, judge
     from .orchestrator.pipeline import Node, Pipeline
     from .orchestrator.pipeline_file import load, save, to_mermaid, to_text
@@ -68,6 +70,7 @@ __all__ = [
     "Candidate",
     "Cluster",
     "EngineError",
+    "Frontier",
     "JournalError",
     "Message",
     "Node",

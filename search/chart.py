@@ -1,23 +1,23 @@
-"""The geometry of the report's charts: where things stand, in pixels; the page draws them."""
+"""The chart of what accuracy costs: where things stand, in pixels; the page draws them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from .figures import short, unit
+from .figures import full, short, unit
 from .frontier import Estimate, Point
-from .report import Report, remarks, shown
+from .report import Report
+from .report_words import remarks, shown
 
 T = TypeVar("T")
 Place = tuple[float, float]
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 20.0, 16.0, 46.0
-PANEL_LEFT, PANEL_RIGHT, PANEL_TOP, PANEL_BOTTOM = 40.0, 12.0, 10.0, 30.0
+Style = Literal["faint", "strong", "unsure", "open"]
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 20.0, 26.0, 46.0
 MOST_MARKS = 250
 MOST_BEST = 60
-MOST_PANELS = 12
 COLOURS = 6  # colours and shapes the page knows; more methods share them
 
 
@@ -34,7 +34,8 @@ class Mark:
         tip: what hovering says.
         label: a short text, beside it at `label_y`.
         label_y: pixels from the top of the label.
-        is_strong: whether it is on the frontier.
+        style: `strong` a recommendation, confirmed; `unsure` one that is not; `open` a baseline, confirmed; `faint` a
+            development estimate.
     """
 
     x: float
@@ -45,12 +46,12 @@ class Mark:
     tip: str
     label: str = ""
     label_y: float = 0.0
-    is_strong: bool = False
+    style: Style = "faint"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line through the means of one method."""
+    """A line through the means of one series."""
 
     series: int
     places: tuple[Place, ...]
@@ -59,7 +60,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart: its frame in pixels, its ticks as (pixels, text), its marks and lines."""
+    """A chart: its frame in pixels, its ticks and limits as (pixels, text), its marks and lines."""
 
     width: float
     height: float
@@ -71,8 +72,8 @@ class Chart:
     title: str = ""
     x_ticks: tuple[tuple[float, str], ...] = ()
     y_ticks: tuple[tuple[float, str], ...] = ()
+    limits: tuple[tuple[float, str], ...] = ()
     marks: tuple[Mark, ...] = ()
-    confirmed: tuple[Mark, ...] = ()
     lines: tuple[Line, ...] = ()
 
 
@@ -95,85 +96,63 @@ class Scale:
 
 
 def legend(report: Report) -> tuple[str, ...]:
-    """The methods in the order of their first point; the place is the series."""
-    methods = dict.fromkeys(point.method for point in report.points if not point.is_oracle)
-    oracles = dict.fromkeys(point.method for point in report.points if point.is_oracle)
-    return (*methods, *(method for method in oracles if method not in methods))
+    """The methods that can be run, in the order of their first point; the place is the series."""
+    return tuple(dict.fromkeys(point.method for point in report.points if not point.is_oracle))
 
 
 def cost_chart(report: Report, width: float = 960.0, height: float = 500.0) -> Chart | None:
-    """Accuracy against cost on a logarithmic axis, the frontier as a line; None where nothing was measured.
+    """Accuracy against cost on a logarithmic axis, what is recommended as a line; None where nothing was measured.
 
-    Oracles are left to `curves`. Of very many points, the frontier, the baselines and the cheapest are drawn; what
-    was confirmed is drawn for the winner and the recommended point. Marks of nearly one cost stand a little apart.
+    What is recommended stands at its confirmed accuracy, its development estimate faint beside it; so do the baselines.
+    Of very many points, those and the cheapest are drawn. Marks of nearly one cost stand a little apart.
     """
     points = drawn(report)
-    costs = [cost for point in points if (cost := point.cost_in(report.by)) > 0]
     if not points:
         return None
-    low, high = (min(costs), max(costs)) if costs else (1.0, 1.0)
-    x = Scale(low / 1.25, high * 1.25, LEFT, width - RIGHT, is_log=True)
-    y, y_ticks = _share_axis([*points, *(p.confirmed for p in points if p.confirmed)], TOP, height - BOTTOM)
+    x = _cost_axis(report, points, width)
+    y, y_ticks = share_axis([*points, *(p.confirmed for p in points if p.confirmed)], TOP, height - BOTTOM)
     series = {method: place for place, method in enumerate(legend(report))}
     number = {point.name: str(place) for place, point in enumerate(thinned(report.best, MOST_BEST), start=1)}
 
-    def mark(point: Point, estimate: Estimate, shift: float = 0.0) -> Mark:
-        at = round(x(point.cost_in(report.by)) + shift, 1)
-        label, is_strong = number.get(point.name, ""), point.name in number
-        return Mark(at, *_heights(y, estimate), series[point.method], tip(report, point), label, 0.0, is_strong)
+    def mark(point: Point, estimate: Estimate, style: Style, shift: float = 0.0) -> Mark:
+        at, label = round(x(point.cost_in(report.by)) + shift, 1), number.get(point.name, "")
+        is_named = style in ("strong", "unsure")
+        return Mark(
+            at, *heights(y, estimate), series[point.method], tip(report, point), label if is_named else "", 0.0, style
+        )
 
-    strong = [mark(point, point) for point in points if point.name in number]
-    weak = [mark(point, point) for point in points if point.name not in number]
-    chosen = [point for point in report.best if point in (report.recommended, report.winner)]
+    best = [point for point in points if point.name in number]
+    strong = [mark(p, p.confirmed or p, "strong" if p.confirmed else "unsure") for p in best]
+    others = [mark(p, p.confirmed, "open") for p in points if p.name not in number and p.confirmed]
+    faint = [mark(p, p, "faint", -8.0 if p.confirmed else 0.0) for p in points if p.confirmed or p.name not in number]
+    places = [(x(p.cost_in(report.by)), y((p.confirmed or p).accuracy)) for p in report.best]
     return Chart(
         *(width, height, LEFT, width - RIGHT, TOP, height - BOTTOM),
         x_title=f"{unit(report.by)} a query, logarithmic",
         x_ticks=tuple((x(value), short(value)) for value in log_ticks(x.low, x.high)),
         y_ticks=y_ticks,
-        marks=(*_apart(weak, 3.0), *_labelled(_apart(strong, 6.0))),
-        confirmed=tuple(mark(p, p.confirmed, 14.0) for p in chosen if p.confirmed),
-        lines=(Line(-1, _steps([(x(p.cost_in(report.by)), y(p.accuracy)) for p in report.best], width - RIGHT)),),
+        limits=tuple((x(level.limit), f"≤ {full(level.limit, report.by)}") for level in report.levels),
+        marks=(*_apart(faint, 3.0), *_apart(others, 6.0), *_labelled(_apart(strong, 6.0))),
+        lines=(Line(-1, _steps(places, width - RIGHT)),),
     )
 
 
-def curves(report: Report, width: float = 310.0, height: float = 240.0) -> tuple[Chart, ...]:
-    """One chart a temperature: accuracy over N of every method with more than one N, and of the single draw."""
-    sizes_of: dict[tuple[str, float | None], set[int]] = {}
-    for point in report.points:
-        sizes_of.setdefault((point.method, point.temperature), set()).add(point.n)
-    curved = {temperature for (_, temperature), sizes in sizes_of.items() if len(sizes) > 1}
-    several = [
-        p for p in report.points if p.temperature in curved and (p.n == 1 or len(sizes_of[p.method, p.temperature]) > 1)
-    ][:MOST_MARKS]
-    if not several:
-        return ()
-    y, y_ticks = _share_axis(several, PANEL_TOP, height - PANEL_BOTTOM)
-    sizes = sorted({point.n for point in several})
-    x = Scale(sizes[0] / 1.3, sizes[-1] * 1.3, PANEL_LEFT, width - PANEL_RIGHT, is_log=True)
-    temperatures = sorted({p.temperature for p in several}, key=lambda t: (t is not None, t or 0.0))
-
-    def panel(temperature: float | None) -> Chart:
-        marks, lines = _curves(report, [p for p in several if p.temperature == temperature], x, y)
-        return Chart(
-            *(width, height, PANEL_LEFT, width - PANEL_RIGHT, PANEL_TOP, height - PANEL_BOTTOM),
-            x_title="draws (N)",
-            title="" if temperature is None else f"temperature {temperature:g}",
-            x_ticks=tuple((x(size), str(size)) for size in thinned(sizes)),
-            y_ticks=y_ticks,
-            marks=marks,
-            lines=lines,
-        )
-
-    return tuple(panel(temperature) for temperature in temperatures[:MOST_PANELS])
+def _cost_axis(report: Report, points: Sequence[Point], width: float) -> Scale:
+    """A scale that holds every cost above zero and every limit."""
+    costs = [cost for point in points if (cost := point.cost_in(report.by)) > 0]
+    costs += [level.limit for level in report.levels]
+    low, high = (min(costs), max(costs)) if costs else (1.0, 1.0)
+    return Scale(low / 1.25, high * 1.25, LEFT, width - RIGHT, is_log=True)
 
 
 def drawn(report: Report) -> list[Point]:
-    """The points of the cost chart, cheapest first: all but oracles, or, of very many, the first to be named above."""
+    """The points of the chart, cheapest first: all but oracles, or, of very many, the first to be named above."""
     points = sorted((p for p in report.points if not p.is_oracle), key=lambda p: (p.cost_in(report.by), p.name))
     if len(points) <= MOST_MARKS:
         return points
+    best = {point.name for point in report.best}
     named = {*(point.name for point in thinned(report.best, MOST_BEST)), *report.baselines[:MOST_BEST]}
-    others = [point.name for point in points if point.name not in named and point.name not in report.frontier]
+    others = [point.name for point in points if point.name not in named and point.name not in best]
     kept = named.union(others[: MOST_MARKS - len(named)])
     return [point for point in points if point.name in kept]
 
@@ -181,8 +160,8 @@ def drawn(report: Report) -> list[Point]:
 def tip(report: Report, point: Point) -> str:
     """What hovering over a point says."""
     cost = f"{short(point.cost_in(report.by))} {unit(report.by)} a query"
-    confirmed = f"; confirmed {shown(point.confirmed)}" if point.confirmed else ""
-    return "; ".join((f"{point.name}: {shown(point)}{confirmed}", cost, *remarks(report, point)))
+    confirmed = f"confirmed {shown(point.confirmed)}; " if point.confirmed else ""
+    return "; ".join((f"{point.name}: {confirmed}development {shown(point)}", cost, *remarks(report, point)))
 
 
 def log_ticks(low: float, high: float) -> list[float]:
@@ -205,27 +184,8 @@ def thinned(values: Sequence[T], most: int = 8) -> Sequence[T]:
     return values[:: -math.ceil(len(values) / most)][::-1] if values else values
 
 
-def _curves(report: Report, points: Sequence[Point], x: Scale, y: Scale) -> tuple[tuple[Mark, ...], tuple[Line, ...]]:
-    """The marks and lines of a panel, methods moved a little aside so that no interval hides another."""
-    marks: list[Mark] = []
-    lines: list[Line] = []
-    methods = legend(report)
-    single = [(x(1), y(point.accuracy)) for point in points if point.method == "single"]
-    for series, method in enumerate(methods):
-        mine = sorted((point for point in points if point.method == method), key=lambda point: point.n)
-        aside = 0.0 if method == "single" else (series - (len(methods) - 1) / 2) * 3.0
-        found = [Mark(round(x(point.n) + aside, 1), *_heights(y, point), series, tip(report, point)) for point in mine]
-        if found:
-            start = single if mine[0].n > 1 else []  # of one draw, every method makes the same
-            lines.append(Line(series, (*start, *((mark.x, mark.y) for mark in found)), mine[0].is_oracle))
-        marks.extend(found)
-    return tuple(marks), tuple(lines)
-
-
-def _share_axis(
-    estimates: Sequence[Estimate], top: float, bottom: float
-) -> tuple[Scale, tuple[tuple[float, str], ...]]:
-    """A scale that holds every interval, between round shares, and four to eight ticks."""
+def share_axis(estimates: Sequence[Estimate], top: float, bottom: float) -> tuple[Scale, tuple[tuple[float, str], ...]]:
+    """A scale that holds every interval, between round shares, and four to eight ticks as (pixels, text)."""
     low, high = min(e.low for e in estimates), max(e.high for e in estimates)
     step = next(s for s in (2, 5, 10, 20) if (high - low) * 100 / s <= 7)
     first, last = math.floor(low * 100 / step), math.ceil(high * 100 / step)
@@ -234,7 +194,8 @@ def _share_axis(
     return scale, tuple((scale(i * step / 100), f"{i * step}") for i in range(first, last + 1))
 
 
-def _heights(y: Scale, estimate: Estimate) -> tuple[float, float, float]:
+def heights(y: Scale, estimate: Estimate) -> tuple[float, float, float]:
+    """Where an estimate and the ends of its interval stand."""
     return y(estimate.accuracy), y(estimate.low), y(estimate.high)
 
 

@@ -45,6 +45,16 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
+def points_more(share: float) -> str:
+    """A difference of shares in percentage points, always with its sign.
+
+    >>> points_more(0.031), points_more(-0.0449), points_more(-0.0001)
+    ('+3.1', '−4.5', '0.0')
+    """
+    text = f"{100 * share:+.1f}".replace("-", "−")
+    return text[1:] if text[1:] == "0.0" else text
+
+
 def span(estimate: Estimate) -> str:
     """The interval in percent."""
     return f"{percent(estimate.low)}–{percent(estimate.high)}"

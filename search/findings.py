@@ -14,10 +14,11 @@ from ..orchestrator.strategy import Strategy
 from ..orchestrator.wording import in_words
 from ..strategies import BestOfN, Sample, SelfConsistency
 from .arms import Arm, is_pooled
-from .frontier import frontier, with_ties
+from .frontier import with_ties
 from .measure import Measured, measure, paired
 from .pool import Pool
 from .report import Report
+from .report_spending import Spending
 from .sweep import Evidence
 
 
@@ -33,9 +34,8 @@ def report(evidence: Evidence) -> Report:
         items=len(evidence.queries),
         seed=sweep.seed,
         budget=sweep.budget.model_dump(exclude_none=True, exclude={"seconds"}),
-        spent=_spent(evidence),
+        ledger=Spending(spent=_spent(evidence)),
         points=points,
-        frontier=tuple(point.name for point in frontier(points)),
         baselines=tuple(point.name for point in points if point.method == "single"),
         incomplete=unreached,
         notes=_notes(evidence),

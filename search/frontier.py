@@ -12,6 +12,7 @@ from ..orchestrator.intervals import Interval, compare
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Gap = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 
 
 class Estimate(BaseModel):
@@ -44,8 +45,42 @@ class Estimate(BaseModel):
         return Interval(self.accuracy, self.low, self.high)
 
 
+class Difference(BaseModel):
+    """How much more often one thing is right than another, query by query, never without its interval.
+
+    Args:
+        items: queries both were measured on.
+        mean: the mean difference over them, -1 to 1.
+        low: lower end of the interval.
+        high: upper end of the interval.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    items: PositiveInt
+    mean: Gap
+    low: Gap
+    high: Gap
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Self:
+        if not self.low <= self.mean <= self.high:
+            raise UsageError(
+                f"an interval must hold its difference, got {self.mean!r} in [{self.low!r}, {self.high!r}]; "
+                "take both from compare"
+            )
+        return self
+
+    @property
+    def holds_zero(self) -> bool:
+        """Whether no difference at all is among what the data allow."""
+        return self.low <= 0 <= self.high
+
+
 class Point(Estimate):
-    """One composition as measured: how often it is right, and what a query costs.
+    """One composition as measured: how often it is right on development queries, and what a query costs.
+
+    The accuracy is that of queries on which compositions were chosen: it flatters those chosen. What may be said of
+    other queries is `confirmed`.
 
     Args:
         name: names it in the report; unique there.
@@ -54,6 +89,9 @@ class Point(Estimate):
         n: draws a query.
         temperature: of the sampler, where it has one.
         cost: mean cost of a fresh query by dimension; `total_tokens` always, `cost_usd` in dollars.
+        critical_path: calls of a query that follow one on another, where known.
+        replicates: independent sets of draws that the accuracy is the mean of.
+        replayed: the share of what it was measured on that was paid for by others, where known.
         by_difficulty: the accuracy on the queries of each difficulty.
         is_oracle: whether it needs the answers; such a point is a bound, and never on a frontier.
         censored: queries left out because the pool held fewer than `n` draws.
@@ -70,6 +108,9 @@ class Point(Estimate):
     n: PositiveInt
     temperature: Amount | None = None
     cost: dict[str, Amount]
+    critical_path: Amount | None = None
+    replicates: PositiveInt = 1
+    replayed: Share | None = None
     by_difficulty: dict[str, Estimate] = {}
     is_oracle: bool = False
     censored: NonNegativeInt = 0

@@ -1,39 +1,49 @@
-"""The report of a sweep: what was measured, what it cost, and what the figures do not say."""
+"""The report of a sweep: what was chosen at each level, how good it is, what it cost, and what is not known."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
 from ..orchestrator.errors import UsageError
-from .estimators import METHODS
-from .figures import full, percent, span, unit
-from .frontier import Amount, Estimate, Point, frontier
+from .axis_effects import Effect
+from .frontier import Amount, Point, frontier
+from .report_curve import Curve
+from .report_level import Level
+from .report_spending import Spending
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-ORACLE = "oracle (needs the answers)"
 
 
 class Report(BaseModel):
     """Everything a report shows, as data; the same report gives the same bytes.
 
+    It refuses to be made where it would say too much: a choice that is neither confirmed nor said to be unconfirmed, a
+    comparison without confirmation, an oracle among the choices. An accuracy cannot be without its interval, because
+    an `Estimate` cannot.
+
     Args:
         title: of the report.
         data: what the queries are, in words.
-        items: queries in the sweep.
+        items: development queries: those on which compositions are chosen.
+        confirmation_items: queries that no search sees, on which what was chosen is confirmed.
         seed: of the sweep.
         budget: the limits, by dimension; none where they are not known, as in a journal.
-        spent: what the draws that stand cost, each once, by dimension; calls that failed come on top.
-        split: what was held out, in words.
-        points: every composition measured.
-        frontier: names of the points of the frontier, cheapest first; none of them an oracle.
-        baselines: names of the points the frontier is to be held against.
+        split: how the queries were divided, and what else was held out, in words.
+        points: every composition measured, baselines among them.
+        levels: the choices, by rising limits; none while the search has not chosen.
+        baselines: names of the points that the choices are to be held against.
+        effects: what each knob does by itself.
+        curves: what more draws of each pool would give.
+        ledger: what was paid, and what reuse saved.
+        ended: why the search measured no more, in words; empty where it is not known.
+        outlook: what more budget or more queries would buy, a line each.
         incomplete: what the budget did not reach, a line each.
         notes: whatever else the reader must know.
-        by: the dimension of cost that the frontier is in.
+        by: the dimension of the levels.
         confidence: of every interval.
     """
 
@@ -41,13 +51,18 @@ class Report(BaseModel):
     title: str
     data: str = ""
     items: NonNegativeInt
+    confirmation_items: NonNegativeInt = 0
     seed: int = 0
     budget: dict[str, Amount] = {}
-    spent: dict[str, Amount] = {}
     split: str = ""
     points: tuple[Point, ...] = ()
-    frontier: tuple[str, ...] = ()
+    levels: tuple[Level, ...] = ()
     baselines: tuple[str, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    curves: tuple[Curve, ...] = ()
+    ledger: Spending = Spending()
+    ended: str = ""
+    outlook: tuple[str, ...] = ()
     incomplete: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     by: str = "total_tokens"
@@ -55,47 +70,88 @@ class Report(BaseModel):
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
-        best = {point.name for point in frontier(self.points, self.by)}
-        known = {point.name for point in self.points}
-        for name in (*self.frontier, *self.baselines):
-            if name not in known:
-                raise UsageError(f"a frontier and its baselines must be points of the report, got {name!r}; add it")
-        if dominated := [name for name in self.frontier if name not in best]:
-            raise UsageError(
-                f"a frontier must hold no oracle and nothing dominated, got {', '.join(map(repr, dominated))}; "
-                "take it from search.frontier.frontier"
-            )
+        frontier(self.points, self.by)  # refuses a name twice and a point without a cost
+        limits = [level.limit for level in self.levels]
+        if any(low >= high for low, high in pairwise(limits)):
+            raise UsageError(f"levels must rise, got {', '.join(f'{limit:g}' for limit in limits)}; sort them")
+        self._check_runs(self.baselines, "a baseline")
+        for level in self.levels:
+            self._check_level(level)
         return self
+
+    def _check_level(self, level: Level) -> None:
+        self._check_runs((level.chosen, *level.tied_with), f"a choice at {level.limit:g}")
+        for name in (level.chosen, *level.tied_with):
+            if (cost := self.point(name).cost_in(self.by)) > level.limit * (1 + 1e-9):
+                raise UsageError(
+                    f"a choice at {level.limit:g} must cost no more, got {cost:g} for {name!r}; drop it there"
+                )
+        if self.point(level.chosen).confirmed is None and not level.not_confirmed:
+            raise UsageError(
+                f"a choice must be confirmed or say why not, got {level.chosen!r} at {level.limit:g} with development "
+                "figures alone; measure it on the confirmation queries, or give not_confirmed"
+            )
+        if self.point(level.chosen).confirmed is not None and level.not_confirmed:
+            raise UsageError(
+                f"a choice must not be called unconfirmed where it is confirmed, got {level.not_confirmed!r} for "
+                f"{level.chosen!r}; leave it out"
+            )
+        if level.contest is not None and level.contest.baseline not in self.baselines:
+            raise UsageError(f"a contest must be with a baseline, got {level.contest.baseline!r}; name it in baselines")
+
+    def _check_runs(self, names: tuple[str, ...], role: str) -> None:
+        """Refuse what is no point, and what nobody can run."""
+        known = {point.name: point for point in self.points}
+        for name in names:
+            if name not in known:
+                raise UsageError(f"{role} must be a point of the report, got {name!r}; add it")
+            if known[name].is_oracle:
+                raise UsageError(f"{role} must not need the answers, but {name!r} is an oracle; leave it out")
+
+    def point(self, name: str) -> Point:
+        """The point of that name.
+
+        Raises:
+            UsageError: there is none.
+        """
+        for point in self.points:
+            if point.name == name:
+                return point
+        raise UsageError(f"a point must be in the report, got {name!r}; it holds {len(self.points)} others")
+
+    def recommended_at(self, level: Level) -> Point:
+        """The cheapest point that the data cannot tell from the one chosen; confirmed where that one is."""
+        points = [self.point(name) for name in (level.chosen, *level.tied_with)]
+        if points[0].confirmed is not None:
+            points = [point for point in points if point.confirmed is not None]
+        return min(points, key=lambda point: (point.cost_in(self.by), point.name != level.chosen, point.name))
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether every choice is confirmed, and there is one."""
+        return bool(self.levels) and not any(level.not_confirmed for level in self.levels)
 
     @property
     def best(self) -> tuple[Point, ...]:
-        """The points of the frontier, cheapest first."""
-        names = set(self.frontier)
-        chosen = [point for point in self.points if point.name in names]
-        return tuple(sorted(chosen, key=lambda point: point.cost_in(self.by)))
+        """What is recommended at each level, each once, cheapest first.
+
+        Before anything was chosen: the frontier of the points measured on the most development queries.
+        """
+        if self.levels:
+            found = {point.name: point for level in self.levels for point in [self.recommended_at(level)]}
+            return tuple(sorted(found.values(), key=lambda point: point.cost_in(self.by)))
+        most = max((point.items for point in self.points), default=0)
+        return frontier([point for point in self.points if point.items == most], self.by)
 
     @property
     def held_against(self) -> tuple[Point, ...]:
-        """The baselines that are not on the frontier themselves, in the order given."""
-        named = {point.name: point for point in self.points}
-        return tuple(named[name] for name in self.baselines if name not in self.frontier)
-
-    @property
-    def winner(self) -> Point | None:
-        """The most accurate point of the frontier; None where nothing was measured."""
-        return self.best[-1] if self.best else None
-
-    @property
-    def recommended(self) -> Point | None:
-        """The cheapest point of the frontier that the data cannot tell from the winner."""
-        winner = self.winner
-        if winner is None:
-            return None
-        return next(point for point in self.best if point.name in (winner.name, *winner.tied_with))
+        """The baselines that are not recommended themselves, in the order given."""
+        best = {point.name for point in self.best}
+        return tuple(self.point(name) for name in self.baselines if name not in best)
 
     @property
     def dimensions(self) -> tuple[str, ...]:
-        """The dimensions of cost to show: that of the frontier, then others in which anything was spent."""
+        """The dimensions of cost to show: that of the levels, then others in which anything was spent."""
         shown = ("total_tokens", "completion_tokens", "calls", "verifier_calls", "nfe", "flops", "cost_usd")
         used = [name for name in shown if any(point.cost.get(name) for point in self.points)]
         return (self.by, *(name for name in used if name != self.by))
@@ -103,22 +159,16 @@ class Report(BaseModel):
     @property
     def budget_dimensions(self) -> tuple[str, ...]:
         """Every dimension that has a limit or was spent in."""
-        return tuple(dict.fromkeys((*self.budget, *(name for name, amount in self.spent.items() if amount))))
+        return tuple(dict.fromkeys((*self.budget, *(name for name, paid in self.ledger.spent.items() if paid))))
 
     @property
     def difficulties(self) -> tuple[str, ...]:
         """Every difficulty, in the order of the points."""
         return tuple(dict.fromkeys(level for point in self.points for level in point.by_difficulty))
 
-    def how_chosen(self, point: Point) -> str:
-        """What must be said beside the accuracy of a point that was chosen for it."""
-        if point.confirmed is not None:
-            return f"confirmed on {point.confirmed.items} queries that had no part in the choice"
-        return "chosen on the queries it is measured on: expect less on others"
-
 
 def terminal(report: Report, console: Console, *, is_full: bool = False) -> None:
-    """Print the frontier and what to make of it; with `is_full`, every composition and difficulty too."""
+    """Print the levels and what to make of them; with `is_full`, every composition, effect and curve too."""
     from .report_terminal import show
 
     show(report, console, is_full)
@@ -131,43 +181,8 @@ def html(report: Report) -> str:
     return page(report)
 
 
-def verdict(report: Report) -> tuple[str, ...]:
-    """What to run, in sentences; each accuracy with its interval and how its point was chosen."""
-    winner, recommended = report.winner, report.recommended
-    if winner is None or recommended is None:
-        return ("Nothing was measured: there is no frontier and nothing to recommend.",)
-    lines = [f"Most accurate: {_claim(report, winner)}."]
-    if recommended is not winner:
-        lines.append(f"Cheapest that the data cannot tell from it: {_claim(report, recommended)}.")
-    return tuple(lines)
+def csv(report: Report) -> str:
+    """The levels and points as one table of comma-separated values, safe to open in a spreadsheet."""
+    from .report_csv import table
 
-
-def remarks(report: Report, point: Point) -> tuple[str, ...]:
-    """What must stand beside a point wherever it is shown."""
-    found = [ORACLE] if point.is_oracle else []
-    if point.name in report.baselines:
-        found.append("baseline")
-    if point.items < report.items:
-        found.append(f"{point.items} of {report.items} queries")
-    if point.failed:
-        found.append(f"{point.failed} draws failed")
-    if point.unjudged:
-        found.append(f"{point.unjudged} draws could not be judged")
-    if point.unscored:
-        found.append(f"{point.unscored} draws could not be scored by the verifier")
-    return tuple(found)
-
-
-def method_title(method: str) -> str:
-    """The method's name for people."""
-    return METHODS[method].title if method in METHODS else method.replace("_", " ").capitalize()
-
-
-def shown(estimate: Estimate) -> str:
-    """An accuracy and its interval, in percent."""
-    return f"{percent(estimate.accuracy)} % [{span(estimate)}]"
-
-
-def _claim(report: Report, point: Point) -> str:
-    cost = f"{full(point.cost_in(report.by), report.by)} {unit(report.by)} a query"
-    return f"{point.name}: {shown(point.confirmed or point)} at {cost} ({report.how_chosen(point)})"
+    return table(report)

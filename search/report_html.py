@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from .chart import COLOURS, MOST_BEST, MOST_MARKS, cost_chart, curves, legend, thinned
-from .figures import full, percent, printable, short, span, unit
+from .chart import COLOURS, MOST_BEST, MOST_MARKS, cost_chart, legend, thinned
+from .figures import full, percent, points_more, printable, short, span, unit
 from .frontier import Point
-from .report import ORACLE, Report, method_title, remarks, verdict
+from .report import Report
+from .report_curve import ORACLES, TITLES
+from .report_panels import MOST_PANELS, MOST_ROWS, curve_panels, effect_chart, series
+from .report_words import ORACLE, against, difference, gap, how_chosen, method_title, remarks, verdict, within
 
 TEMPLATE = "report.html.j2"
-MOST_ROWS = 300
+MOST_POINTS = 300
 MOST_LINES = 50
+MOST_LEVELS = 40
 
 
 def page(report: Report) -> str:
@@ -27,37 +31,48 @@ def page(report: Report) -> str:
     )
     environment.filters |= {"percent": percent, "span": span, "full": full, "short": short, "unit": unit}
     environment.filters |= {"method_title": method_title, "brief": _brief, "title_case": _title_case}
+    environment.filters |= {"points_more": points_more, "difference": difference}
     source = files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8")
+    kinds = [kind for kind in TITLES if any(kind in curve.kinds for curve in report.curves)]
     return environment.from_string(source).render(
         report=report,
         rows=listed(report),
         most_lines=MOST_LINES,
+        most_panels=MOST_PANELS,
+        most_rows=MOST_ROWS,
+        levels=report.levels[:MOST_LEVELS],
         best=thinned(report.best, MOST_BEST),
         held_against=report.held_against[:MOST_BEST],
-        levels=report.difficulties[:12],
+        difficulties=report.difficulties[:12],
         chart=cost_chart(report),
-        panels=curves(report),
-        methods=[(method, place % COLOURS, _is_oracle(report, method)) for place, method in enumerate(legend(report))],
+        methods=[(place % COLOURS, method_title(method), False) for place, method in enumerate(legend(report))][
+            : COLOURS * 4
+        ],
+        panels=curve_panels(report),
+        thinned=thinned,
+        oracle_series={series(kind) for kind in ORACLES},
+        kinds=[(series(kind) % COLOURS, TITLES[kind], kind in ORACLES) for kind in kinds],
+        effects=effect_chart(report),
         colours=COLOURS,
         is_thinned=len(report.points) > MOST_MARKS,
         verdict=verdict(report),
         remarks=remarks,
+        against=against,
+        gap=gap,
+        within=within,
+        how_chosen=how_chosen,
         oracle=ORACLE,
     )
 
 
 def listed(report: Report) -> tuple[Point, ...]:
     """The points of the full table: all, or, of very many, the most accurate in the order of the report."""
-    if len(report.points) <= MOST_ROWS:
+    if len(report.points) <= MOST_POINTS:
         return report.points
-    named = {*report.frontier, *report.baselines}
+    named = {*(point.name for point in report.best), *report.baselines}
     ranked = sorted(report.points, key=lambda point: (point.name not in named, -point.accuracy, point.name))
-    kept = {point.name for point in ranked[:MOST_ROWS]}
+    kept = {point.name for point in ranked[:MOST_POINTS]}
     return tuple(point for point in report.points if point.name in kept)
-
-
-def _is_oracle(report: Report, method: str) -> bool:
-    return all(point.is_oracle for point in report.points if point.method == method)
 
 
 def _brief(text: str, longest: int = 80) -> str:

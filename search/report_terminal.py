@@ -9,33 +9,95 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .figures import full, percent, printable, span, unit
+from .figures import full, percent, points_more, printable, span, unit
 from .frontier import Estimate, Point
-from .report import Report, remarks, verdict
+from .report import Report
+from .report_curve import ORACLES, TITLES, Curve
+from .report_level import Level
+from .report_spending import Spending
+from .report_words import ORACLE, gap, remarks, verdict
 
 
 def show(report: Report, console: Console, is_full: bool) -> None:
-    """Print the report; with `is_full`, every composition and difficulty too."""
+    """Print the report; with `is_full`, every composition, difficulty, effect and curve too."""
     console.print(_text(report.title, "bold"))
     for line in filter(None, (report.data, report.split)):
         console.print(_text(line, "dim"))
     console.print(_text(f"Means a query; in brackets the {100 * report.confidence:g} % interval.", "dim"))
-    console.print(_table(report, "Frontier", report.best))
+    if report.levels:
+        console.print(_levels(report))
+    elif report.best:
+        console.print(_points(report, "Best so far, on development queries", report.best))
     if report.held_against:
-        console.print(_table(report, "Baselines", report.held_against))
+        console.print(_points(report, "Baselines", report.held_against))
     for line in verdict(report):
         console.print(_text(line))
     if is_full:
-        console.print(_table(report, "All compositions", report.points))
-    if is_full and report.difficulties:
-        console.print(_difficulties(report))
+        _show_rest(report, console)
     for line, style in _remarks(report):
         console.print(_text(line, style))
 
 
+def _show_rest(report: Report, console: Console) -> None:
+    console.print(_points(report, "All compositions", report.points))
+    if report.difficulties:
+        console.print(_difficulties(report))
+    if report.effects:
+        console.print(_effects(report))
+    for curve in report.curves:
+        console.print(_curve(curve))
+
+
+def _levels(report: Report) -> Table:
+    """The choices: at each level the point chosen and, where another is recommended, that one below it."""
+    table = _empty("Levels", f"{unit(report.by)} a query")
+    for heading, side in (("composition", "left"), ("confirmed, %", "right"), ("development, %", "right")):
+        table.add_column(heading, justify="right" if side == "right" else "left", no_wrap=side == "right")
+    for heading in ("gap", unit(report.by), "in sequence"):
+        table.add_column(heading, justify="right")
+    table.add_column("baseline")
+    table.add_column("")
+    for level in report.levels:
+        chosen, recommended = report.point(level.chosen), report.recommended_at(level)
+        at = f"≤ {full(level.limit, report.by)}"
+        cells = (*_choice(report, chosen), gap(report, level), *_costs(report, chosen), _standing(report, level))
+        table.add_row(*map(_text, (at, *cells, _note(level))))
+        if recommended is not chosen:
+            cells = (*_choice(report, recommended), "", *_costs(report, recommended), "")
+            table.add_row(*map(_text, ("", *cells, "cheapest tied: recommended")))
+    return table
+
+
+def _choice(report: Report, point: Point) -> tuple[str, str, str]:
+    return point.name, _figure(point.confirmed), _figure(point)
+
+
+def _costs(report: Report, point: Point) -> tuple[str, str]:
+    path = "–" if point.critical_path is None else full(point.critical_path)
+    return full(point.cost_in(report.by), report.by), path
+
+
+def _standing(report: Report, level: Level) -> str:
+    if level.contest is None:
+        return "–" if level.not_confirmed else "is one itself" if level.chosen in report.baselines else "none fits"
+    told = {"beats": "beats", "tied": "tied with", "behind": "behind"}[level.contest.standing]
+    return f"{told} {level.contest.baseline}"
+
+
+def _note(level: Level) -> str:
+    tied = f"{len(level.tied_with)} tied" if level.tied_with else ""
+    return "; ".join(filter(None, ("not confirmed" if level.not_confirmed else "", tied)))
+
+
 def _remarks(report: Report) -> Iterator[tuple[str, str]]:
-    if report.spent:
-        yield f"draws that stand: {', '.join(_spent(report))}", "dim"
+    if report.ledger.spent:
+        yield f"paid: {', '.join(_spent(report))}", "dim"
+    if told := list(_ledger(report.ledger, report.by)):
+        yield "; ".join(told), "dim"
+    if report.ended:
+        yield f"ended: {report.ended}", "dim"
+    for line in report.outlook:
+        yield f"outlook: {line}", ""
     for line in report.incomplete:
         yield f"not reached: {line}", "yellow"
     for line in report.notes:
@@ -43,15 +105,28 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def _spent(report: Report) -> Iterator[str]:
-    for name, amount in report.spent.items():
+    for name, amount in report.ledger.spent.items():
         of = f" of {full(report.budget[name], name)}" if name in report.budget else ""
         yield f"{full(amount, name)}{of} {unit(name)}"
 
 
-def _table(report: Report, title: str, points: Sequence[Point]) -> Table:
-    table = _empty(title)
+def _ledger(ledger: Spending, by: str) -> Iterator[str]:
+    """What reuse saved, what each phase took, and what was lost, in the dimension `by`."""
+    if (saved := ledger.saved(by)) is not None:
+        yield f"replayed: {full(ledger.replayed(by), by)} {unit(by)}, {percent(saved)} % saved by reuse"
+    shares = [f"{name} {percent(share)} %" for name in ledger.phases if (share := ledger.share(name, by)) is not None]
+    if shares:
+        yield f"phases: {', '.join(shares)}"
+    if ledger.failures:
+        yield f"{ledger.failures:,} answers lost"
+    if lost := ledger.lost.get(by):
+        yield f"{full(lost, by)} {unit(by)} paid for calls that failed"
+
+
+def _points(report: Report, title: str, points: Sequence[Point]) -> Table:
+    table = _empty(title, "composition")
     has_confirmed = any(point.confirmed for point in points)
-    for heading in ("accuracy, %", "confirmed, %") if has_confirmed else ("accuracy, %",):
+    for heading in ("confirmed, %", "development, %") if has_confirmed else ("development, %",):
         table.add_column(heading, justify="right", no_wrap=True)
     dimensions = [name for name in report.dimensions if name in (report.by, "calls", "cost_usd")]
     for dimension in dimensions:
@@ -59,7 +134,7 @@ def _table(report: Report, title: str, points: Sequence[Point]) -> Table:
     if any(remarks(report, point) for point in points):
         table.add_column("")
     for point in points:
-        figures = (point, point.confirmed) if has_confirmed else (point,)
+        figures = (point.confirmed, point) if has_confirmed else (point,)
         costs = (full(point.cost.get(dimension, 0.0), dimension) for dimension in dimensions)
         said = "; ".join(remarks(report, point))
         cells = (point.name, *map(_figure, figures), *costs, said)
@@ -68,7 +143,7 @@ def _table(report: Report, title: str, points: Sequence[Point]) -> Table:
 
 
 def _difficulties(report: Report) -> Table:
-    table = _empty("By difficulty, %")
+    table = _empty("By difficulty, development, %", "composition")
     for level in report.difficulties:
         table.add_column(_text(level), justify="right")
     for point in (*report.best, *report.held_against):
@@ -77,9 +152,34 @@ def _difficulties(report: Report) -> Table:
     return table
 
 
-def _empty(title: str) -> Table:
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
-    table.add_column("composition")
+def _effects(report: Report) -> Table:
+    table = _empty("What each knob does by itself, points, development", "knob")
+    for heading in ("from", "to"):
+        table.add_column(heading)
+    for heading in ("difference", "pairs", "queries"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for effect in report.effects:
+        found = effect.difference
+        moved = f"{points_more(found.mean)} [{points_more(found.low)} to {points_more(found.high)}]"
+        row = (effect.axis, effect.before, effect.after, moved, f"{effect.pairs:,}", f"{found.items:,}")
+        table.add_row(*map(_text, row))
+    return table
+
+
+def _curve(curve: Curve) -> Table:
+    table = _empty(f"More draws of {curve.pool}, %", "draws")
+    for kind in curve.kinds:
+        bound = f", {ORACLE}" if kind in ORACLES else ""
+        table.add_column(_text(f"{TITLES[kind].lower()}{bound}"), justify="right")
+    held = {(row.n, row.kind): row.estimate for row in curve.rows}
+    for n in sorted({row.n for row in curve.rows}):
+        table.add_row(_text(str(n)), *(_text(_figure(held.get((n, kind)))) for kind in curve.kinds))
+    return table
+
+
+def _empty(title: str, first: str) -> Table:
+    table = Table(title=_text(title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    table.add_column(first)
     return table
 
 

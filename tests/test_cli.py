@@ -135,7 +135,7 @@ def test_run_without_an_answer_fails_and_says_why(capsys) -> None:
 def test_sweep_measures_reports_and_resumes_for_nothing(capsys) -> None:
     code, out, err = ponder(capsys, "sweep", "s.toml")
     assert code == 0
-    assert "Frontier" in out
+    assert "Best so far" in out
     assert "next: ponder serve runs/s/s-" in out
     assert err.splitlines()[-1].startswith("4 of 4 tasks, ")
     assert {path.suffix for path in Path("runs").iterdir()} >= {".db", ".html", ""}

@@ -12,7 +12,7 @@ from ponder.orchestrator.engines.simulated_faults import Faults
 from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.errors import BudgetExceeded, ShapeError, UsageError
 from ponder.orchestrator.pipeline import Node, Pipeline, build_strategy
-from ponder.orchestrator.pipeline_file import load, load_all, save, to_mermaid, to_text, to_toml
+from ponder.orchestrator.pipeline_file import load, save, to_mermaid, to_text, to_toml
 from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.types import Query, Result
 from ponder.orchestrator.wording import in_words
@@ -99,6 +99,33 @@ async def test_nodes_of_one_strategy_draw_independently() -> None:
     assert streams["0.0"] != streams["0.1"]
 
 
+async def test_nodes_draw_by_their_kind_and_so_alike_where_other_nodes_differ() -> None:
+    def fused(*between: Strategy) -> Pipeline:
+        return Pipeline.series(TWO, *between, Fuse(n=2, max_tokens=40), Fuse(max_tokens=40), engines=ENGINES)
+
+    plain, ranked = await run(fused()), await run(fused(Rank(verifier=ExactMatch())))
+    assert plain.best.origin == ranked.best.origin == "0.fuse.1"
+
+
+async def test_a_single_node_draws_as_if_it_stood_alone() -> None:
+    alone, wrapped = await run(TWO), await run(Pipeline.series(TWO, engines=ENGINES))
+    assert canonical_json(alone) == canonical_json(wrapped)
+
+
+def test_a_series_is_written_as_its_stages(tmp_path) -> None:
+    pipeline = Pipeline.series(TWO, RANK, name="two", engines=ENGINES)
+    stages = [TWO.model_dump(), RANK]
+    assert Pipeline(name="two", stages=stages, engines=ENGINES) == pipeline
+    assert build_strategy({"kind": "pipeline", "stages": stages}) == Pipeline.series(TWO, RANK)
+    path = tmp_path / "two.toml"
+    path.write_text('[[stages]]\nkind = "sample"\nn = 2\nmax_tokens = 40\n[engines.generator]\nkind = "simulated"\n')
+    assert load(path).nodes == Pipeline.series(TWO).nodes
+    with pytest.raises(UsageError, match="either stages or nodes, got both"):
+        build_strategy({"kind": "pipeline", "stages": stages, "nodes": []})
+    with pytest.raises(UsageError, match="stages must be a list of strategies, got 3"):
+        build_strategy({"kind": "pipeline", "stages": 3})
+
+
 async def test_best_of_four_inside_best_of_sixteen_is_free(tmp_path) -> None:
     from ponder.orchestrator.journal_file import JournalFile
     from ponder.orchestrator.runtime import Task
@@ -167,10 +194,6 @@ def test_a_file_names_its_pipeline(tmp_path) -> None:
     path = tmp_path / "math.toml"
     path.write_text('[[nodes]]\nname = "a"\nstrategy = { kind = "sample" }\n[engines.generator]\nkind = "simulated"\n')
     assert load(path).name == "math"
-    assert [pipeline.name for pipeline in load_all([tmp_path, path])] == ["math", "math"]
-    (empty := tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match="must hold pipelines as TOML files, but holds none"):
-        load_all([empty])
 
 
 @pytest.mark.parametrize(

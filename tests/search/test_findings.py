@@ -83,14 +83,14 @@ def test_the_budget_stands_in_the_report_where_it_is_known(tmp_path) -> None:
     known = replace(evidence, sweep=evidence.sweep.model_copy(update={"budget": limits}))
     assert report(unknown).budget == {}
     assert report(known).budget == {"calls": 900, "cost_usd": 0.5}
-    assert f"{report(known).spent['calls']:.0f}" in html(report(known))
-    assert "Draws that stand" in html(report(unknown))
+    assert f"{report(known).ledger.spent['calls']:.0f}" in html(report(known))
+    assert "Paid" in html(report(unknown))
 
 
 def test_a_report_of_nothing_says_so(tmp_path) -> None:
     evidence, _ = swept(sweep_of(), tmp_path / "s.db")
     made = report(replace(evidence, pools={}))
-    assert (made.points, made.frontier) == ((), ())
+    assert (made.points, made.best) == ((), ())
     assert made.incomplete
     assert save_frontier(evidence, made, tmp_path / "none") == []
 

@@ -29,9 +29,9 @@ def test_a_sweep_measures_every_composition(tmp_path) -> None:
     assert len(methods) == 2 + 4 + 8
     assert (progress.tasks, progress.done, progress.replayed, progress.draws) == (12, 12, 0, 48)
     assert all(point.items == 6 and point.low <= point.accuracy <= point.high for point in made.points)
-    assert made.frontier
+    assert made.best
     assert made.incomplete == ()
-    assert made.spent["total_tokens"] == evidence.paid.total_tokens == progress.paid.total_tokens
+    assert made.ledger.spent["total_tokens"] == evidence.paid.total_tokens == progress.paid.total_tokens
 
 
 def test_running_again_pays_nothing_and_changes_nothing(tmp_path) -> None:
