@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from .problem import Floats, Indices
 FEWEST, MOST = 3, 5  # bins that are tried unless told otherwise
 BIN_ITEMS = 30  # wanted in a bin: 15 a fold
 LEAST_ITEMS = 10  # in a bin, or it is not made
+WIDENING = math.sqrt(1 + 2 / math.pi)  # two halves that choose for each other: their gains correlate by up to 2 / pi
 ROUNDING = 1e-9
 
 
@@ -30,7 +32,8 @@ class Policy:
         compositions: the number of the composition of each bin, from the easiest; neighbours differ.
         single: the number of the best single composition at the same level.
         accuracy: of a policy chosen this way, by two-fold cross-validation.
-        gain: that accuracy less that of a single composition chosen on the same folds, item by item.
+        gain: that accuracy less that of a single composition chosen on the same folds, item by item; its interval is
+            wide enough for halves that choose for each other.
         cost: mean cost of a query, the estimator of difficulty included, by the same cross-validation.
     """
 
@@ -125,14 +128,14 @@ def choose_policy(
         return PolicyFinding(None, f"nothing costs at most {level:g} a query once the estimator of difficulty is paid")
     ours, theirs, cost = tested
     found = compare(ours, theirs, confidence)
-    thresholds, kept = _merged(edges, routes)
-    told = f"routing by difficulty gains {_in_points(found.interval)} over one composition for all"
-    if found.is_tied or found.interval.mean <= 0:
-        return PolicyFinding(None, f"no gain is certain: {told}", found.interval)
+    gain, (thresholds, kept) = _widened(found.interval), _merged(edges, routes)
+    told = f"routing by difficulty gains {_in_points(gain)} over one composition for all"
+    if found.is_tied or gain.low <= 0:
+        return PolicyFinding(None, f"no gain is certain: {told}", gain)
     if not thresholds:
-        return PolicyFinding(None, "on all items together one composition wins in every bin", found.interval)
+        return PolicyFinding(None, "on all items together one composition wins in every bin", gain)
     accuracy = accuracy_interval(ours, confidence)
-    return PolicyFinding(Policy(thresholds, kept, single[0], accuracy, found.interval, cost), told, found.interval)
+    return PolicyFinding(Policy(thresholds, kept, single[0], accuracy, gain, cost), told, gain)
 
 
 def bin_edges(difficulty: ArrayLike, bins: int) -> tuple[float, ...]:
@@ -257,6 +260,16 @@ def _known_or_hardest(difficulty: ArrayLike) -> Floats:
 
 def _bins(items: int) -> int:
     return min(MOST, max(FEWEST, items // BIN_ITEMS))
+
+
+def _widened(gain: Interval) -> Interval:
+    """The interval of a gain for halves that are not independent.
+
+    Where two compositions are equal in truth and X and Y are their differences in the halves, the halves gain
+    X sign(Y) and Y sign(X), whose correlation is (E|X|)^2 / Var X = 2 / pi; more to choose from makes it less.
+    """
+    mean = gain.mean
+    return Interval(mean, mean - WIDENING * (mean - gain.low), mean + WIDENING * (gain.high - mean))
 
 
 def _in_points(gain: Interval) -> str:

@@ -80,13 +80,14 @@ def test_one_composition_that_wins_everywhere_needs_no_policy():
 
 
 def test_a_false_policy_is_kept_at_most_one_time_in_twenty():
-    rng, kept, worlds, items = np.random.default_rng(3), 0, 500, 120
+    rng, kept, worlds, items = np.random.default_rng(3), [0, 0], 500, 150
     for world in range(worlds):
         difficulty, best = rng.random(items), 0.1 * (world % 2)  # of equals, and of one that is best everywhere
-        chances = 0.8 - 0.6 * difficulty + np.array([[0.0], [0.0], [0.0], [best]])
-        outcomes = (rng.random((4, items)) < chances).astype(float)
-        kept += choose_policy(outcomes, np.ones((4, items)), difficulty, 0, level=1).policy is not None
-    assert kept / worlds <= 0.05
+        chances = 0.8 - 0.6 * difficulty + np.array([[0.0], [best]])
+        outcomes = (rng.random((2, items)) < chances).astype(float)  # two only: where halves agree by chance most
+        found = choose_policy(outcomes, np.ones((2, items)), difficulty, 0, level=1)
+        kept[world % 2] += found.policy is not None
+    assert max(kept) / (worlds / 2) <= 0.05
 
 
 def test_the_policy_runs_as_a_strategy():
