@@ -30,8 +30,8 @@ class Need:
 
     def joined(self, other: Need) -> Need:
         """The pool, drawn in the same way, that serves both."""
-        verifiers = dict.fromkeys((*self.verifiers, *other.verifiers))
-        return replace(self, draws=max(self.draws, other.draws), verifiers=tuple(verifiers))
+        more = tuple(verifier for verifier in other.verifiers if verifier not in self.verifiers)
+        return replace(self, draws=max(self.draws, other.draws), verifiers=self.verifiers + more)
 
 
 def needs(strategy: Strategy) -> tuple[Need, ...] | None:
@@ -49,9 +49,34 @@ def needs(strategy: Strategy) -> tuple[Need, ...] | None:
     Raises:
         ShapeError: the strategy cannot work.
     """
+    plan = _noted(strategy)
+    return tuple(plan.needs.values()) if plan.is_plain else None
+
+
+def can_replay(strategy: Strategy) -> bool:
+    """Whether pools large enough tell all that `strategy` would do; see `needs`.
+
+    Raises:
+        ShapeError: the strategy cannot work.
+    """
+    return _noted(strategy).is_plain
+
+
+def first_draws(strategy: Strategy) -> tuple[Need, ...]:
+    """The pools of the query's own prompt that `strategy` begins with, whatever else it asks.
+
+    Where `needs` tells None, they are pools only where `strategy` itself drew them, for the rest follows from them.
+
+    Raises:
+        ShapeError: the strategy cannot work.
+    """
+    return tuple(_noted(strategy).needs.values())
+
+
+def _noted(strategy: Strategy) -> _Noting:
     plan = _Noting(node=strategy.kind)
     strategy.infer(Shape(), plan)
-    return tuple(plan.needs.values()) if plan.is_plain else None
+    return plan
 
 
 class _Noting(Plan):

@@ -201,7 +201,7 @@ class _Reading(Journal):
         """
         found = self._known.get(key) or (await self.get([key])).get(key)
         if found is None:
-            raise NotRecorded("what a replay asks must be recorded, but is not; draw a larger pool, or judge all of it")
+            raise NotRecorded("what a replay asks must be recorded, but is not, or was lost; draw or judge more")
         return found
 
     async def draw(

@@ -38,7 +38,7 @@ class ReplayContext(Context):
 
     async def score(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Candidate]:
         """The candidates, each with the verifier's score, which is charged once."""
-        if verifier.is_relative or query.messages != self._recorded.query.messages:
+        if verifier.is_relative or (query is not self._recorded.query and query != self._recorded.query):
             return await super().score(query, candidates, verifier)
         judged = []
         for candidate in candidates:
