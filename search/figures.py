@@ -88,3 +88,13 @@ def full(amount: float, dimension: str = "") -> str:
 def unit(dimension: str) -> str:
     """The dimension in words."""
     return UNITS.get(dimension, dimension.replace("_", " "))
+
+
+def counted(amount: float, dimension: str) -> str:
+    """An amount with its dimension in words.
+
+    >>> counted(1, "calls"), counted(12345.6, "total_tokens")
+    ('1 call', '12,346 tokens')
+    """
+    text, words = full(amount, dimension), unit(dimension)
+    return f"{text} {words.removesuffix('s') if text == '1' else words}"

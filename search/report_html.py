@@ -6,15 +6,31 @@ escaped, stripped of control characters and cut, and the page's policy forbids i
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from .chart import COLOURS, MOST_BEST, MOST_MARKS, cost_chart, legend, thinned
-from .figures import full, percent, points_more, printable, short, span, unit
+from .figures import counted, full, percent, points_more, printable, short, span, unit
 from .frontier import Point
 from .report import Report
 from .report_curve import ORACLES, TITLES
 from .report_panels import MOST_PANELS, MOST_ROWS, curve_panels, effect_chart, series
-from .report_words import ORACLE, against, difference, gap, how_chosen, method_title, remarks, verdict, within
+from .report_words import (
+    ORACLE,
+    against,
+    difference,
+    gap,
+    how_chosen,
+    method_title,
+    remarks,
+    unconfirmed,
+    verdict,
+    within,
+)
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 TEMPLATE = "report.html.j2"
 MOST_POINTS = 300
@@ -24,17 +40,8 @@ MOST_LEVELS = 40
 
 def page(report: Report) -> str:
     """The whole page, under 1 MB whatever the report."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_harmless
-    )
-    environment.filters |= {"percent": percent, "span": span, "full": full, "short": short, "unit": unit}
-    environment.filters |= {"method_title": method_title, "brief": _brief, "title_case": _title_case}
-    environment.filters |= {"points_more": points_more, "difference": difference}
-    source = files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8")
     kinds = [kind for kind in TITLES if any(kind in curve.kinds for curve in report.curves)]
-    return environment.from_string(source).render(
+    return _template().render(
         report=report,
         rows=listed(report),
         most_lines=MOST_LINES,
@@ -55,6 +62,7 @@ def page(report: Report) -> str:
         effects=effect_chart(report),
         colours=COLOURS,
         is_thinned=len(report.points) > MOST_MARKS,
+        unconfirmed=unconfirmed(report),
         verdict=verdict(report),
         remarks=remarks,
         against=against,
@@ -63,6 +71,19 @@ def page(report: Report) -> str:
         how_chosen=how_chosen,
         oracle=ORACLE,
     )
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_harmless
+    )
+    environment.filters |= {"percent": percent, "span": span, "full": full, "short": short, "unit": unit}
+    environment.filters |= {"method_title": method_title, "brief": _brief, "title_case": _title_case}
+    environment.filters |= {"counted": counted, "points_more": points_more, "difference": difference}
+    return environment.from_string(files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8"))
 
 
 def listed(report: Report) -> tuple[Point, ...]:

@@ -55,6 +55,6 @@ class Spending(BaseModel):
         return self.replayed(dimension) / fresh if fresh else None
 
     def share(self, phase: str, dimension: str) -> float | None:
-        """The share of a phase in what was spent; None where nothing was."""
-        spent = self.spent.get(dimension)
-        return self.phases.get(phase, {}).get(dimension, 0.0) / spent if spent else None
+        """The share of a phase in what was spent; None where it is not known."""
+        spent, paid = self.spent.get(dimension), self.phases.get(phase, {}).get(dimension)
+        return paid / spent if spent and paid is not None else None

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .figures import full, percent, points_more, printable, span, unit
+from .figures import counted, full, percent, points_more, printable, span, unit
 from .frontier import Estimate, Point
 from .report import Report
 from .report_curve import ORACLES, TITLES, Curve
@@ -64,7 +64,9 @@ def _levels(report: Report) -> Table:
         table.add_row(*map(_text, (at, *cells, _note(level))))
         if recommended is not chosen:
             cells = (*_choice(report, recommended), "", *_costs(report, recommended), "")
-            table.add_row(*map(_text, ("", *cells, "cheapest tied: recommended")))
+            table.add_row(
+                *map(_text, ("", *cells, "cheapest tied" if level.not_confirmed else "cheapest tied: recommended"))
+            )
     return table
 
 
@@ -106,21 +108,21 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
 
 def _spent(report: Report) -> Iterator[str]:
     for name, amount in report.ledger.spent.items():
-        of = f" of {full(report.budget[name], name)}" if name in report.budget else ""
-        yield f"{full(amount, name)}{of} {unit(name)}"
+        of = f"{full(amount, name)} of " if name in report.budget else ""
+        yield f"{of}{counted(report.budget.get(name, amount), name)}"
 
 
 def _ledger(ledger: Spending, by: str) -> Iterator[str]:
     """What reuse saved, what each phase took, and what was lost, in the dimension `by`."""
     if (saved := ledger.saved(by)) is not None:
-        yield f"replayed: {full(ledger.replayed(by), by)} {unit(by)}, {percent(saved)} % saved by reuse"
+        yield f"replayed: {counted(ledger.replayed(by), by)}, {percent(saved)} % saved by reuse"
     shares = [f"{name} {percent(share)} %" for name in ledger.phases if (share := ledger.share(name, by)) is not None]
     if shares:
         yield f"phases: {', '.join(shares)}"
     if ledger.failures:
-        yield f"{ledger.failures:,} answers lost"
+        yield f"answers lost: {ledger.failures:,}"
     if lost := ledger.lost.get(by):
-        yield f"{full(lost, by)} {unit(by)} paid for calls that failed"
+        yield f"{counted(lost, by)} paid for calls that failed"
 
 
 def _points(report: Report, title: str, points: Sequence[Point]) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .estimators import METHODS
-from .figures import full, percent, points_more, span, unit
+from .figures import counted, full, percent, points_more, span, unit
 from .frontier import Difference, Estimate, Point
 from .report import Report
 from .report_level import Level
@@ -44,7 +44,17 @@ def how_chosen(point: Point) -> str:
 
 def within(report: Report, level: Level) -> str:
     """The level in words."""
-    return f"Within {full(level.limit, report.by)} {unit(report.by)} a query"
+    return f"Within {counted(level.limit, report.by)} a query"
+
+
+def unconfirmed(report: Report) -> tuple[str, ...]:
+    """Which choices are not confirmed, and why: a line each reason."""
+    reasons: dict[str, list[str]] = {}
+    for level in report.levels:
+        if level.not_confirmed:
+            reasons.setdefault(level.not_confirmed, []).append(full(level.limit, report.by))
+    told = f"{unit(report.by)} a query is not confirmed"
+    return tuple(f"The choice within {' or '.join(limits)} {told}: {why}" for why, limits in reasons.items())
 
 
 def against(report: Report, level: Level) -> str:
@@ -97,5 +107,5 @@ def difference(found: Difference) -> str:
 
 
 def _claim(report: Report, point: Point) -> str:
-    cost = f"{full(point.cost_in(report.by), report.by)} {unit(report.by)} a query"
-    return f"{point.name}: {shown(point.confirmed or point)} at {cost} ({how_chosen(point)})"
+    cost = counted(point.cost_in(report.by), report.by)
+    return f"{point.name}: {shown(point.confirmed or point)} at {cost} a query ({how_chosen(point)})"

@@ -14,6 +14,7 @@ HOSTILE = (
 
 
 def estimate(accuracy, items=80, reach=0.06):
+    accuracy = min(1, max(0, accuracy))
     return Estimate(items=items, accuracy=accuracy, low=max(0, accuracy - reach), high=min(1, accuracy + reach))
 
 
