@@ -122,7 +122,8 @@ class ArchonRun:
     def _drawn(self, model: int, replicate: int) -> Answers:
         def draw(rng: np.random.Generator) -> Answers:
             chance = rng.random((SAMPLES, self._items))
-            return (chance[:, None] > self._thresholds[model]).sum(axis=1, dtype=np.int8)
+            answers: Answers = (chance[:, None] > self._thresholds[model]).sum(axis=1, dtype=np.int8)
+            return answers
 
         return self._stage((replicate, _DRAW, model), draw)
 
@@ -160,7 +161,8 @@ class ArchonRun:
             liking = self._bias[candidates, self._columns] + rng.normal(size=candidates.shape)
             liking[~kept] = -np.inf
             cut = np.partition(liking, -KEPT_BY_RANKER, axis=0)[-KEPT_BY_RANKER]
-            return (liking >= cut) & kept
+            best: Bools = (liking >= cut) & kept
+            return best
 
         return self._stage((replicate, _RANK, *prefix, check), rank)
 

@@ -137,7 +137,8 @@ class WorldProblem:
         calls = self._calls[ask.composition]
         if not self._reuse:
             return np.full(len(items), len(calls), dtype=np.intp)
-        return (~self._paid_in(ask.replicate)[calls[:, None], items]).sum(axis=0)
+        prices: Indices = (~self._paid_in(ask.replicate)[calls[:, None], items]).sum(axis=0)
+        return prices
 
     def _paid_in(self, replicate: int) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
         if replicate not in self._paid:
