@@ -125,8 +125,8 @@ class Pipeline(Strategy):
             shapes[node.name] = node.strategy.infer(given, plan)
             paths[node.name] = plan.path
             yield node, given, shapes[node.name]
-        levels = nx.topological_generations(self.graph())
-        plan.node, plan.path = outer, before + sum(max(paths[name] for name in level) for level in levels)
+        plan.node = outer
+        plan.path = before + sum(max(paths[node.name] for node in level) for level in _levels(self.nodes))
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
         """The last node's candidates."""
@@ -138,14 +138,13 @@ class Pipeline(Strategy):
             inner = ctx.child(places[node.name], f"{node.name} ({node.strategy.kind})") if len(places) > 1 else ctx
             done[node.name] = await node.strategy.run(query, given, inner)
 
-        for level in nx.topological_generations(self.graph()):
-            nodes = [node for node in _ordered(self.nodes) if node.name in level]
+        for nodes in _levels(self.nodes):
             if len(nodes) > 1 and await self._covers(query, nodes, candidates, ctx):
                 await _together([one(node) for node in nodes])
             else:
                 for node in nodes:
                     await one(node)
-        return done[_last(self.nodes)]
+        return done[_ends(self.nodes)[0]]
 
     async def _covers(self, query: Query, nodes: Sequence[Node], candidates: Sequence[Candidate], ctx: Context) -> bool:
         """Whether the budget's room covers the most that `nodes` may cost together."""
@@ -179,9 +178,32 @@ def _graph(nodes: Sequence[Node]) -> nx.DiGraph:
 
 def _ordered(nodes: Sequence[Node]) -> list[Node]:
     """The nodes in topological order, ties in the order they were given."""
+    if _is_ordered(nodes):
+        return list(nodes)
     by_name = {node.name: node for node in nodes}
     given = {node.name: i for i, node in enumerate(nodes)}
     return [by_name[name] for name in nx.lexicographical_topological_sort(_graph(nodes), key=given.__getitem__)]
+
+
+def _is_ordered(nodes: Sequence[Node]) -> bool:
+    """Whether the nodes were given in topological order."""
+    seen: set[str] = set()
+    for node in nodes:
+        if not seen.issuperset(node.after):
+            return False
+        seen.add(node.name)
+    return True
+
+
+def _levels(nodes: Sequence[Node]) -> list[list[Node]]:
+    """The nodes that run side by side, first those that come after none."""
+    depths: dict[str, int] = {}
+    levels: list[list[Node]] = []
+    for node in _ordered(nodes):
+        depth = depths[node.name] = max((depths[name] + 1 for name in node.after), default=0)
+        levels += [[]] if depth == len(levels) else []
+        levels[depth].append(node)
+    return levels
 
 
 def _places(nodes: Sequence[Node]) -> dict[str, str]:
@@ -206,9 +228,10 @@ def _chained(strategies: Sequence[Strategy]) -> tuple[Node, ...]:
     return tuple(Node(name=own, strategy=s, after=a) for own, s, a in zip(names, strategies, afters, strict=True))
 
 
-def _last(nodes: Sequence[Node]) -> str:
+def _ends(nodes: Sequence[Node]) -> list[str]:
+    """The nodes that nothing comes after."""
     followed = {before for node in nodes for before in node.after}
-    return next(node.name for node in nodes if node.name not in followed)
+    return [node.name for node in nodes if node.name not in followed]
 
 
 def _shape(candidates: Sequence[Candidate]) -> Shape:
@@ -245,21 +268,21 @@ def _check_graph(nodes: Sequence[Node]) -> None:
         ShapeError: a name twice or unknown, a cycle, no node, or several last nodes.
     """
     names = [node.name for node in nodes]
+    unique = set(names)
     if not names:
         raise ShapeError("pipeline", "a pipeline must have a node", "add one under [[nodes]]")
     for node in nodes:
-        if names.count(node.name) > 1:
+        if len(names) > len(unique) and names.count(node.name) > 1:
             raise ShapeError(node.name, "a node's name must be unique", "rename one of them")
         for before in node.after:
-            if before not in names:
+            if before not in unique:
                 raise ShapeError(node.name, f"it runs after {before!r}, which is no node", f"name one of {names}")
-    graph = _graph(nodes)
-    if not nx.is_directed_acyclic_graph(graph):
+    if not _is_ordered(nodes) and not nx.is_directed_acyclic_graph(graph := _graph(nodes)):
         cycle = " -> ".join(edge[0] for edge in nx.find_cycle(graph))
         raise ShapeError(
             cycle.split(" ")[0], f"a pipeline must have no cycle, but has {cycle}", "remove one of these edges"
         )
-    ends = [name for name in names if graph.out_degree(name) == 0]
+    ends = _ends(nodes)
     if len(ends) > 1:
         rule = f"a pipeline must end in one node, but ends in {', '.join(ends)}"
         raise ShapeError(ends[1], rule, "add a node after them, such as a vote or a rank")

@@ -179,7 +179,8 @@ class Plan:
 
     @path.setter
     def path(self, calls: int) -> None:
-        self.estimate = replace(self.estimate, critical_path=calls)
+        if calls != self.path:
+            self.estimate = Estimate(self.estimate.least, self.estimate.most, calls)
 
     @contextmanager
     def rounds(self, times: int) -> Iterator[None]:
