@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-
-from pydantic import TypeAdapter, ValidationError
 
 from ..orchestrator.errors import UsageError
 from ..orchestrator.types import Usage
@@ -62,25 +58,3 @@ def check_n(m: int, n: int) -> None:
     """Refuse to estimate a run of `n` draws from a pool of `m`: more than there are is an error, never clamped."""
     if not 1 <= n <= m:
         raise UsageError(f"n must be between 1 and the pool's {m} draws, got {n}; draw more or ask for a smaller n")
-
-
-def dump_pools(pools: Iterable[Pool]) -> bytes:
-    """The pools as JSON; `load_pools` reads them back unchanged."""
-    return _adapter().dump_json(tuple(pools))
-
-
-def load_pools(data: bytes | str) -> tuple[Pool, ...]:
-    """The pools of `dump_pools`.
-
-    Raises:
-        UsageError: `data` is not the JSON of pools; names each field that is wrong.
-    """
-    try:
-        return _adapter().validate_json(data)
-    except ValidationError as error:
-        raise UsageError.from_validation("the sample pool", error) from None
-
-
-@cache
-def _adapter() -> TypeAdapter[tuple[Pool, ...]]:
-    return TypeAdapter(tuple[Pool, ...])

@@ -1,8 +1,8 @@
 """The expected outcome of a vote of N, from one pool of M >= N draws of a query.
 
-A vote has no short closed form, so the mean over subsets of N draws is taken literally: over all of them where they
-are few, else over a fixed number of random ones whose seed is the query and N, so that every run and every setting
-sees the same subsets.
+A majority vote is exact, see `majority`. A weighted vote has no such form, so the mean over subsets of N draws is taken
+literally: over all of them where they are few, else over a fixed number of random ones whose seed is the query and N,
+so that every run and every setting sees the same subsets. So is a majority vote from a very large pool.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..orchestrator.canonical import digest
+from .majority import MOST_DRAWS, majority
 from .pool import Draw, Pool, check_n
 
 SUBSETS = 512
@@ -36,12 +37,15 @@ def vote(pool: Pool, n: int, *, seed: int = 0, subsets: int = SUBSETS) -> float:
     Args:
         pool: the draws.
         n: voters, 1 to the size of the pool.
-        seed: of the random subsets, with the query's id and `n`.
-        subsets: subsets averaged over: all where there are no more than this, else as many random ones.
+        seed: of the random subsets of a very large pool, with the query's id and `n`.
+        subsets: of these, subsets averaged over.
 
     Raises:
         UsageError: `n` is not between 1 and the size of the pool.
     """
+    check_n(len(pool), n)
+    if len(pool) <= MOST_DRAWS:
+        return float(majority(pool)[n - 1])
     return _outcome(_Ballot.of(pool, is_weighted=False), _masks(pool, n, seed, subsets))
 
 
@@ -51,6 +55,12 @@ def weighted_vote(pool: Pool, n: int, *, seed: int = 0, subsets: int = SUBSETS) 
     As in the strategies: the sum of weights decides, then the count, then the best score, then the first index
     (1/|tied| each, as in `vote`). A missing or negative score weighs nothing; where all weigh nothing the count
     decides.
+
+    Args:
+        pool: the draws.
+        n: voters, 1 to the size of the pool.
+        seed: of the random subsets, with the query's id and `n`.
+        subsets: subsets averaged over: all where there are no more than this, else as many random ones.
 
     Raises:
         UsageError: `n` is not between 1 and the size of the pool.
