@@ -40,22 +40,19 @@ class Greedy(BaseModel):
         self, problem: Problem, features: Floats, start: int, scores: dict[int, float]
     ) -> Generator[Sequence[Ask], Sequence[Row], str]:
         """Climb from a start; the reason to end the search, or nothing."""
-        here, is_better = start, True
-        untried = iter([start])
-        while is_better:
-            is_better = False
-            for there in untried:
-                if there not in scores:
-                    if len(scores) == self.evaluations:
-                        return DONE
-                    values = yield from measured(problem, [there])
-                    if not values:
-                        return BUDGET_ENDED
-                    scores[there] = float(values[there].mean())
-                if there == start or scores[there] > scores[here]:
-                    here, is_better = there, True
-                    break
-            untried = one_knob_away(features, here)
+        here, untried = start, iter([start])
+        while (there := next(untried, None)) is not None:
+            if there not in scores:
+                if len(scores) == self.evaluations:
+                    return DONE
+                values = yield from measured(problem, [there])
+                if not values:
+                    return BUDGET_ENDED
+                scores[there] = float(values[there].mean())
+                if there == start:
+                    untried = one_knob_away(features, start)
+            if scores[there] > scores[here]:
+                here, untried = there, one_knob_away(features, there)
         return ""
 
 
