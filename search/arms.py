@@ -1,9 +1,8 @@
-"""Arms: what a sweep really runs, so that compositions which differ only in how they choose share their draws."""
+"""Arms: what a search really runs, so that compositions which differ only in how they choose share their draws."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 from ..orchestrator.canonical import stable_id
 from ..orchestrator.engine import Sampling
@@ -15,69 +14,74 @@ from ..verifiers.answers import AnswerKey
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One strategy to run on every query, and the compositions estimated from what it draws.
+    """Independent draws of one kind, judged and read in one way, at any number; or one composition, run as it stands.
+
+    Draws are named by what is asked, so arms that draw alike share them whatever judges and reads them.
 
     Args:
-        strategy: what is run.
-        compositions: what is estimated.
-        draws: candidates pooled from a run; None where the run's answer itself is the outcome.
-        answer: how a pooled candidate's answer is read.
-        verifier: whose scores the pooled candidates carry.
+        strategy: what is run; its own number of draws says nothing.
+        is_pool: whether its draws are pooled; else the answer itself is the outcome.
+        answer: how a pooled draw's answer is read.
+        verifier: whose scores the pooled draws carry.
+        id: twelve hexadecimal digits that name all of this.
+        stream: twelve hexadecimal digits that name the draws alone, unjudged.
     """
 
     strategy: Strategy
-    compositions: tuple[Strategy, ...]
-    draws: int | None = None
+    is_pool: bool = False
     answer: AnswerKey | None = None
     verifier: Verifier | None = None
+    id: str = field(init=False)
+    stream: str = field(init=False)
 
-    @property
-    def id(self) -> str:
-        """Twelve hexadecimal digits that name what is run and how its answers are read."""
-        return self.strategy.id if self.answer is None else stable_id((self.strategy.id, self.answer))
+    def __post_init__(self) -> None:
+        id = stable_id((self.strategy, self.answer)) if self.is_pool else self.strategy.id
+        stream = id
+        if self.is_pool and isinstance(self.strategy, Sample | BestOfN):
+            sampling = self.strategy.sampling
+            drawn = sampling if self.verifier is None else self.verifier.sampling(sampling)
+            stream = stream_of(self.strategy.engine, drawn)
+        object.__setattr__(self, "id", id)
+        object.__setattr__(self, "stream", stream)
 
+    def at(self, draws: int) -> Strategy:
+        """What is run for a pool of so many draws; an arm that is no pool runs as it stands."""
+        return self.strategy.model_copy(update={"n": draws}) if self.is_pool else self.strategy
 
-@dataclass(frozen=True, slots=True)
-class _Need:
-    """What a composition needs of a pool; None is met by any."""
-
-    engine: str
-    sampling: Sampling
-    draws: int
-    answer: AnswerKey | None
-    verifier: Verifier | None
-
-    def joined(self, other: _Need) -> _Need | None:
-        """The need of both together, where one pool can meet it."""
-        if (self.engine, self.sampling) != (other.engine, other.sampling):
-            return None
-        for mine, theirs in ((self.answer, other.answer), (self.verifier, other.verifier)):
-            if mine is not None and theirs is not None and mine != theirs:
-                return None
-        return replace(
-            self,
-            draws=max(self.draws, other.draws),
-            answer=self.answer or other.answer,
-            verifier=self.verifier or other.verifier,
-        )
+    def serves(self, other: Arm) -> bool:
+        """Whether a pool of this arm tells what compositions of `other` would answer."""
+        if not (self.is_pool and other.is_pool) or self.stream != other.stream:
+            return self.id == other.id
+        return other.answer in (None, self.answer) and other.verifier in (None, self.verifier)
 
 
-def arms(compositions: Sequence[Strategy]) -> list[Arm]:
-    """The fewest runs that cover `compositions`, in their order: one pool for all N of all ways to choose from it."""
-    pools: list[tuple[_Need, list[Strategy]]] = []
-    alone: list[Arm] = []
-    for composition in compositions:
-        need = _need(composition)
-        if need is None:
-            alone.append(Arm(composition, (composition,)))
-            continue
-        for i, (held, members) in enumerate(pools):
-            if (joined := held.joined(need)) is not None:
-                pools[i] = (joined, [*members, composition])
-                break
-        else:
-            pools.append((need, [composition]))
-    return [_arm(need, members) for need, members in pools] + alone
+def arm_of(composition: Strategy) -> Arm:
+    """The arm that measures a composition.
+
+    >>> from ponder.verifiers import ProcessReward
+    >>> judged = [arm_of(BestOfN(n=n, verifier=ProcessReward())) for n in (4, 16)]
+    >>> judged[0] == judged[1], judged[0].stream == arm_of(SelfConsistency(n=8)).stream
+    (True, True)
+    """
+    if not is_pooled(composition):
+        return Arm(composition)
+    match composition:
+        case SelfConsistency(answer=answer):
+            return _pool(composition, answer, None)
+        case BestOfN(n=n, verifier=verifier, weighted=weighted, answer=answer) if n > 1:
+            return _pool(composition, answer if weighted else None, verifier)
+    assert isinstance(composition, Sample | BestOfN)
+    return _pool(composition, None, None)
+
+
+def stream_of(engine: str, sampling: Sampling) -> str:
+    """Twelve hexadecimal digits that name the draws of an engine from a query's own prompt."""
+    return stable_id((engine, sampling))
+
+
+def draws_of(composition: Strategy) -> int:
+    """How many pooled draws a composition chooses from; 1 where it is run as it stands."""
+    return composition.n if is_pooled(composition) and isinstance(composition, SelfConsistency | BestOfN) else 1
 
 
 def is_pooled(composition: Strategy) -> bool:
@@ -86,23 +90,8 @@ def is_pooled(composition: Strategy) -> bool:
     return type(composition) in (Sample, SelfConsistency, BestOfN) and is_absolute
 
 
-def _need(composition: Strategy) -> _Need | None:
-    if not is_pooled(composition):
-        return None
-    match composition:
-        case Sample():
-            answer, verifier = None, None
-        case SelfConsistency():
-            answer, verifier = composition.answer, None
-        case BestOfN():
-            answer = composition.answer if composition.weighted else None
-            verifier = composition.verifier if composition.n > 1 else None
-        case _:
-            return None
-    return _Need(composition.engine, composition.sampling, composition.n, answer, verifier)
-
-
-def _arm(need: _Need, members: list[Strategy]) -> Arm:
-    knobs = {**need.sampling.model_dump(include=set(Sample.model_fields)), "n": need.draws, "engine": need.engine}
-    strategy = Sample(**knobs) if need.verifier is None else BestOfN(**knobs, verifier=need.verifier)
-    return Arm(strategy, tuple(members), need.draws, need.answer, need.verifier)
+def _pool(composition: Sample | SelfConsistency | BestOfN, answer: AnswerKey | None, verifier: Verifier | None) -> Arm:
+    knobs = {**composition.sampling.model_dump(include=set(Sample.model_fields)), "engine": composition.engine}
+    if verifier is None:
+        return Arm(Sample(**knobs), True, answer)
+    return Arm(BestOfN(**knobs, verifier=verifier), True, answer, verifier)

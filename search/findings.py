@@ -1,154 +1,211 @@
-"""From a sweep's evidence to its report, and to pipelines that can be served."""
+"""From the record of a sweep to its report."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from ..orchestrator.budget import COUNTED, amounts
-from ..orchestrator.pipeline import Pipeline, build_strategy
-from ..orchestrator.pipeline_file import save
+from ..orchestrator.intervals import accuracy_interval, compare
 from ..orchestrator.strategy import Strategy
+from ..orchestrator.types import Usage
 from ..orchestrator.wording import in_words
-from ..strategies import BestOfN, Sample, SelfConsistency
-from .arms import Arm, is_pooled
-from .frontier import with_ties
-from .measure import Measured, measure, paired
-from .pool import Pool
+from .arms import is_pooled
+from .axis_effects import axis_effects
+from .confirmation import baselines
+from .estimators import method_named
+from .frontier import Difference, Estimate, Point
+from .measure import natural_order
+from .measured import Measured, Seen
+from .outcomes import method_of
+from .problem import Floats
+from .record import Record
 from .report import Report
+from .report_level import Contest, Level
 from .report_spending import Spending
-from .sweep import Evidence
 
 
-def report(evidence: Evidence) -> Report:
-    """The report of what a sweep has found so far; the same evidence gives the same bytes."""
-    measured, unreached = _measured(evidence)
-    points = with_ties([one.point for one in measured], paired(measured)) if measured else ()
-    sweep = evidence.sweep
+def report(record: Record) -> Report:
+    """The report of what a sweep has found so far; the same record gives the same bytes."""
+    measured = Measured.of(record)
+    points = _points(record, measured)
+    sweep, parts = record.sweep, record.parts
     return Report(
         title=sweep.name,
-        data=f"{len(evidence.queries)} queries: {in_words(sweep.data)}",
-        split="held out: no embedded model was trained on these problems" if sweep.data.kind == "abacus" else "",
-        items=len(evidence.queries),
+        data=f"{len(parts.development) + len(parts.confirmation)} queries: {in_words(sweep.data)}",
+        split=_split(record),
+        items=len(parts.development),
+        confirmation_items=len(parts.confirmation),
         seed=sweep.seed,
         budget=sweep.budget.model_dump(exclude_none=True, exclude={"seconds"}),
-        ledger=Spending(spent=_spent(evidence)),
-        points=points,
-        baselines=tuple(point.name for point in points if point.method == "single"),
-        incomplete=unreached,
-        notes=_notes(evidence),
+        ledger=_spending(record, measured),
+        points=tuple(points.values()),
+        levels=_levels(record, measured, points),
+        baselines=tuple(dict.fromkeys(points[id].name for id in _held_against(record, measured) if id in points)),
+        effects=axis_effects([member.choices for member in measured.members], measured.evidence),
+        ended=record.verdict.reason if record.verdict else "",
+        notes=_notes(record),
+        by=sweep.by,
     )
 
 
-def save_frontier(evidence: Evidence, made: Report, folder: Path) -> list[Path]:
-    """Write each composition of the frontier as a pipeline that can be served; the most accurate comes last."""
-    if not made.best:
-        return []
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob(f"{evidence.sweep.name}-*.toml"):
-        if old.stem.removeprefix(f"{evidence.sweep.name}-").isdecimal():
-            old.unlink()
-    saved = []
-    for rank, point in enumerate(made.best, 1):
-        strategy = build_strategy(point.composition)
-        used = {engine: evidence.sweep.engines[engine] for engine in strategy.engine_names()}
-        model = f"{evidence.sweep.name}-{rank}"
-        save(Pipeline.series(strategy, name=model, engines=used), path := folder / f"{model}.toml")
-        saved.append(path)
-    return saved
+def _points(record: Record, measured: Measured) -> dict[str, Point]:
+    """Every composition that was measured, by its id."""
+    found = {
+        id: _point(record, measured, id, seen)
+        for number, id in enumerate(measured.ids)
+        if (seen := measured.development.get(number)) is not None
+    }
+    shared = {name for name, count in Counter(point.name for point in found.values()).items() if count > 1}
+
+    def told(id: str, point: Point) -> Point:
+        if point.name not in shared:
+            return point
+        return point.model_copy(update={"name": f"{point.name}: {in_words(record.members[id].strategy)}"})
+
+    return {id: told(id, point) for id, point in found.items()}
 
 
-def _measured(evidence: Evidence) -> tuple[list[Measured], tuple[str, ...]]:
-    """Every composition as measured, each arm's coverage beside it, and what the budget did not reach."""
-    found: list[tuple[Measured, Arm, Strategy]] = []
-    unreached: list[str] = []
-    for arm in evidence.arms:
-        keys = [(arm.id, query.id) for query in evidence.queries]
-        pools = [evidence.pools[key] for key in keys if key in evidence.pools]
-        if missing := len(keys) - len(pools):
-            count = len(arm.compositions)
-            unreached.append(f"{count} compositions of {in_words(arm.strategy)} on {missing} queries")
-        if pools:
-            found += [(_measure(composition, pools), arm, composition) for composition in arm.compositions]
-            found += [(_coverage(arm.strategy, pools, n), arm, arm.strategy) for n in _sizes(arm)]
-    return _told_apart(found), tuple(unreached)
-
-
-def _measure(composition: Strategy, pools: Sequence[Pool]) -> Measured:
-    method, n = _method(composition)
-    draws = [draw for pool in pools for draw in pool.draws]
-    measured = measure(
-        pools,
-        method,
-        n,
-        composition=composition.model_dump(mode="json"),
-        temperature=getattr(composition, "temperature", None),
-        failed=sum(draw.is_lost for draw in draws),
-        unjudged=sum(draw.is_unjudged for draw in draws),
-        unscored=sum(draw.score is None and not draw.is_lost for draw in draws) if _is_scored(composition) else 0,
+def _point(record: Record, measured: Measured, id: str, seen: Seen) -> Point:
+    member = record.members[id]
+    method, n = method_of(member.strategy)
+    confirmed = measured.confirmation.get(measured.number(id))
+    estimate = _estimate(seen.values)
+    return Point(
+        **estimate.model_dump(),
+        name=_name(member.strategy),
+        composition=member.strategy.model_dump(mode="json"),
+        method=method if is_pooled(member.strategy) else member.strategy.kind,
+        n=n,
+        temperature=getattr(member.strategy, "temperature", None),
+        cost=dict(zip(COUNTED, _in_units(seen.cost), strict=True)),
+        critical_path=member.critical_path,
+        replicates=seen.replicates,
+        by_difficulty=_by_difficulty(seen),
+        failed=seen.failed,
+        unjudged=seen.unjudged,
+        unscored=seen.unscored,
+        confirmed=_estimate(confirmed.values) if confirmed is not None else None,
     )
-    if is_pooled(composition):
-        return measured
-    named = measured.point.model_copy(update={"method": composition.kind, "name": in_words(composition)})
-    return replace(measured, point=named)
 
 
-def _is_scored(composition: Strategy) -> bool:
-    """Whether a verifier's scores choose among the draws of a pool."""
-    return is_pooled(composition) and isinstance(composition, BestOfN) and composition.n > 1
+def _name(strategy: Strategy) -> str:
+    if not is_pooled(strategy):
+        return in_words(strategy)
+    method, n = method_of(strategy)
+    label = method_named(method).label.format(n=n)
+    return f"{label}, T {strategy.temperature:g}"
 
 
-def _coverage(strategy: Strategy, pools: Sequence[Pool], n: int) -> Measured:
-    """How often one of `n` draws is right: the bound that no way of choosing among them can pass."""
-    return measure(pools, "pass_at_k", n, temperature=getattr(strategy, "temperature", None))
+def _estimate(values: Floats) -> Estimate:
+    interval = accuracy_interval(np.clip(values, 0.0, 1.0))
+    return Estimate(items=len(values), accuracy=interval.mean, low=interval.low, high=interval.high)
 
 
-def _sizes(arm: Arm) -> list[int]:
-    """Every N above 1 at which an arm's pool is used."""
-    if arm.draws is None:
-        return []
-    return sorted({n for composition in arm.compositions for n in [_method(composition)[1]] if n > 1})
+def _by_difficulty(seen: Seen) -> dict[str, Estimate]:
+    levels = np.array(seen.difficulties)
+    return {
+        level: _estimate(seen.values[levels == level]) for level in sorted(set(seen.difficulties), key=natural_order)
+    }
 
 
-def _told_apart(found: Sequence[tuple[Measured, Arm, Strategy]]) -> list[Measured]:
-    """What was measured; points that share a name are called by all their knobs, and how answers are read, instead."""
-    shared = {name for name, count in Counter(one.point.name for one, _, _ in found).items() if count > 1}
-
-    def told(one: Measured, arm: Arm, strategy: Strategy) -> Measured:
-        if one.point.name not in shared:
-            return one
-        read = f" answer={in_words(arm.answer)}" if strategy is arm.strategy and arm.answer else ""
-        name = f"{one.point.name}: {in_words(strategy)}{read}"
-        return replace(one, point=one.point.model_copy(update={"name": name}))
-
-    return [told(*each) for each in found]
-
-
-def _method(composition: Strategy) -> tuple[str, int]:
-    """How a composition's answer is estimated from its arm's pool."""
-    if not is_pooled(composition):
-        return "single", 1
-    match composition:
-        case BestOfN(weighted=True):
-            return "weighted_vote", composition.n
-        case BestOfN():
-            return "best_of_n", composition.n
-        case SelfConsistency():
-            return "vote", composition.n
-        case Sample():
-            return "single", composition.n
-    return "single", 1
+def _levels(record: Record, measured: Measured, points: Mapping[str, Point]) -> tuple[Level, ...]:
+    """What was chosen at each level, and how it stands against the best baseline there."""
+    if record.verdict is None:
+        return ()
+    found = []
+    for chosen in record.verdict.chosen:
+        point = points[chosen.composition]
+        limit = max(chosen.level, point.cost_in(record.sweep.by))
+        tied = [points[id].name for id in chosen.tied if id in points and points[id].cost_in(record.sweep.by) <= limit]
+        why = "" if point.confirmed else "the budget ended before it could be"
+        found.append(
+            Level(
+                limit=limit,
+                chosen=point.name,
+                tied_with=tuple(tied),
+                contest=_contest(record, measured, points, chosen.composition, limit) if point.confirmed else None,
+                not_confirmed=why,
+            )
+        )
+    return tuple(found)
 
 
-def _spent(evidence: Evidence) -> dict[str, float]:
-    named = dict(zip(COUNTED, amounts(evidence.paid), strict=True))
-    return {name: value / 1e9 if name == "cost_usd" else float(value) for name, value in named.items() if value}
+def _contest(
+    record: Record, measured: Measured, points: Mapping[str, Point], chosen: str, limit: float
+) -> Contest | None:
+    """The choice against the baseline that looked best of those that cost no more and are confirmed."""
+    rivals = [id for id in _baselines(record, measured, limit) if id in points and points[id].confirmed is not None]
+    if not rivals or chosen in rivals:
+        return None
+    best = max(rivals, key=lambda id: points[id].accuracy)
+    mine, theirs = (measured.confirmation[measured.number(id)] for id in (chosen, best))
+    shared = sorted(mine.by_query.keys() & theirs.by_query.keys())
+    if not shared:
+        return None
+    found = compare([mine.by_query[query] for query in shared], [theirs.by_query[query] for query in shared])
+    gap = found.interval
+    difference = Difference(items=found.items, mean=gap.mean, low=max(-1.0, gap.low), high=min(1.0, gap.high))
+    return Contest(baseline=points[best].name, difference=difference, is_tied=found.is_tied)
 
 
-def _notes(evidence: Evidence) -> tuple[str, ...]:
-    notes = ["every N is estimated without bias from one pool of draws a query; costs are those of a fresh run"]
-    if any(arm.verifier is not None for arm in evidence.arms):
-        notes.append("the tokens that the verifier reads are in every cost")
+def _held_against(record: Record, measured: Measured) -> list[str]:
+    """The ids of every baseline of every level."""
+    if record.verdict is None:
+        return _baselines(record, measured, np.inf)
+    limits = [max(c.level, measured.cost(c.composition, record.sweep.by)) for c in record.verdict.chosen]
+    return [id for limit in limits for id in _baselines(record, measured, limit)]
+
+
+def _baselines(record: Record, measured: Measured, limit: float) -> list[str]:
+    strategies = [member.strategy for member in measured.members]
+    costs = [
+        measured.cost(id, record.sweep.by) if number in measured.development else np.inf
+        for number, id in enumerate(measured.ids)
+    ]
+    return [measured.ids[number] for number in baselines(measured.evidence, strategies, costs, limit).values()]
+
+
+def _spending(record: Record, measured: Measured) -> Spending:
+    """What was paid by phase, and what all that was measured would have cost fresh."""
+    phases: dict[str, Usage] = {}
+    before = Usage()
+    for batch in record.batches:
+        now = Usage(**batch.spent)
+        phases[batch.phase] = phases.get(batch.phase, Usage()) + (now - before)
+        before = now
+    return Spending(
+        spent=_amounts(before),
+        fresh={name: value for name, value in zip(COUNTED, _in_units(measured.fresh), strict=True) if value},
+        phases={phase: _amounts(paid) for phase, paid in phases.items()},
+        failures=sum(seen.failed for part in (measured.development, measured.confirmation) for seen in part.values()),
+    )
+
+
+def _amounts(usage: Usage) -> dict[str, float]:
+    return {name: value for name, value in zip(COUNTED, _in_units(amounts(usage)), strict=True) if value}
+
+
+def _in_units(cost: Sequence[float] | Floats) -> list[float]:
+    """Amounts in the order of `COUNTED`, money in dollars."""
+    return [float(x) / 1e9 if name == "cost_usd" else float(x) for name, x in zip(COUNTED, cost, strict=True)]
+
+
+def _split(record: Record) -> str:
+    words = "by a hash of what they ask"
+    if record.sweep.data.kind == "abacus":
+        words += "; no embedded model was trained on any of them"
+    return words
+
+
+def _notes(record: Record) -> tuple[str, ...]:
+    notes = ["costs are those of a fresh run, whatever was shared while searching"]
+    if record.facts and record.facts.refused:
+        count = sum(record.facts.refused.values())
+        first = max(record.facts.refused, key=lambda reason: record.facts.refused[reason])
+        notes.append(f"{count} compositions were refused before anything ran, most of them because: {first}")
+    if record.facts and record.facts.is_sampled:
+        notes.append(f"the space is too large to enumerate; {record.facts.compositions} of its compositions were drawn")
     return tuple(notes)

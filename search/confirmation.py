@@ -1,0 +1,70 @@
+"""What is confirmed: the compositions chosen, and the baselines that they must beat at equal cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..orchestrator.strategy import Strategy
+from .arms import is_pooled
+from .decisions.evidence import Evidence
+from .outcomes import method_of
+from .problem import Choice
+
+BASELINES: Mapping[str, tuple[str, ...]] = {
+    "single draw": ("single",),
+    "vote": ("vote",),
+    "best of N": ("best_of_n", "weighted_vote"),
+}
+
+
+def to_confirm(
+    choices: Sequence[Choice], evidence: Evidence, strategies: Sequence[Strategy], costs: Sequence[float]
+) -> list[int]:
+    """The numbers of what to confirm, the most important first.
+
+    First what is recommended at each level, the cheapest that is tied with the choice; then the choices; then, level by
+    level, the best of each kind of baseline that costs no more.
+
+    Args:
+        choices: of the search, in the order of the levels.
+        evidence: on the development queries.
+        strategies: all compositions, by number.
+        costs: mean cost of a fresh query of each, in the dimension of the levels.
+    """
+    wanted = [recommended(choice) for choice in choices] + [choice.composition for choice in choices]
+    for choice in choices:
+        ceiling = max(choice.level, costs[choice.composition])
+        wanted += baselines(evidence, strategies, costs, ceiling).values()
+    return list(dict.fromkeys(wanted))
+
+
+def recommended(choice: Choice) -> int:
+    """The cheapest composition that the evidence cannot tell from the choice."""
+    return choice.tied[0] if choice.tied else choice.composition
+
+
+def baselines(
+    evidence: Evidence, strategies: Sequence[Strategy], costs: Sequence[float], ceiling: float
+) -> dict[str, int]:
+    """The best measured baseline of each kind that costs at most `ceiling`, by the development queries."""
+    found: dict[str, int] = {}
+    for kind, methods in BASELINES.items():
+        rivals = [
+            number
+            for number in evidence.compositions
+            if costs[number] <= ceiling
+            and is_pooled(strategies[number])
+            and method_of(strategies[number])[0] in methods
+        ]
+        if rivals:
+            found[kind] = max(rivals, key=lambda number: (_seen(evidence, number), -costs[number], -number))
+    return found
+
+
+def _seen(evidence: Evidence, number: int) -> tuple[bool, float]:
+    """How good it looked; what was seen on few queries comes after what was seen on more."""
+    values = evidence.values(number)
+    count = int(np.count_nonzero(~np.isnan(values)))
+    return count * 2 >= evidence.items, float(np.nanmean(values)) if count else 0.0

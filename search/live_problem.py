@@ -1,0 +1,115 @@
+"""A sweep as the problem of a search: real compositions, what they were seen to cost, and how much is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from ..orchestrator.budget import COUNTED, Budget, amounts
+from ..orchestrator.shape import Estimate
+from ..orchestrator.types import Usage
+from .catalogue import Catalogue, Planner
+from .holdings import Told
+from .prices import Prices
+from .problem import Ask, Floats, Indices, Row
+from .spaces.space import Space
+
+
+class LiveProblem:
+    """The catalogue of a sweep, and what is known of it.
+
+    Args:
+        space: encodes compositions.
+        catalogue: the compositions.
+        planner: says what parts of a composition may cost.
+        by: the dimension of cost that levels are in.
+        items: development queries.
+        allowance: what the search may spend.
+    """
+
+    def __init__(
+        self, space: Space, catalogue: Catalogue, planner: Planner, by: str, items: int, allowance: Budget
+    ) -> None:
+        self.points = catalogue.points
+        self.items = items
+        self.levels: tuple[float, ...] = ()
+        self.features = space.encode(self.points)
+        self.families: Indices = np.asarray(space.families(self.points), dtype=np.intp)
+        self._column = COUNTED.index(by)
+        self._scale = 1e-9 if by == "cost_usd" else 1.0
+        limits = allowance.limits()
+        self._limits = np.array([np.inf if limit is None else max(limit, 1) for limit in limits], dtype=np.float64)
+        self._prices = Prices(
+            [point.strategy for point in self.points],
+            catalogue.most,
+            self.families,
+            items,
+            lambda part: _vector(planner.estimate(part)),
+        )
+        self._spent = Usage()
+
+    @property
+    def size(self) -> int:
+        return len(self.points)
+
+    @property
+    def spent(self) -> float:
+        """The share of the allowance that is gone, in the dimension where it is the most."""
+        return self._share(np.array(amounts(self._spent), dtype=np.float64))
+
+    def cost(self, composition: int) -> float:
+        """The mean cost of a fresh query, as far as is known, in the dimension of the levels."""
+        return float(self._prices.costs()[composition, self._column]) * self._scale
+
+    def price(self, asks: Sequence[Ask]) -> float:
+        """What measuring these would newly cost, as far as is known, as a share of the allowance."""
+        items = {ask.items: np.asarray(ask.items, dtype=np.intp) for ask in asks}
+        return self._share(sum(self._prices.new(ask.composition, ask.replicate, items[ask.items]) for ask in asks))
+
+    def fresh_price(self, ask: Ask) -> float:
+        """What measuring this would cost if nothing were held, as far as is known, as a share of the allowance."""
+        return self._share(self._prices.costs()[ask.composition] * len(ask.items))
+
+    def settle(self, spent: Usage) -> None:
+        """Note what everything so far has cost."""
+        self._spent = spent
+
+    def take(self, told: Iterable[Told]) -> list[Row]:
+        """The rows of what was measured, from which prices are learnt too."""
+        found = []
+        for one in told:
+            costs = np.array([outcome.cost for outcome in one.outcomes])
+            items = np.asarray(one.items, dtype=np.intp)
+            self._prices.see(one.composition, costs)
+            self._prices.hold(one.composition, one.draws, one.replicate, items)
+            values = np.array([outcome.value for outcome in one.outcomes])
+            costs_by = costs[:, self._column] * self._scale
+            found.append(Row(one.composition, one.replicate, items, values, costs_by))
+        return found
+
+    def cheapest(self) -> int:
+        """The composition that costs the least at most, in the dimension of the levels."""
+        return int(np.argmin([self.cost(number) for number in range(self.size)]))
+
+    def _share(self, cost: Floats | float) -> float:
+        return float(np.max(np.asarray(cost) / self._limits))
+
+
+def even_levels(problem: LiveProblem, count: int = 5) -> tuple[float, ...]:
+    """Levels laid evenly on a logarithmic scale over what the compositions cost; the highest takes in all."""
+    costs = np.array([problem.cost(number) for number in range(problem.size)])
+    low, high = float(costs.min()), float(costs.max()) * 1.05
+    steps = np.geomspace(max(low, high * 1e-6) * 1.05, high, count) if high > low * 1.2 else [high]
+    return tuple(float(f"{step:.3g}") for step in steps)
+
+
+def tenable(allowance: Budget, share: float) -> Budget:
+    """The same budget, with `share` of every counted limit."""
+    counted = {name: limit for name in COUNTED if (limit := getattr(allowance, name)) is not None}
+    scaled = {name: limit * share if name == "cost_usd" else int(limit * share) for name, limit in counted.items()}
+    return allowance.model_copy(update=scaled)
+
+
+def _vector(estimate: Estimate) -> Floats:
+    return np.array(amounts(estimate.most), dtype=np.float64)

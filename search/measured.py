@@ -1,0 +1,141 @@
+"""What a sweep measured, composition by composition, as its record tells it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..orchestrator.budget import COUNTED
+from ..orchestrator.types import Query
+from .decisions.evidence import Evidence
+from .holdings import Holdings
+from .outcomes import Outcome
+from .problem import Ask, Floats, Row
+from .record import Batch, Member, Record
+
+Places = dict[int, dict[tuple[int, int], Outcome]]
+"""By composition: the outcome at (query, replicate)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one composition gave on one part of the data.
+
+    Args:
+        by_query: the expected label, the mean over replicates, by the query's id.
+        difficulties: of each query.
+        cost: mean cost of a fresh query, in the order of `COUNTED`.
+        replicates: the most replicates on any query.
+        failed: draws that were lost.
+        unjudged: draws that the checker could not judge.
+        unscored: draws that the verifier that chooses could not judge.
+    """
+
+    by_query: Mapping[str, float]
+    difficulties: Sequence[str]
+    cost: Floats
+    replicates: int
+    failed: int
+    unjudged: int
+    unscored: int
+
+    @property
+    def values(self) -> Floats:
+        """The labels, in the order of the queries."""
+        return np.array(list(self.by_query.values()), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Everything measured; compositions are numbered in the order of their ids.
+
+    Args:
+        ids: of the compositions.
+        members: the compositions.
+        development: what each gave there.
+        confirmation: what each gave there.
+        evidence: on the development queries.
+        fresh: what everything measured would have cost fresh, in the order of `COUNTED`.
+    """
+
+    ids: Sequence[str]
+    members: Sequence[Member]
+    development: Mapping[int, Seen]
+    confirmation: Mapping[int, Seen]
+    evidence: Evidence
+    fresh: Floats
+
+    @classmethod
+    def of(cls, record: Record) -> Measured:
+        """What the record of a sweep tells."""
+        ids = sorted(record.members)
+        members = [record.members[id] for id in ids]
+        searched = [batch for batch in record.batches if batch.phase != "confirmation"]
+        confirmed = [batch for batch in record.batches if batch.phase == "confirmation"]
+        parts = record.parts
+        seen = _places(record, members, ids, searched, parts.development)
+        held = _places(record, members, ids, confirmed, parts.confirmation)
+        costs = [o.cost for places in (seen, held) for of_one in places.values() for o in of_one.values()]
+        return cls(
+            ids,
+            members,
+            {number: _seen(places, parts.development) for number, places in seen.items()},
+            {number: _seen(places, parts.confirmation) for number, places in held.items()},
+            _evidence(seen, len(parts.development)),
+            np.sum(costs, axis=0) if costs else np.zeros(len(COUNTED)),
+        )
+
+    def number(self, id: str) -> int:
+        """The number of a composition."""
+        return self.ids.index(id)
+
+    def cost(self, id: str, dimension: str) -> float:
+        """The mean cost of a fresh query; money in dollars."""
+        cost = float(self.development[self.number(id)].cost[COUNTED.index(dimension)])
+        return cost / 1e9 if dimension == "cost_usd" else cost
+
+
+def _places(
+    record: Record, members: Sequence[Member], ids: Sequence[str], batches: Sequence[Batch], queries: Sequence[Query]
+) -> Places:
+    """The latest outcome of everything that the batches asked, or got beside."""
+    number = {id: i for i, id in enumerate(ids)}
+    holdings = Holdings([member.strategy for member in members], queries, record.pools)
+    found: Places = defaultdict(dict)
+    for batch in batches:
+        asks = [Ask(number[id], items, replicate) for id, items, replicate in batch.asks if id in number]
+        for told in holdings.told(asks, holdings.wanted(asks)):
+            for item, outcome in zip(told.items, told.outcomes, strict=True):
+                found[told.composition][item, told.replicate] = outcome
+    return dict(sorted(found.items()))
+
+
+def _seen(places: Mapping[tuple[int, int], Outcome], queries: Sequence[Query]) -> Seen:
+    by_item: dict[int, list[Outcome]] = defaultdict(list)
+    for (item, _), outcome in sorted(places.items()):
+        by_item[item].append(outcome)
+    outcomes = list(places.values())
+    return Seen(
+        {queries[item].id: float(np.mean([o.value for o in of_one])) for item, of_one in by_item.items()},
+        [str(queries[item].metadata.get("difficulty", "")) for item in by_item],
+        np.mean([outcome.cost for outcome in outcomes], axis=0),
+        max(map(len, by_item.values())),
+        sum(outcome.failed for outcome in outcomes),
+        sum(outcome.unjudged for outcome in outcomes),
+        sum(outcome.unscored for outcome in outcomes),
+    )
+
+
+def _evidence(places: Places, items: int) -> Evidence:
+    evidence = Evidence(items)
+    for number, of_one in places.items():
+        by_replicate: dict[int, list[int]] = defaultdict(list)
+        for item, replicate in sorted(of_one):
+            by_replicate[replicate].append(item)
+        for replicate, numbers in by_replicate.items():
+            values = np.array([of_one[item, replicate].value for item in numbers])
+            evidence.add([Row(number, replicate, np.array(numbers, dtype=np.intp), values, values * 0)])
+    return evidence

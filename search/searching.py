@@ -1,0 +1,273 @@
+"""A sweep under way: it is calibrated, searched and confirmed, and every step is written down.
+
+Nothing is decided on what a journal cannot give back: batches are decided one after the other, each on the results and
+the spending at the end of those before it, which are written down with it. A sweep that was killed decides the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..orchestrator.budget import Budget
+from ..orchestrator.canonical import canonical_json
+from ..orchestrator.errors import JournalError, UsageError
+from ..orchestrator.journal import Journal
+from ..orchestrator.journal_file import ReadOnlyJournal, Spent
+from ..orchestrator.runtime import Done, Host
+from ..orchestrator.types import Usage
+from .catalogue import Planner, catalogue
+from .confirmation import to_confirm
+from .decisions.evidence import Evidence
+from .holdings import Holdings, Told
+from .judge import Judge
+from .live_problem import LiveProblem, even_levels, tenable
+from .measurer import Measurer
+from .problem import Ask, Decision, Row
+from .record import BUDGET, POOL, Batch, Chosen, Facts, Member, Phase, Verdict, row_name
+from .split import Split
+from .sweep import Sweep
+from .wanted import Wanted
+
+CALIBRATION_ITEMS = 15
+CERTAIN = 0.98
+"""The share of the budget that is planned with; the rest is for calls that are lost."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a sweep is; handed to the observer after each task and each batch."""
+
+    phase: Phase = "calibration"
+    compositions: int = 0
+    measured: int = 0
+    batches: int = 0
+    tasks: int = 0
+    done: int = 0
+    replayed: int = 0
+    paid: Usage = Usage()
+    budget: Budget = Budget()
+    before: Spent = Spent()
+    share: float = 0.0
+
+    @property
+    def spent(self) -> Usage:
+        """What the budget has paid, before and in this run."""
+        return self.before.total + self.paid
+
+
+Observer = Callable[[Progress], None]
+
+
+class Searching:
+    """A sweep under way.
+
+    Args:
+        sweep: what is searched.
+        parts: its queries.
+        host: where tasks run.
+        journal: where every step is written down.
+        results: what was written before, by name.
+        path: the journal's file.
+        progress: told to `observe` as it changes.
+    """
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        parts: Split,
+        host: Host,
+        journal: Journal,
+        results: Mapping[str, bytes],
+        path: Path,
+        progress: Progress,
+        observe: Observer,
+    ) -> None:
+        self._sweep, self._parts, self._host, self._journal = sweep, parts, host, journal
+        self._results, self._path = results, path
+        self._progress, self._observe = progress, observe
+        self._batches = 0
+        self._members: set[int] = set()
+        pools = {name: POOL.validate_json(value) for name, value in results.items() if not name.startswith("@")}
+        self._measurer = Measurer(
+            host,
+            journal,
+            Judge(sweep.checker),
+            pools,
+            seed=sweep.seed,
+            limits=sweep.per_query,
+            budget=sweep.budget,
+            on_done=self._note,
+        )
+
+    async def run(self) -> None:
+        """Everything that is left to do."""
+        sweep = self._sweep
+        await self._journal.finish(BUDGET, canonical_json(sweep.budget))
+        planner = self._planner = await Planner.of(
+            self._host.engines, (*self._parts.development, *self._parts.confirmation)
+        )
+        self._catalogue = catalogue(sweep.space, planner, sweep.per_query, sweep.seed)
+        self._strategies = [point.strategy for point in self._catalogue.points]
+        self._progress.compositions = len(self._strategies)
+        allowance = tenable(sweep.budget, 1 - sweep.confirmation / 2)
+        items = len(self._parts.development)
+        self._problem = LiveProblem(sweep.space, self._catalogue, planner, sweep.by, items, allowance)
+        self._development = Holdings(self._strategies, self._parts.development, self._measurer.pools)
+        self._evidence = Evidence(items)
+        self._check_affordable()
+        await self._calibrate()
+        decision = await self._decide()
+        await self._confirm(decision)
+        await self._write("complete", True)
+
+    async def _calibrate(self) -> None:
+        """Measure the cheapest composition on a few queries, so that costs are known before anything is decided."""
+        first = tuple(range(min(CALIBRATION_ITEMS, self._problem.items)))
+        await self._measure("calibration", [Ask(self._problem.cheapest(), first)])
+        self._problem.levels = self._sweep.levels or even_levels(self._problem)
+        facts = Facts(
+            compositions=len(self._strategies),
+            is_sampled=self._catalogue.is_sampled,
+            levels=self._problem.levels,
+            refused=dict(self._catalogue.refused),
+        )
+        await self._write("facts", facts)
+
+    async def _decide(self) -> Decision:
+        """Let the searcher ask until it has chosen."""
+        search = self._sweep.search.search(self._problem, self._sweep.seed)
+        rows: list[Row] | None = None
+        while True:
+            try:
+                asks = next(search) if rows is None else search.send(rows)
+            except StopIteration as end:
+                decision: Decision = end.value
+                break
+            rows = await self._measure("search", asks)
+        await self._write("verdict", self._verdict(decision))
+        return decision
+
+    async def _confirm(self, decision: Decision) -> None:
+        """Measure the chosen and the baselines on the queries that were held back, the most important first."""
+        holdings = Holdings(self._strategies, self._parts.confirmation, self._measurer.pools)
+        costs = [self._problem.cost(number) for number in range(self._problem.size)]
+        left = to_confirm(decision.choices, self._evidence, self._strategies, costs)
+        items = tuple(range(len(self._parts.confirmation)))
+        while left:
+            asks = [Ask(number, items) for number in left]
+            affordable = self._affordable(asks)
+            if not affordable:
+                break
+            await self._measure("confirmation", affordable, holdings)
+            left = left[len(affordable) :]
+
+    def _affordable(self, asks: Sequence[Ask]) -> list[Ask]:
+        """The first of `asks` that what is left will pay for, as far as is known; pools they share count for each."""
+        kept: list[Ask] = []
+        room = CERTAIN / (1 - self._sweep.confirmation / 2) - self._problem.spent
+        for ask in asks:
+            room -= self._problem.fresh_price(ask)
+            if room < 0:
+                break
+            kept.append(ask)
+        return kept
+
+    async def _measure(self, phase: Phase, asks: Sequence[Ask], holdings: Holdings | None = None) -> list[Row]:
+        """Have a batch measured, or take it from the record; the rows that a search learns from."""
+        place = f"batch/{self._batches}"
+        self._batches += 1
+        here = holdings or self._development
+        wanted = here.wanted(asks)
+        self._tell(phase, wanted)
+        named = [(self._catalogue.points[ask.composition].id, ask.items, ask.replicate) for ask in asks]
+        recorded = self._results.get(row_name(self._sweep, place))
+        if recorded is None:
+            spent = await self._spend(wanted)
+            await self._write(place, Batch(phase=phase, asks=tuple(named), spent=spent.as_dict()))
+        else:
+            batch = Batch.model_validate_json(recorded)
+            if batch.asks != tuple(named):
+                raise JournalError(
+                    f"a search must ask again what it asked when it was recorded, but batch {self._batches} differs; "
+                    "it was searched with another version: give the sweep another name or another journal"
+                )
+            spent = Usage(**batch.spent)
+        self._problem.settle(spent)
+        told = here.told(asks, wanted)
+        await self._introduce(told)
+        if holdings is not None:
+            return []
+        rows = self._problem.take(told)
+        self._evidence.add(rows)
+        self._progress.measured = len(self._evidence.compositions)
+        self._progress.share = self._problem.spent
+        self._observe(self._progress)
+        return rows
+
+    async def _spend(self, wanted: Sequence[Wanted]) -> Usage:
+        """Have what is wanted; what all effects of the sweep have cost then."""
+        await self._measurer.measure(wanted, self._progress.spent)
+        with closing(ReadOnlyJournal(self._path)) as reader:
+            return reader.spent(self._sweep.name).effects
+
+    async def _introduce(self, told: Sequence[Told]) -> None:
+        """Write down each composition of which anything is known."""
+        for number in sorted({one.composition for one in told} - self._members):
+            self._members.add(number)
+            point = self._catalogue.points[number]
+            member = Member(
+                strategy=point.strategy,
+                choices=dict(point.choices),
+                critical_path=self._catalogue.critical_paths[number],
+            )
+            await self._write(f"member/{point.id}", member)
+
+    async def _write(self, what: str, value: Any) -> None:
+        name = row_name(self._sweep, what)
+        if name not in self._results:
+            await self._journal.finish(name, canonical_json(value))
+
+    def _verdict(self, decision: Decision) -> Verdict:
+        def id_of(number: int) -> str:
+            return self._catalogue.points[number].id
+
+        chosen = [
+            Chosen(
+                level=choice.level,
+                composition=id_of(choice.composition),
+                estimate=choice.estimate,
+                tied=tuple(map(id_of, choice.tied)),
+            )
+            for choice in decision.choices
+        ]
+        return Verdict(chosen=tuple(chosen), reason=decision.reason)
+
+    def _check_affordable(self) -> None:
+        """Refuse a budget that cannot pay for one query of the cheapest composition, before a call is made."""
+        cheapest = self._problem.cheapest()
+        least = self._planner.estimate(self._strategies[cheapest]).least
+        if not self._sweep.budget.fits(least):
+            needed = ", ".join(f"{amount:,} {name}" for name, amount in least.as_dict().items())
+            raise UsageError(
+                f"the budget must pay for one query of the cheapest composition, which takes {needed} at least, got "
+                f"{self._sweep.budget}; raise it"
+            )
+
+    def _tell(self, phase: Phase, wanted: Sequence[Wanted]) -> None:
+        """Tell of the tasks that are to come."""
+        now = self._progress
+        now.phase, now.batches = phase, self._batches
+        known = sum(one.id in self._measurer.pools for one in wanted)
+        now.tasks += len(wanted)
+        now.done += known
+        now.replayed += known
+        self._observe(now)
+
+    def _note(self, done: Done) -> None:
+        self._progress.paid += done.paid
+        self._progress.done += 1
+        self._observe(self._progress)
