@@ -69,14 +69,12 @@ def axis_effects(
     for axis in dict.fromkeys(path for number in measured for path in choices[number]):
         values = {keys[number][axis]: choices[number][axis] for number in measured if axis in keys[number]}
         groups = _groups(axis, keys)
-        for before, after in pairwise(_ordered(values)):
-            gaps = [
-                measured[group[after]] - measured[group[before]] for group in groups if {before, after} <= group.keys()
-            ]
-            if (effect := _difference(gaps, confidence, least_items)) is not None:
-                pairs, difference = effect
-                words = (_word(values[before]), _word(values[after]))
-                found.append(Effect(axis=axis, before=words[0], after=words[1], pairs=pairs, difference=difference))
+        for step in pairwise(_ordered(values)):
+            pairs = [tuple(group[value] for value in step) for group in groups if group.keys() >= set(step)]
+            gaps = [gap for a, b in pairs for gap in [measured[b] - measured[a]] if not np.isnan(gap).all()]
+            if difference := _difference(gaps, confidence, least_items):
+                before, after = (_word(values[value]) for value in step)
+                found.append(Effect(axis=axis, before=before, after=after, pairs=len(gaps), difference=difference))
     return tuple(found)
 
 
@@ -98,19 +96,17 @@ def _ordered(values: Mapping[Value, object]) -> list[Value]:
     return sorted(values, key=lambda key: float(str(values[key])))
 
 
-def _difference(gaps: Sequence[Floats], confidence: float, least_items: int) -> tuple[int, Difference] | None:
-    """How many pairs share a query, and the mean over queries of the mean difference of the pairs known on each."""
-    known = [gap for gap in gaps if not np.isnan(gap).all()]
-    if not known:
+def _difference(gaps: Sequence[Floats], confidence: float, least_items: int) -> Difference | None:
+    """The mean over queries of the mean gap of the pairs known on each; None where too few queries have any."""
+    if not gaps:
         return None
-    stacked = np.array(known)
+    stacked = np.array(gaps)
     shared = ~np.isnan(stacked).all(axis=0)
     if (items := int(shared.sum())) < least_items:
         return None
     means = np.nanmean(stacked[:, shared], axis=0)
     interval = compare(means, np.zeros(items), confidence).interval
-    low, high = max(-1.0, interval.low), min(1.0, interval.high)
-    return len(known), Difference(items=items, mean=interval.mean, low=low, high=high)
+    return Difference(items=items, mean=interval.mean, low=max(-1.0, interval.low), high=min(1.0, interval.high))
 
 
 def _is_number(value: object) -> bool:
