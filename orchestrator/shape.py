@@ -78,9 +78,9 @@ class Estimate:
     Args:
         least: in each dimension.
         most: in each dimension.
-        critical_path: the most calls, draws and judgements by a model, that are made one after another. A call that is
-            sent again counts once, and nothing else holds calls back: neither a budget that does not cover the most,
-            nor an engine's limit of requests in flight.
+        critical_path: the most calls, draws and judgements by a model, that are made one after another, where none is
+            lost. A call that is sent again counts once, and nothing else holds calls back: neither a budget that does
+            not cover the most, nor an engine's limit of requests in flight.
     """
 
     least: Usage = Usage()
