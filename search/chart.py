@@ -16,7 +16,7 @@ T = TypeVar("T")
 Place = tuple[float, float]
 Style = Literal["faint", "strong", "unsure", "open"]
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 20.0, 26.0, 46.0
-MOST_MARKS = 250
+MOST_MARKS = 150
 MOST_BEST = 60
 COLOURS = 6  # colours and shapes the page knows; more methods share them
 
@@ -104,7 +104,7 @@ def cost_chart(report: Report, width: float = 960.0, height: float = 500.0) -> C
     """Accuracy against cost on a logarithmic axis, what is recommended as a line; None where nothing was measured.
 
     What is recommended stands at its confirmed accuracy, its development estimate faint beside it; so do the baselines.
-    Of very many points, those and the cheapest are drawn. Marks of nearly one cost stand a little apart.
+    Of very many points, those and the best measured are drawn. Marks of nearly one cost stand a little apart.
     """
     points = drawn(report)
     if not points:
@@ -146,14 +146,16 @@ def _cost_axis(report: Report, points: Sequence[Point], width: float) -> Scale:
 
 
 def drawn(report: Report) -> list[Point]:
-    """The points of the chart, cheapest first: all but oracles, or, of very many, the first to be named above."""
+    """The points of the chart, cheapest first: all but oracles, or, of very many, the first to be named above and
+    those measured on the most queries."""
     points = sorted((p for p in report.points if not p.is_oracle), key=lambda p: (p.cost_in(report.by), p.name))
     if len(points) <= MOST_MARKS:
         return points
     best = {point.name for point in report.best}
     named = {*(point.name for point in thinned(report.best, MOST_BEST)), *report.baselines[:MOST_BEST]}
-    others = [point.name for point in points if point.name not in named and point.name not in best]
-    kept = named.union(others[: MOST_MARKS - len(named)])
+    others = [point for point in points if point.name not in named and point.name not in best]
+    others.sort(key=lambda point: -point.items)
+    kept = named.union(point.name for point in others[: MOST_MARKS - len(named)])
     return [point for point in points if point.name in kept]
 
 

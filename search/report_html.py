@@ -10,24 +10,13 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from . import report_words as words
 from .chart import COLOURS, MOST_BEST, MOST_MARKS, cost_chart, legend, thinned
 from .figures import counted, full, percent, points_more, printable, short, span, unit
 from .frontier import Point
 from .report import Report
 from .report_curve import ORACLES, TITLES
 from .report_panels import MOST_PANELS, MOST_ROWS, curve_panels, effect_chart, series
-from .report_words import (
-    ORACLE,
-    against,
-    difference,
-    gap,
-    how_chosen,
-    method_title,
-    remarks,
-    unconfirmed,
-    verdict,
-    within,
-)
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -36,40 +25,34 @@ TEMPLATE = "report.html.j2"
 MOST_POINTS = 300
 MOST_LINES = 50
 MOST_LEVELS = 40
+MOST_CARDS = 6
+MOST_DIFFICULTIES = 12
 
 
 def page(report: Report) -> str:
     """The whole page, under 1 MB whatever the report."""
     kinds = [kind for kind in TITLES if any(kind in curve.kinds for curve in report.curves)]
+    methods = [(place % COLOURS, words.method_title(method), False) for place, method in enumerate(legend(report))]
     return _template().render(
         report=report,
+        words=words,
         rows=listed(report),
         most_lines=MOST_LINES,
         most_panels=MOST_PANELS,
         most_rows=MOST_ROWS,
+        cards=words.recommended(report)[:MOST_CARDS],
         levels=report.levels[:MOST_LEVELS],
         best=thinned(report.best, MOST_BEST),
         held_against=report.held_against[:MOST_BEST],
-        difficulties=report.difficulties[:12],
+        difficulties=report.difficulties[:MOST_DIFFICULTIES],
         chart=cost_chart(report),
-        methods=[(place % COLOURS, method_title(method), False) for place, method in enumerate(legend(report))][
-            : COLOURS * 4
-        ],
+        methods=methods[: COLOURS * 4],
         panels=curve_panels(report),
-        thinned=thinned,
         oracle_series={series(kind) for kind in ORACLES},
         kinds=[(series(kind) % COLOURS, TITLES[kind], kind in ORACLES) for kind in kinds],
         effects=effect_chart(report),
         colours=COLOURS,
         is_thinned=len(report.points) > MOST_MARKS,
-        unconfirmed=unconfirmed(report),
-        verdict=verdict(report),
-        remarks=remarks,
-        against=against,
-        gap=gap,
-        within=within,
-        how_chosen=how_chosen,
-        oracle=ORACLE,
     )
 
 
@@ -81,22 +64,22 @@ def _template() -> Template:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_harmless
     )
     environment.filters |= {"percent": percent, "span": span, "full": full, "short": short, "unit": unit}
-    environment.filters |= {"method_title": method_title, "brief": _brief, "title_case": _title_case}
-    environment.filters |= {"counted": counted, "points_more": points_more, "difference": difference}
+    environment.filters |= {"brief": _brief, "title_case": _title_case}
+    environment.filters |= {"counted": counted, "points_more": points_more}
     return environment.from_string(files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8"))
 
 
 def listed(report: Report) -> tuple[Point, ...]:
-    """The points of the full table: all, or, of very many, the most accurate in the order of the report."""
+    """The points of the full table: all, or, of very many, those measured on the most queries, in their order."""
     if len(report.points) <= MOST_POINTS:
         return report.points
     named = {*(point.name for point in report.best), *report.baselines}
-    ranked = sorted(report.points, key=lambda point: (point.name not in named, -point.accuracy, point.name))
+    ranked = sorted(report.points, key=lambda point: (point.name not in named, -point.items, -point.accuracy))
     kept = {point.name for point in ranked[:MOST_POINTS]}
     return tuple(point for point in report.points if point.name in kept)
 
 
-def _brief(text: str, longest: int = 80) -> str:
+def _brief(text: str, longest: int = 160) -> str:
     return printable(text, longest)
 
 

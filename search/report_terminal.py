@@ -17,6 +17,8 @@ from .report_level import Level
 from .report_spending import Spending
 from .report_words import ORACLE, gap, remarks, verdict
 
+NAME = 24  # characters of a name where a sentence below tells it whole
+
 
 def show(report: Report, console: Console, is_full: bool) -> None:
     """Print the report; with `is_full`, every composition, difficulty, effect and curve too."""
@@ -51,12 +53,13 @@ def _show_rest(report: Report, console: Console) -> None:
 def _levels(report: Report) -> Table:
     """The choices: at each level the point chosen and, where another is recommended, that one below it."""
     table = _empty("Levels", f"{unit(report.by)} a query")
-    for heading, side in (("composition", "left"), ("confirmed, %", "right"), ("development, %", "right")):
-        table.add_column(heading, justify="right" if side == "right" else "left", no_wrap=side == "right")
-    for heading in ("gap", unit(report.by), "in sequence"):
-        table.add_column(heading, justify="right")
-    table.add_column("baseline")
-    table.add_column("")
+    table.add_column("composition", no_wrap=True, max_width=NAME)
+    for heading in ("confirmed, %", "development, %"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("gap", unit(report.by), "serial"):
+        table.add_column(heading, justify="right", min_width=4)
+    table.add_column("baseline", no_wrap=True)
+    table.add_column("", no_wrap=True, min_width=11)
     for level in report.levels:
         chosen, recommended = report.point(level.chosen), report.recommended_at(level)
         at = f"≤ {full(level.limit, report.by)}"
@@ -64,9 +67,7 @@ def _levels(report: Report) -> Table:
         table.add_row(*map(_text, (at, *cells, _note(level))))
         if recommended is not chosen:
             cells = (*_choice(report, recommended), "", *_costs(report, recommended), "")
-            table.add_row(
-                *map(_text, ("", *cells, "cheapest tied" if level.not_confirmed else "cheapest tied: recommended"))
-            )
+            table.add_row(*map(_text, ("", *cells, "cheapest tied" if level.not_confirmed else "recommended")))
     return table
 
 
@@ -80,10 +81,9 @@ def _costs(report: Report, point: Point) -> tuple[str, str]:
 
 
 def _standing(report: Report, level: Level) -> str:
-    if level.contest is None:
-        return "–" if level.not_confirmed else "is one itself" if level.chosen in report.baselines else "none fits"
-    told = {"beats": "beats", "tied": "tied with", "behind": "behind"}[level.contest.standing]
-    return f"{told} {level.contest.baseline}"
+    if level.contest is not None:
+        return level.contest.standing
+    return "–" if level.not_confirmed else "is one" if level.chosen in report.baselines else "none fits"
 
 
 def _note(level: Level) -> str:

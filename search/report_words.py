@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from .estimators import METHODS
 from .figures import counted, full, percent, points_more, span, unit
@@ -20,19 +21,24 @@ def verdict(report: Report) -> tuple[str, ...]:
     if not report.levels:
         best = report.best[-1:]
         return ("Nothing is chosen yet, and nothing confirmed.", *(f"Best so far: {_claim(report, p)}." for p in best))
-    return tuple(line for level in report.levels for line in _level_verdict(report, level))
+    found = [line for levels, point in recommended(report) for line in _recommendation(report, levels, point)]
+    return tuple(dict.fromkeys(found))
 
 
-def _level_verdict(report: Report, level: Level) -> Iterator[str]:
-    limit = within(report, level)
-    chosen, recommended = report.point(level.chosen), report.recommended_at(level)
-    if level.not_confirmed:
-        yield f"{limit}, not confirmed ({level.not_confirmed}): {_claim(report, recommended)}."
-        return
-    yield f"{limit}: {_claim(report, recommended)}."
-    if recommended is not chosen:
-        yield f"The data cannot tell it from the dearer choice, {_claim(report, chosen)}."
-    yield f"{against(report, level)}."
+def recommended(report: Report) -> list[tuple[list[Level], Point]]:
+    """What is recommended, each point with the levels next to each other that it is recommended at."""
+    groups = groupby(report.levels, key=lambda level: (report.recommended_at(level).name, level.not_confirmed))
+    return [(levels, report.point(name)) for (name, _), group in groups for levels in [list(group)]]
+
+
+def _recommendation(report: Report, levels: Sequence[Level], point: Point) -> Iterator[str]:
+    why = f", not confirmed ({levels[0].not_confirmed})" if levels[0].not_confirmed else ""
+    yield f"{within(report, levels)}{why}: {_claim(report, point)}."
+    for level in levels:
+        if not level.not_confirmed:
+            if level.chosen != point.name:
+                yield f"The data cannot tell it from the dearer choice, {_claim(report, report.point(level.chosen))}."
+            yield f"{level.chosen} {standing(report, level)}."
 
 
 def how_chosen(point: Point) -> str:
@@ -42,31 +48,31 @@ def how_chosen(point: Point) -> str:
     return "chosen on the queries it is measured on: expect less on others"
 
 
-def within(report: Report, level: Level) -> str:
-    """The level in words."""
-    return f"Within {counted(level.limit, report.by)} a query"
+def within(report: Report, levels: Sequence[Level]) -> str:
+    """The levels in words."""
+    *fewer, most = (full(level.limit, report.by) for level in levels)
+    return f"Within {', '.join(fewer)}{' or ' if fewer else ''}{most} {unit(report.by)} a query"
 
 
 def unconfirmed(report: Report) -> tuple[str, ...]:
     """Which choices are not confirmed, and why: a line each reason."""
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[str, list[Level]] = {}
     for level in report.levels:
         if level.not_confirmed:
-            reasons.setdefault(level.not_confirmed, []).append(full(level.limit, report.by))
-    told = f"{unit(report.by)} a query is not confirmed"
-    return tuple(f"The choice within {' or '.join(limits)} {told}: {why}" for why, limits in reasons.items())
+            reasons.setdefault(level.not_confirmed, []).append(level)
+    return tuple(f"{within(report, levels)}, the choice is not confirmed: {why}" for why, levels in reasons.items())
 
 
-def against(report: Report, level: Level) -> str:
+def standing(report: Report, level: Level) -> str:
     """How the choice of a level stands against the best baseline of equal cost."""
     if level.not_confirmed:
-        return "Not compared with a baseline: not confirmed"
+        return "is not confirmed, and so not compared"
     if level.chosen in report.baselines:
-        return f"{level.chosen} is itself a baseline"
+        return "is itself a baseline"
     if level.contest is None:
-        return "No baseline fits this level"
+        return "has no baseline that fits its level"
     told = {"beats": "beats", "tied": "cannot be told from", "behind": "is behind"}[level.contest.standing]
-    return f"{level.chosen} {told} {level.contest.baseline}: {difference(level.contest.difference)}"
+    return f"{told} {level.contest.baseline}: {difference(level.contest.difference)}"
 
 
 def gap(report: Report, level: Level) -> str:

@@ -159,7 +159,7 @@ class TestVerdict:
         )
 
     def test_says_where_no_baseline_fits_or_one_is_ahead(self):
-        assert verdict(chosen("fused 9"))[-1] == "No baseline fits this level."
+        assert verdict(chosen("fused 9"))[-1] == "fused 9 has no baseline that fits its level."
         lost = Contest(baseline="vote 8", difference=moved(-0.08), is_tied=False)
         assert verdict(chosen("fused 9", contest=lost))[-1].startswith("fused 9 is behind vote 8: −8.0 points")
 
@@ -190,9 +190,9 @@ class TestVerdict:
 class TestTerminal:
     def test_shows_each_level_with_intervals_gap_cost_and_standing(self):
         text = printed(report())
-        row = r"≤ 10 +fused 9 +62\.0 \[56\.0–68\.0\] +66\.0 \[60\.0–72\.0\] +\+4\.0 +9 +3 +beats vote 8"
+        row = r"≤ 10 +fused 9 +62\.0 \[56\.0–68\.0\] +66\.0 \[60\.0–72\.0\] +\+4\.0 +9 +3 +beats +1 tied"
         assert re.search(row, text)
-        assert re.search(r"fused 7 +61\.0 \[55\.0–67\.0\] .* cheapest tied: recommended", text)
+        assert re.search(r"fused 7 +61\.0 \[55\.0–67\.0\] .* recommended", text)
         assert "paid: 250,000 tokens, 1,200 of 2,000 calls" in text
         assert "replayed: 3,600 calls, 75.0 % saved by reuse; phases: pilot 10.0 %, search 58.3 %" in text
         assert "outlook: ten times the budget" in text
