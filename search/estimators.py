@@ -7,6 +7,7 @@ settings, subtract query by query first, because estimates from one pool are not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -82,34 +83,55 @@ def pass_at_k(m: int, correct: int, k: int) -> float:
 def mean(pool: Pool, n: int = 1) -> float:
     """The mean label: the accuracy of one draw (pass@1), whatever `n`."""
     check_n(len(pool), n)
-    return float(_labels(pool).mean())
+    return float(labels(pool).mean())
 
 
 def coverage(pool: Pool, n: int) -> float:
     """The expected best label of `n` draws; for right or wrong labels this is pass@n. Needs the labels."""
-    return float(order_weights(len(pool), n) @ np.sort(_labels(pool)))
+    return float(order_weights(len(pool), n) @ np.sort(labels(pool)))
 
 
 def worst_of_n(pool: Pool, n: int) -> float:
     """The expected worst label of `n` draws: the chance that all are right. Needs the labels."""
-    return float(order_weights(len(pool), n) @ np.sort(_labels(pool))[::-1])
+    return float(order_weights(len(pool), n) @ np.sort(labels(pool))[::-1])
 
 
 def best_of_n(pool: Pool, n: int) -> float:
-    """The expected label of the draw the strategy `best_of_n` would put first.
+    """The expected label of the draw the strategy `best_of_n` would put first."""
+    return float(order_weights(len(pool), n) @ labels_by_score(pool))
+
+
+def top_k_of_n(pool: Pool, n: int, k: int) -> float:
+    """The expected mean label of the `k` draws of `n` that the strategy `best_of_n` would put first.
+
+    It is what a filter that keeps `k` passes on. For `k` = 1 it is `best_of_n`, for `k` = `n` the mean.
+
+    Raises:
+        UsageError: `k` is not between 1 and `n`, or `n` not between 1 and the size of the pool.
+    """
+    check_n(len(pool), n)
+    if not 1 <= k <= n:
+        raise UsageError(f"k must be between 1 and the {n} draws of a run, got {k}; keep fewer or draw more")
+    m = len(pool)
+    ways = [sum(math.comb(m - j, r) * math.comb(j - 1, n - 1 - r) for r in range(k)) for j in range(1, m + 1)]
+    weights = np.array([way / (k * math.comb(m, n)) for way in ways])  # whole numbers: nothing overflows
+    return float(weights @ labels_by_score(pool))
+
+
+def labels_by_score(pool: Pool) -> Floats:
+    """The labels from the draw that the strategy `best_of_n` would put last to the one it would put first.
 
     Draws stand in the strategy's own order: a valid score above none, then by score, then fewer generated tokens.
     Where these tie, the strategy takes the lower index; draws are exchangeable, so each of the tied is as likely
-    to have it, and the label is the mean of the tied block. The label itself never breaks a tie.
+    to have it, and each has the mean label of the tied. The label itself never breaks a tie.
     """
-    weights = order_weights(len(pool), n)
     keys = np.array([_rank(draw) for draw in pool.draws])
     order = np.lexsort(keys.T[::-1])
     ordered = keys[order]
     starts = np.flatnonzero(np.concatenate(([True], np.any(ordered[1:] != ordered[:-1], axis=1))))
     sizes = np.diff(np.append(starts, len(pool)))
-    block_label = np.add.reduceat(_labels(pool)[order], starts) / sizes
-    return float(np.add.reduceat(weights, starts) @ block_label)
+    tied: Floats = np.repeat(np.add.reduceat(labels(pool)[order], starts) / sizes, sizes)
+    return tied
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(
@@ -167,5 +189,6 @@ def _rank(draw: Draw) -> tuple[bool, float, bool, int]:
     return (draw.score is not None, draw.score or 0.0, tokens > 0, -tokens)
 
 
-def _labels(pool: Pool) -> Floats:
+def labels(pool: Pool) -> Floats:
+    """The label of each draw."""
     return np.array([draw.correct for draw in pool.draws], dtype=np.float64)
