@@ -27,7 +27,7 @@ def load(path: str | Path) -> Pipeline:
         UsageError: no such file, no TOML, or no sound pipeline.
     """
     data = read_toml(path)
-    if "grids" in data:
+    if "space" in data:
         raise UsageError(f"{path} must be a pipeline, but it is a sweep; run: ponder sweep {path}")
     if "points" in data:
         raise UsageError(f"{path} must be a pipeline, but it is a frontier; run: ponder serve {path}")

@@ -118,7 +118,7 @@ def _levels(record: Record, measured: Measured, points: Mapping[str, Point]) -> 
     found = []
     for chosen in record.verdict.chosen:
         point = points[chosen.composition]
-        limit = max(chosen.level, point.cost_in(record.sweep.by))
+        limit = chosen.level
         tied = [points[id].name for id in chosen.tied if id in points and points[id].cost_in(record.sweep.by) <= limit]
         why = "" if point.confirmed else "the budget ended before it could be"
         found.append(

@@ -81,10 +81,10 @@ class Report(BaseModel):
 
     def _check_level(self, level: Level) -> None:
         self._check_runs((level.chosen, *level.tied_with), f"a choice at {level.limit:g}")
-        for name in (level.chosen, *level.tied_with):
+        for name in level.tied_with:
             if (cost := self.point(name).cost_in(self.by)) > level.limit * (1 + 1e-9):
                 raise UsageError(
-                    f"a choice at {level.limit:g} must cost no more, got {cost:g} for {name!r}; drop it there"
+                    f"what is tied with a choice at {level.limit:g} must cost no more, got {cost:g} for {name!r}"
                 )
         if self.point(level.chosen).confirmed is None and not level.not_confirmed:
             raise UsageError(

@@ -48,7 +48,8 @@ class Level(BaseModel):
     """The choice within one limit on the cost of a query.
 
     Args:
-        limit: what a query may cost, in the dimension of the report.
+        limit: what a query was to cost on average at most, in the dimension of the report; the report says so where the
+            choice turned out dearer.
         chosen: name of the point chosen.
         tied_with: names of points within the limit that the data cannot tell from the one chosen: by the confirmation
             queries where both were confirmed, else by the development queries.

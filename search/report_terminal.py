@@ -15,7 +15,7 @@ from .report import Report
 from .report_curve import ORACLES, TITLES, Curve
 from .report_level import Level
 from .report_spending import Spending
-from .report_words import ORACLE, gap, remarks, verdict
+from .report_words import ORACLE, gap, over, remarks, verdict
 
 NAME = 24  # characters of a name where a sentence below tells it whole
 
@@ -64,7 +64,7 @@ def _levels(report: Report) -> Table:
         chosen, recommended = report.point(level.chosen), report.recommended_at(level)
         at = f"≤ {full(level.limit, report.by)}"
         cells = (*_choice(report, chosen), gap(report, level), *_costs(report, chosen), _standing(report, level))
-        table.add_row(*map(_text, (at, *cells, _note(level))))
+        table.add_row(*map(_text, (at, *cells, _note(report, level))))
         if recommended is not chosen:
             cells = (*_choice(report, recommended), "", *_costs(report, recommended), "")
             table.add_row(*map(_text, ("", *cells, "cheapest tied" if level.not_confirmed else "recommended")))
@@ -86,9 +86,10 @@ def _standing(report: Report, level: Level) -> str:
     return "–" if level.not_confirmed else "is one" if level.chosen in report.baselines else "none fits"
 
 
-def _note(level: Level) -> str:
+def _note(report: Report, level: Level) -> str:
     tied = f"{len(level.tied_with)} tied" if level.tied_with else ""
-    return "; ".join(filter(None, ("not confirmed" if level.not_confirmed else "", tied)))
+    dear = "over its level" if over(report, level) else ""
+    return "; ".join(filter(None, ("not confirmed" if level.not_confirmed else "", tied, dear)))
 
 
 def _remarks(report: Report) -> Iterator[tuple[str, str]]:

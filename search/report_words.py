@@ -39,6 +39,8 @@ def _recommendation(report: Report, levels: Sequence[Level], point: Point) -> It
             if level.chosen != point.name:
                 yield f"The data cannot tell it from the dearer choice, {_claim(report, report.point(level.chosen))}."
             yield f"{level.chosen} {standing(report, level)}."
+        if told := over(report, level):
+            yield f"{told}."
 
 
 def how_chosen(point: Point) -> str:
@@ -61,6 +63,14 @@ def unconfirmed(report: Report) -> tuple[str, ...]:
         if level.not_confirmed:
             reasons.setdefault(level.not_confirmed, []).append(level)
     return tuple(f"{within(report, levels)}, the choice is not confirmed: {why}" for why, levels in reasons.items())
+
+
+def over(report: Report, level: Level) -> str:
+    """What must be said where the choice turned out to cost more than its level; else empty."""
+    cost = report.point(level.chosen).cost_in(report.by)
+    if cost <= level.limit * (1 + 1e-9):
+        return ""
+    return f"{level.chosen} turned out to cost {counted(cost, report.by)} a query, more than its level"
 
 
 def standing(report: Report, level: Level) -> str:

