@@ -209,7 +209,7 @@ class Space(BaseModel):
         """The strategy of some choices as the tables spell it; domains left out take their first value.
 
         Raises:
-            UsageError: a value is none of its domain's, or no strategy can be built.
+            UsageError: no domain is called so, a value is none of its domain's, or no strategy can be built.
         """
         return _built(self._resolved(self._picker(choices))[1])
 
@@ -217,12 +217,15 @@ class Space(BaseModel):
         """The point of some choices; domains left out take their first value, those that it does not have are dropped.
 
         Raises:
-            UsageError: a value is none of its domain's.
+            UsageError: no domain is called so, or a value is none of its domain's.
             ShapeError: it is no sound composition.
         """
         return self._point(*self._resolved(self._picker(choices)))
 
     def _picker(self, choices: Mapping[str, Scalar]) -> Callable[[str, Domain], int]:
+        if unknown := choices.keys() - self._axes.keys():
+            known, got = ", ".join(self._axes), ", ".join(sorted(unknown))
+            raise UsageError(f"choices must name domains of the space ({known}), got {got}; mend it")
         return lambda key, domain: domain.place(choices[key]) if key in choices else 0
 
     def sample(self, rng: np.random.Generator, n: int) -> list[Point]:
