@@ -29,8 +29,8 @@ def majority(pool: Pool) -> Floats:
     Args:
         pool: at most `MOST_DRAWS` draws, or it takes long.
 
-    >>> from .pool import Draw
-    >>> [round(share, 3) for share in majority(Pool("q", "", (Draw("7", 1), Draw("7", 1), Draw("9", 0))))]
+    >>> from ponder.search.pool import Draw
+    >>> majority(Pool("q", "", (Draw("7", 1), Draw("7", 1), Draw("9", 0)))).round(3).tolist()
     [0.667, 0.667, 1.0]
     """
     labels: dict[str, list[float]] = {}
