@@ -81,10 +81,10 @@ class Report(BaseModel):
 
     def _check_level(self, level: Level) -> None:
         self._check_runs((level.chosen, *level.tied_with), f"a choice at {level.limit:g}")
-        for name in level.tied_with:
-            if (cost := self.point(name).cost_in(self.by)) > level.limit * (1 + 1e-9):
+        for point in self.points:
+            if point.name in level.tied_with and (cost := point.cost_in(self.by)) > level.limit * (1 + 1e-9):
                 raise UsageError(
-                    f"what is tied with a choice at {level.limit:g} must cost no more, got {cost:g} for {name!r}"
+                    f"what is tied with a choice at {level.limit:g} must cost no more, got {cost:g} for {point.name!r}"
                 )
         if self.point(level.chosen).confirmed is None and not level.not_confirmed:
             raise UsageError(
@@ -121,8 +121,9 @@ class Report(BaseModel):
 
     def recommended_at(self, level: Level) -> Point:
         """The cheapest point that the data cannot tell from the one chosen; confirmed where that one is."""
-        points = [self.point(name) for name in (level.chosen, *level.tied_with)]
-        if points[0].confirmed is not None:
+        names = {level.chosen, *level.tied_with}
+        points = [point for point in self.points if point.name in names]
+        if not level.not_confirmed:
             points = [point for point in points if point.confirmed is not None]
         return min(points, key=lambda point: (point.cost_in(self.by), point.name != level.chosen, point.name))
 

@@ -61,7 +61,7 @@ def _point(report: Report, point: Point) -> dict[str, Cell]:
         "name": point.name,
         **_figures("development", point),
         **_figures("confirmed", point.confirmed),
-        **{f"cost_{dimension}": point.cost.get(dimension) for dimension in report.dimensions},
+        **{f"cost_{dimension}": cost for dimension, cost in point.cost.items()},
         "critical_path": point.critical_path,
         "replicates": point.replicates,
         "tied_with": _joined(point.tied_with),

@@ -36,6 +36,7 @@ def page(report: Report) -> str:
     return _template().render(
         report=report,
         words=words,
+        dimensions=report.dimensions,
         rows=listed(report),
         most_lines=MOST_LINES,
         most_panels=MOST_PANELS,

