@@ -1,4 +1,4 @@
-"""A simulated world of 1,000 items in which every composition of Archon's space answers by chance.
+"""A simulated world in which every composition of Archon's space answers every item, by chance.
 
 Items differ in difficulty, models in ability, wrong answers in attraction; judges err the same way every time about the
 same answer. Fusers are drawn to the right answer by its share among the candidates, checks and rankers shift that
@@ -56,21 +56,22 @@ class ArchonWorld:
 
     Args:
         seed: decides the items, the models and the judges.
+        size: items.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, size: int = ITEMS) -> None:
         rng = np.random.default_rng((seed, 0))
         self.seed = seed
-        self.size = ITEMS
-        self.difficulty = rng.normal(0.3, 1.4, ITEMS)
+        self.size = size
+        self.difficulty = rng.normal(0.3, 1.4, size)
         ability = np.sort(rng.normal(0.2, 0.55, MODELS))[::-1, None]
-        right = _sigmoid(ability - self.difficulty + rng.normal(0, 0.7, (MODELS, ITEMS)))
-        wrong = rng.dirichlet(ATTRACTION, ITEMS).T
+        right = _sigmoid(ability - self.difficulty + rng.normal(0, 0.7, (MODELS, size)))
+        wrong = rng.dirichlet(ATTRACTION, size).T
         shares = np.concatenate((right[:, None], (1 - right[:, None]) * wrong), axis=1)
         self.thresholds = np.cumsum(shares, axis=1)[:, :-1]
-        self.bias = rng.normal(0, 0.8, (ANSWERS, ITEMS))
+        self.bias = rng.normal(0, 0.8, (ANSWERS, size))
         self.bias[RIGHT] += 0.9
-        self.verified = _sigmoid(-1.1 + 0.8 * rng.normal(size=(ANSWERS, ITEMS)))
+        self.verified = _sigmoid(-1.1 + 0.8 * rng.normal(size=(ANSWERS, size)))
         self.verified[RIGHT] = 0.86
         self.fusers = np.sort(rng.normal(0.2, 0.55, WIDTHS[-1]))[::-1]
 
