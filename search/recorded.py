@@ -144,6 +144,8 @@ class Recorded:
         """
         found = self._completions.get(key)
         if found is None:
+            if not self._completions:
+                await self._journal.get([key for keys in self.order(0).values() for key in keys])  # all at once
             found = self._completions[key] = COMPLETION.validate_json(await self._journal.value(key))
         return found
 
