@@ -14,7 +14,6 @@ from .errors import UsageError
 from .pipeline import AnyStrategy, Pipeline
 from .pipeline_file import load as load_pipeline
 from .pipeline_file import read_toml, without_none
-from .wording import in_words
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -144,13 +143,13 @@ class Frontier(BaseModel):
         return found
 
     def __str__(self) -> str:
-        """A table of the points: model, what a query costs, how often it is right, and what it is."""
+        """A table of the points: model, what a query costs, how often it is right, and its name in the report."""
         rows = [("model", self.by, "accuracy, %", "composition")]
         for rank, point in enumerate(self.points, 1):
             accuracy = f"{100 * point.accuracy:.1f} [{100 * point.low:.1f}, {100 * point.high:.1f}]"
             flaw = " (not confirmed)" if point.not_confirmed else ""
             cost = f"{point.cost[self.by]:,.4g}" if point.cost[self.by] < 1000 else f"{point.cost[self.by]:,.0f}"
-            rows.append((f"{self.name}-{rank}", cost, accuracy + flaw, _printable(in_words(point.strategy))))
+            rows.append((f"{self.name}-{rank}", cost, accuracy + flaw, _printable(point.name)))
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         lines = [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:<{widths[2]}}  {d}" for a, b, c, d in rows]
         reasons = dict.fromkeys(point.not_confirmed for point in self.points if point.not_confirmed)

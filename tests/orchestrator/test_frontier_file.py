@@ -85,8 +85,8 @@ def test_each_point_is_a_pipeline_with_the_engines_it_uses() -> None:
 def test_is_a_table_of_points_with_intervals() -> None:
     assert str(frontier(points=POINTS[:2])).splitlines() == [
         "model    calls  accuracy, %        composition",
-        "small-1      1  37.5 [31.2, 43.8]  sample max_tokens=48",
-        "small-2      4  50.0 [43.8, 56.2]  self_consistency n=4 max_tokens=48",
+        "small-1      1  37.5 [31.2, 43.8]  sample 1",
+        "small-2      4  50.0 [43.8, 56.2]  self_consistency 4",
     ]
     shaky = POINTS[0].model_copy(update={"not_confirmed": "the budget ended"})
     assert "37.5 [31.2, 43.8] (not confirmed)" in str(frontier(points=(shaky,)))
