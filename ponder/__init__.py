@@ -34,11 +34,16 @@ _HOMES = {
     "ponder.orchestrator.run": ("arun", "run"),
     "ponder.orchestrator.runtime": ("Runtime", "Task"),
     "ponder.orchestrator.types": ("Candidate", "Message", "Query", "Result", "Score", "Usage"),
+    "ponder.search.calling": ("asweep", "sweep"),
+    "ponder.search.spaces.presets": ("adaptive_space", "archon_space", "best_of_n_space", "stepwise_space"),
+    "ponder.search.spaces.space": ("Space",),
     "ponder.search.sweep": ("Sweep",),
 }
+_MODULES = {"domains": "ponder.domains", "models": "ponder.orchestrator.models"}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 if TYPE_CHECKING:
+    from . import domains
     from .orchestrator import models
     from .orchestrator.archon import archon
     from .orchestrator.budget import Budget
@@ -62,6 +67,9 @@ if TYPE_CHECKING:
     from .orchestrator.run import arun, run
     from .orchestrator.runtime import Runtime, Task
     from .orchestrator.types import Candidate, Message, Query, Result, Score, Usage
+    from .search.calling import asweep, sweep
+    from .search.spaces.presets import adaptive_space, archon_space, best_of_n_space, stepwise_space
+    from .search.spaces.space import Space
     from .search.sweep import Sweep
 
 __all__ = [
@@ -83,28 +91,36 @@ __all__ = [
     "Score",
     "ShapeError",
     "SimulatedSpec",
+    "Space",
     "Sweep",
     "Task",
     "Usage",
     "UsageError",
     "VLLMSpec",
     "VerifierError",
+    "adaptive_space",
     "ajudge",
     "archon",
+    "archon_space",
     "arun",
+    "asweep",
+    "best_of_n_space",
+    "domains",
     "judge",
     "load",
     "models",
     "run",
     "save",
+    "stepwise_space",
+    "sweep",
     "to_mermaid",
     "to_text",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "models":
-        return import_module("ponder.orchestrator.models")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _HOME_OF:
         raise AttributeError(f"module 'ponder' has no attribute {name!r}")
     return getattr(import_module(_HOME_OF[name]), name)

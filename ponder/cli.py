@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from .orchestrator.registry import Registry
     from .orchestrator.shape import Estimate
     from .orchestrator.types import Candidate, Result
-    from .search.report import Report
-    from .search.sweep import Evidence
+    from .search.outline import Outline
+    from .search.record import Record
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -138,26 +138,26 @@ def sweep(
     ] = False,
     html: HtmlOption = None,
 ) -> None:
-    """Measure every composition of a grid under one budget. Run the same command again to resume."""
-    from .orchestrator.data.sources import check_references
+    """Search a space of compositions under one budget. Run the same command again to resume."""
+    from .search.outline import outline
     from .search.progress import show_progress
-    from .search.sweep import Sweep, estimate_sweep, run_sweep
+    from .search.run_sweep import run_sweep
+    from .search.sweep import Sweep
 
     loaded = Sweep.load(spec)
     changes = {"budget": parse_budget(budget) or loaded.budget, "where": "local" if local else loaded.where}
-    loaded = loaded.model_copy(update=changes)
+    loaded = Sweep.model_validate({**dict(loaded), **changes})
     if dry_run:
-        queries = check_references(loaded.data.load())
-        _say(f"{len(loaded.compositions())} compositions on {len(queries)} queries, budget {loaded.budget}")
-        _show_range(asyncio.run(estimate_sweep(loaded)))
+        _show_outline(asyncio.run(outline(loaded)))
         return
     place = journal or Path("runs") / f"{loaded.name}.db"
     with show_progress(err) as observe:
-        evidence, progress = asyncio.run(run_sweep(loaded, place, observe))
+        record, progress = asyncio.run(run_sweep(loaded, place, observe))
     if progress.replayed < progress.tasks:
         _tell_of_risk(progress.before)
-    _show_report(evidence, html or place.with_suffix(".html"), _folder(place))
-    _tell_of_waste(place, loaded.name)
+    if not progress.batches:
+        _aside("it was complete, and nothing was paid; a larger --budget goes on from here")
+    _show_report(record, place, html)
 
 
 @app.command()
@@ -165,13 +165,12 @@ def report(
     journal: Annotated[Path, typer.Argument(help="A sweep's journal.")],
     name: Annotated[str | None, typer.Option(help="Which sweep, where the journal holds several.")] = None,
     html: HtmlOption = None,
+    full: Annotated[bool, typer.Option("--full", help="Show every composition, each knob's effect and curves.")] = False,
 ) -> None:
     """Show what a sweep has found so far, even while it runs."""
-    from .search.sweep import Evidence
+    from .search.record import Record
 
-    evidence = Evidence.read(journal, name)
-    _show_report(evidence, html or journal.with_suffix(".html"), _folder(journal))
-    _tell_of_waste(journal, evidence.sweep.name)
+    _show_report(Record.read(journal, name), journal, html, is_full=full)
 
 
 @app.command()
@@ -302,6 +301,18 @@ def _show_range(estimate: Estimate) -> None:
     _say(f"critical path, in calls for one query: at most {estimate.critical_path:,}")
 
 
+def _show_outline(found: Outline) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("dimension")
+    for heading in ("a query, at most: cheapest", "dearest", "all afresh, at most", "budget"):
+        table.add_column(heading, justify="right")
+    for row in found.costs():
+        table.add_row(*map(Text, row))
+    for line in found.lines():
+        _say(line)
+    out.print(table)
+
+
 def _tell_of_risk(before: Spent) -> None:
     if before.calls_at_risk:
         _aside(
@@ -351,32 +362,16 @@ def _show_ending(result: Result) -> None:
         err.print(_printable(result.reason), style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
-def _show_report(evidence: Evidence, html: Path, folder: Path) -> None:
-    from .search.findings import report as report_of
-    from .search.findings import save_frontier
-    from .search.report import html as html_of
+def _show_report(record: Record, journal: Path, html: Path | None, *, is_full: bool = False) -> None:
+    from .search.outputs import write_outputs
     from .search.report import terminal
 
-    made: Report = report_of(evidence)
-    terminal(made, out)
-    try:
-        html.parent.mkdir(parents=True, exist_ok=True)
-        html.write_text(html_of(made), encoding="utf-8")
-        saved = save_frontier(evidence, made, folder)
-    except OSError as error:
-        raise UsageError(
-            f"the report must be written to {error.filename or html}, but: {error.strerror}; everything measured "
-            "stands in the journal; name another place with --html, or free some room"
-        ) from None
-    _say(f"report: {html}")
-    if saved:
-        _say(f"frontier: {folder} ({len(saved)} pipelines, cheapest first)")
-        _say(f"next: ponder serve {shlex.quote(str(saved[-1]))}")
-
-
-def _folder(journal: Path) -> Path:
-    """Where the frontier of a journal goes: beside it, under its name."""
-    return journal.with_suffix("") if journal.suffix else journal.with_name(f"{journal.name}-frontier")
+    made = write_outputs(record, journal, html)
+    terminal(made.report, out, is_full=is_full)
+    _say(f"report: {made.html}, and as a table {made.csv}")
+    if made.frontier.points:
+        _say(f"next: ponder serve {shlex.quote(str(made.toml))}")
+    _tell_of_waste(journal, record.sweep.name)
 
 
 def _printable(text: str) -> str:

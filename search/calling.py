@@ -27,11 +27,12 @@ from .spaces.space import Space
 from .sweep import Sweep
 
 Observer = Callable[[Progress], None]
+Questions = Sequence[Query | tuple[str, str]]
 
 
 async def asweep(
     space: Space,
-    data: AnyData | Sequence[Query],
+    data: AnyData | Questions,
     *,
     engines: Mapping[str, EngineSpec],
     budget: Budget,
@@ -48,7 +49,7 @@ async def asweep(
 
     Args:
         space: the compositions.
-        data: a source of queries, or the queries; each with a reference answer.
+        data: a source of queries, or the queries, each with a reference answer; a pair is a question and its answer.
         engines: by the names the compositions use.
         budget: hard limits for the whole sweep.
         checker: judges by rules whether an answer is right; by default whether it equals the reference.
@@ -62,10 +63,10 @@ async def asweep(
         UsageError: the sweep cannot work as written.
         JournalError: the journal holds another sweep of this name, or cannot be written.
     """
-    source = ListData(queries=tuple(data)) if isinstance(data, Sequence) else data
-    judge = checker or (AbacusChecker() if isinstance(source, AbacusData) else ExactMatch())
-    table = {"name": name, "data": source, "engines": engines, "checker": judge, "space": space, "budget": budget}
     try:
+        source = _listed(data) if isinstance(data, Sequence) else data
+        judge = checker or (AbacusChecker() if isinstance(source, AbacusData) else ExactMatch())
+        table = {"name": name, "data": source, "engines": engines, "checker": judge, "space": space, "budget": budget}
         sweep = Sweep.model_validate({**table, "where": "local", **knobs})
     except ValidationError as error:
         raise UsageError.from_validation("the sweep", error) from None
@@ -80,7 +81,7 @@ async def asweep(
 
 def sweep(
     space: Space,
-    data: AnyData | Sequence[Query],
+    data: AnyData | Questions,
     *,
     engines: Mapping[str, EngineSpec],
     budget: Budget,
@@ -97,3 +98,13 @@ def sweep(
     """
     asked = {"checker": checker, "name": name, "journal": journal, "observe": observe, **knobs}
     return outside_a_loop("sweep", lambda: asweep(space, data, engines=engines, budget=budget, **asked))
+
+
+def _listed(data: Questions) -> ListData:
+    """The queries as a source; pairs are numbered by their place."""
+    return ListData(
+        queries=tuple(
+            Query.ask(each[0], reference=each[1], id=str(place)) if isinstance(each, tuple) and len(each) == 2 else each
+            for place, each in enumerate(data)
+        )
+    )

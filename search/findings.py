@@ -9,16 +9,15 @@ import numpy as np
 
 from ..orchestrator.budget import COUNTED, amounts
 from ..orchestrator.intervals import accuracy_interval, compare
-from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Usage
 from ..orchestrator.wording import in_words
 from .arms import is_pooled
 from .axis_effects import axis_effects
 from .confirmation import baselines
-from .estimators import method_named
 from .frontier import Difference, Estimate, Point
 from .measure import natural_order
 from .measured import Measured, Seen
+from .naming import name_of
 from .outcomes import method_of
 from .problem import Floats
 from .record import Record
@@ -75,7 +74,7 @@ def _point(record: Record, measured: Measured, id: str, seen: Seen) -> Point:
     estimate = _estimate(seen.values)
     return Point(
         **estimate.model_dump(),
-        name=_name(member.strategy),
+        name=name_of(member.strategy),
         composition=member.strategy.model_dump(mode="json"),
         method=method if is_pooled(member.strategy) else member.strategy.kind,
         n=n,
@@ -89,14 +88,6 @@ def _point(record: Record, measured: Measured, id: str, seen: Seen) -> Point:
         unscored=seen.unscored,
         confirmed=_estimate(confirmed.values) if confirmed is not None else None,
     )
-
-
-def _name(strategy: Strategy) -> str:
-    if not is_pooled(strategy):
-        return in_words(strategy)
-    method, n = method_of(strategy)
-    label = method_named(method).label.format(n=n)
-    return f"{label}, T {strategy.temperature:g}"
 
 
 def _estimate(values: Floats) -> Estimate:

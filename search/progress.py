@@ -1,16 +1,22 @@
-"""The live display of a sweep: its phase, what was measured, what is spent of the budget, and the time left."""
+"""The live display of a sweep: its phase, what was measured and spent, the time left, and what leads so far."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
 
+from .figures import full, percent, printable, span, unit
 from .searching import Progress
 
 LINE_EVERY_S = 10.0
@@ -18,20 +24,9 @@ LINE_EVERY_S = 10.0
 
 @contextmanager
 def show_progress(console: Console) -> Iterator[Callable[[Progress], None]]:
-    """Yield an observer for `run_sweep`: a live bar on a terminal, a plain line now and then elsewhere."""
-    if not console.is_terminal:
-        yield _lines(console)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[said]}"),
-        TimeElapsedColumn(),
-    )
-    with Bars(*columns, console=console) as bars:
-        bar = bars.add_task("starting engines", total=None, said="")
-        yield lambda now: bars.update(bar, description=now.phase, total=now.tasks, completed=now.done, said=said(now))
+    """Yield an observer for `run_sweep`: a live display on a terminal, a plain line now and then elsewhere."""
+    with (_screen if console.is_terminal else _lines)(console) as observe:
+        yield observe
 
 
 def said(now: Progress) -> str:
@@ -67,16 +62,58 @@ def time_left(now: Progress, elapsed_s: float) -> str:
     return f", about {max(1, round(seconds / size))} {unit} for what is asked so far"
 
 
-def _lines(console: Console) -> Callable[[Progress], None]:
+@contextmanager
+def _screen(console: Console) -> Iterator[Callable[[Progress], None]]:
+    """A bar over the tasks and a table of the leaders, which go once the report comes."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[said]}"),
+        TimeElapsedColumn(),
+    )
+    bars = Bars(*columns, console=console)
+    bar = bars.add_task("starting engines", total=None, said="")
+    with Live(bars, console=console, transient=True) as live:
+
+        def observe(now: Progress) -> None:
+            bars.update(bar, description=now.phase, total=now.tasks, completed=now.done, said=said(now))
+            live.update(Group(bars, leading(now)) if now.leaders else bars)
+
+        yield observe
+
+
+def leading(now: Progress) -> Table:
+    """What leads at each level so far, each accuracy with its interval and the queries it is of."""
+    table = Table(title="Leading so far, on the queries that are searched on", title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in (f"{unit(now.by)} a query", "composition", unit(now.by), "%", "queries"):
+        table.add_column(heading, justify="left" if heading == "composition" else "right")
+    for leader in now.leaders:
+        found = leader.estimate
+        shown = f"{percent(found.accuracy)} [{span(found)}]"
+        cells = (f"≤ {full(leader.level, now.by)}", printable(leader.name), full(leader.cost, now.by), shown)
+        table.add_row(*map(Text, (*cells, str(found.items))))
+    return table
+
+
+@contextmanager
+def _lines(console: Console) -> Iterator[Callable[[Progress], None]]:
+    """A line at the beginning and the end of what is to be done, at each phase, and now and then."""
     started = time.monotonic()
-    last, phase = -math.inf, ""
+    last, phase, shown = -math.inf, "", ""
+
+    def line(now: Progress) -> str:
+        left = time_left(now, time.monotonic() - started)
+        return f"{now.phase}: {now.done:,} of {now.tasks:,} tasks, {said(now)}{left}"
 
     def observe(now: Progress) -> None:
-        nonlocal last, phase
+        nonlocal last, phase, shown
         if now.phase != phase or time.monotonic() - last >= LINE_EVERY_S:
-            last, phase = time.monotonic(), now.phase
-            left = time_left(now, last - started)
-            line = f"{now.phase}: {now.done:,} of {now.tasks:,} tasks, {said(now)}{left}"
-            console.print(line, highlight=False, soft_wrap=True)
+            last, phase, shown = time.monotonic(), now.phase, line(now)
+            console.print(shown, highlight=False, soft_wrap=True)
+        latest.append(now)
 
-    return observe
+    latest: deque[Progress] = deque(maxlen=1)
+    yield observe
+    if latest and (final := line(latest[0])) != shown:
+        console.print(final, highlight=False, soft_wrap=True)

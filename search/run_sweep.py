@@ -33,10 +33,9 @@ async def run_sweep(
     except BaseException:
         file.close()
         raise
-    progress = Progress(budget=sweep.budget, before=before)
+    progress = Progress(budget=sweep.budget, before=before, by=sweep.by)
     if row_name(sweep, "complete") in results:
         file.close()
-        observe(progress)
     elif sweep.where == "local":
         with closing(file):
             async with Runtime(sweep.engines, store=file, run=run, seed=sweep.seed) as runtime:

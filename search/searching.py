@@ -24,6 +24,7 @@ from .confirmation import to_confirm
 from .decisions.evidence import Evidence
 from .holdings import Holdings, Told
 from .judge import Judge
+from .leaders import Leader, leaders
 from .live_problem import LiveProblem, even_levels, tenable
 from .measurer import Measurer
 from .problem import Ask, Decision, Row
@@ -52,6 +53,8 @@ class Progress:
     budget: Budget = Budget()
     before: Spent = Spent()
     share: float = 0.0
+    leaders: tuple[Leader, ...] = ()
+    by: str = "total_tokens"
 
     @property
     def spent(self) -> Usage:
@@ -205,6 +208,7 @@ class Searching:
         self._evidence.add(rows)
         self._progress.measured = len(self._evidence.compositions)
         self._progress.share = self._problem.spent
+        self._progress.leaders = leaders(self._problem, self._evidence, self._strategies)
         self._observe(self._progress)
         return rows
 

@@ -1,0 +1,23 @@
+"""What compositions are called in reports."""
+
+from __future__ import annotations
+
+from ..orchestrator.strategy import Strategy
+from ..orchestrator.wording import in_words
+from .arms import is_pooled
+from .estimators import method_named
+from .outcomes import method_of
+
+
+def name_of(strategy: Strategy) -> str:
+    """A composition in few words; two that differ in a knob that is seldom looked at may share them.
+
+    >>> from ponder.strategies import SelfConsistency
+    >>> name_of(SelfConsistency(n=8, temperature=0.7))
+    'vote of 8, T 0.7'
+    """
+    if not is_pooled(strategy):
+        return in_words(strategy)
+    method, n = method_of(strategy)
+    label = method_named(method).label.format(n=n)
+    return f"{label}, T {strategy.temperature:g}"
