@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from .pool import Pool
 
 Floats = NDArray[np.float64]
-MOST_DRAWS = 128
-"""Draws of the largest pool; the time taken grows with their third power, and is some milliseconds for 64."""
+MOST_DRAWS = 64
+"""Draws of the largest pool; the time taken grows with their third power and with the answers, and is 2 to 5 ms for 64."""
 Answers = tuple[tuple[int, float], ...]
 
 
