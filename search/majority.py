@@ -16,7 +16,7 @@ from .pool import Pool
 
 Floats = NDArray[np.float64]
 MOST_DRAWS = 64
-"""Draws of the largest pool; the time taken grows with their third power and with the answers, and is 2 to 5 ms for 64."""
+"""Draws of the largest pool; time grows with their third power and with the answers, and is 2 to 5 ms for 64."""
 Answers = tuple[tuple[int, float], ...]
 
 
