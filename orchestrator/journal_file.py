@@ -105,7 +105,7 @@ class JournalFile:
         self._writer.start()
 
     def open_run(self, name: str, header: Mapping[str, Any]) -> int:
-        """The number of the run called `name`, made with `header` where it is new.
+        """The number of the run called `name`, made with `header` where it is new or nothing was recorded in it.
 
         Raises:
             JournalError: a run of that name stands with another header.
@@ -116,6 +116,9 @@ class JournalFile:
             if found is None:
                 made = self._reader.execute("INSERT INTO runs (name, header) VALUES (?, ?)", (name, text))
                 return int(made.lastrowid or 0)
+            if found[1] != text and self._is_bare(found[0]):
+                self._reader.execute("UPDATE runs SET header = ? WHERE id = ?", (text, found[0]))
+                return int(found[0])
         if found[1] != text:
             old, new = orjson.loads(found[1]), orjson.loads(text)
             changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
@@ -124,6 +127,12 @@ class JournalFile:
                 "give the changed run another name or another journal"
             )
         return int(found[0])
+
+    def _is_bare(self, run: int) -> bool:
+        """Whether nothing is recorded in a run, as where it was refused before its first call."""
+        tables = ("intents", "effects", "charges", "steps", "results")
+        rows = " UNION ALL ".join(f"SELECT 1 FROM {table} WHERE run = ?1" for table in tables)  # noqa: S608
+        return self._reader.execute(f"{rows} LIMIT 1", (run,)).fetchone() is None
 
     async def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The recorded effects among `keys`."""

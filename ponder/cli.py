@@ -165,7 +165,7 @@ def report(
     journal: Annotated[Path, typer.Argument(help="A sweep's journal.")],
     name: Annotated[str | None, typer.Option(help="Which sweep, where the journal holds several.")] = None,
     html: HtmlOption = None,
-    full: Annotated[bool, typer.Option("--full", help="Show every composition, each knob's effect and curves.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Show every composition, knob and curve.")] = False,
 ) -> None:
     """Show what a sweep has found so far, even while it runs."""
     from .search.record import Record

@@ -102,9 +102,16 @@ def sweep(
 
 def _listed(data: Questions) -> ListData:
     """The queries as a source; pairs are numbered by their place."""
-    return ListData(
-        queries=tuple(
-            Query.ask(each[0], reference=each[1], id=str(place)) if isinstance(each, tuple) and len(each) == 2 else each
-            for place, each in enumerate(data)
-        )
+    return ListData(queries=tuple(_query(place, each) for place, each in enumerate(data)))
+
+
+def _query(place: int, given: object) -> Query:
+    match given:
+        case Query():
+            return given
+        case (str() as question, str() as answer):
+            return Query.ask(question, reference=answer, id=str(place))
+    raise UsageError(
+        f"data must be a source of queries, or queries and pairs of a question and its answer, got {given!r} at place "
+        f"{place}; pair it, or make it a ponder.Query"
     )

@@ -55,6 +55,20 @@ class Planner:
             longest[name] = max([await engine.count(Prompt(query.messages)) for query in queries])
         return cls(engines, longest)
 
+    def check_engines(self, strategy: Strategy) -> None:
+        """Refuse a strategy that asks an engine which is not there.
+
+        Raises:
+            UsageError: it does.
+        """
+        for name in strategy.engine_names():
+            if name not in self._engines:
+                known = ", ".join(sorted(self._engines)) or "none"
+                raise UsageError(
+                    f"a space must ask engines of the sweep ({known}), but its {strategy.kind} asks {name!r}; add "
+                    f"[engines.{name}], or name another"
+                )
+
     def estimate(self, strategy: Strategy) -> Estimate:
         """The least and the most that a run may cost.
 
@@ -72,13 +86,14 @@ def catalogue(space: Space, planner: Planner, per_query: Budget, seed: int = 0) 
     A space too large to enumerate is sampled.
 
     Raises:
-        UsageError: there are none.
+        UsageError: there are none, or one asks an engine that is not there.
     """
     is_sampled = space.combinations > MOST_ENUMERATED
     found = space.sample(np.random.default_rng(seed), SAMPLED) if is_sampled else space.enumerate(MOST_ENUMERATED)
     kept: list[tuple[Point, Estimate]] = []
     refused: Counter[str] = Counter()
     for point in found:
+        planner.check_engines(point.strategy)
         try:
             estimate = planner.estimate(point.strategy)
         except (ShapeError, UsageError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -14,13 +14,14 @@ from ..orchestrator.wording import in_words
 from .arms import is_pooled
 from .axis_effects import axis_effects
 from .confirmation import baselines
+from .figures import full, unit
 from .frontier import Difference, Estimate, Point
 from .measure import natural_order
 from .measured import Measured, Seen
 from .naming import name_of
 from .outcomes import method_of
 from .problem import Floats
-from .record import Record
+from .record import Facts, Record
 from .report import Report
 from .report_level import Contest, Level
 from .report_spending import Spending
@@ -192,11 +193,22 @@ def _split(record: Record) -> str:
 
 
 def _notes(record: Record) -> tuple[str, ...]:
-    notes = ["costs are those of a fresh run, whatever was shared while searching"]
-    if record.facts and record.facts.refused:
-        count = sum(record.facts.refused.values())
-        first = max(record.facts.refused, key=lambda reason: record.facts.refused[reason])
-        notes.append(f"{count} compositions were refused before anything ran, most of them because: {first}")
-    if record.facts and record.facts.is_sampled:
-        notes.append(f"the space is too large to enumerate; {record.facts.compositions} of its compositions were drawn")
-    return tuple(notes)
+    return (*_of_the_space(record.facts), *_of_the_levels(record))
+
+
+def _of_the_space(facts: Facts | None) -> Iterator[str]:
+    yield "costs are those of a fresh run, whatever was shared while searching"
+    if facts and facts.refused:
+        commonest, _ = max(facts.refused.items(), key=lambda each: each[1])
+        count = sum(facts.refused.values())
+        yield f"{count} compositions were refused before anything ran, most of them because: {commonest}"
+    if facts and facts.is_sampled:
+        yield f"the space is too large to enumerate; {facts.compositions} of its compositions were drawn"
+
+
+def _of_the_levels(record: Record) -> Iterator[str]:
+    """The levels at which nothing was chosen, once there are choices."""
+    if record.facts and record.verdict:
+        chosen = {choice.level for choice in record.verdict.chosen}
+        if empty := [full(level, record.sweep.by) for level in record.facts.levels if level not in chosen]:
+            yield f"nothing that was measured costs so little: {', '.join(empty)} {unit(record.sweep.by)} a query"

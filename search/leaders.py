@@ -14,6 +14,7 @@ from .decisions.evidence import Evidence
 from .frontier import Estimate
 from .live_problem import LiveProblem
 from .naming import name_of
+from .problem import Floats
 
 FEWEST = 15
 """Queries below which a composition leads nothing."""
@@ -38,9 +39,9 @@ class Leader:
 
 def leaders(problem: LiveProblem, evidence: Evidence, strategies: Sequence[Strategy]) -> tuple[Leader, ...]:
     """The composition with the highest mean within each level, of those seen on enough queries."""
-    seen = {number: values[~np.isnan(values)] for number in evidence.compositions for values in [evidence.values(number)]}
+    seen = ((number, evidence.values(number)) for number in evidence.compositions)
     fewest = min(FEWEST, evidence.items)
-    known = {number: values for number, values in seen.items() if len(values) >= fewest}
+    known = {number: values[~np.isnan(values)] for number, values in seen if (~np.isnan(values)).sum() >= fewest}
     costs = {number: problem.cost(number) for number in known}
     mean = cache(lambda number: float(known[number].mean()))
     found = []
@@ -51,6 +52,6 @@ def leaders(problem: LiveProblem, evidence: Evidence, strategies: Sequence[Strat
     return tuple(found)
 
 
-def _estimate(values: np.ndarray) -> Estimate:
+def _estimate(values: Floats) -> Estimate:
     interval = wilson(float(np.clip(values, 0.0, 1.0).sum()), len(values))
     return Estimate(items=len(values), accuracy=interval.mean, low=interval.low, high=interval.high)

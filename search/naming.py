@@ -20,4 +20,4 @@ def name_of(strategy: Strategy) -> str:
         return in_words(strategy)
     method, n = method_of(strategy)
     label = method_named(method).label.format(n=n)
-    return f"{label}, T {strategy.temperature:g}"
+    return f"{label}, T {getattr(strategy, 'temperature', 0.0):g}"

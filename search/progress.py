@@ -85,7 +85,9 @@ def _screen(console: Console) -> Iterator[Callable[[Progress], None]]:
 
 def leading(now: Progress) -> Table:
     """What leads at each level so far, each accuracy with its interval and the queries it is of."""
-    table = Table(title="Leading so far, on the queries that are searched on", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(
+        title="Leading so far, on the queries that are searched on", title_justify="left", box=box.SIMPLE_HEAD
+    )
     for heading in (f"{unit(now.by)} a query", "composition", unit(now.by), "%", "queries"):
         table.add_column(heading, justify="left" if heading == "composition" else "right")
     for leader in now.leaders:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..orchestrator.budget import Budget
+from ..orchestrator.budget import COUNTED, Budget, amounts
 from ..orchestrator.canonical import canonical_json
 from ..orchestrator.errors import JournalError, UsageError
 from ..orchestrator.journal import Journal
@@ -109,7 +109,6 @@ class Searching:
     async def run(self) -> None:
         """Everything that is left to do."""
         sweep = self._sweep
-        await self._journal.finish(BUDGET, canonical_json(sweep.budget))
         planner = self._planner = await Planner.of(
             self._host.engines, (*self._parts.development, *self._parts.confirmation)
         )
@@ -122,6 +121,7 @@ class Searching:
         self._development = Holdings(self._strategies, self._parts.development, self._measurer.pools)
         self._evidence = Evidence(items)
         self._check_affordable()
+        await self._journal.finish(BUDGET, canonical_json(sweep.budget))
         await self._calibrate()
         decision = await self._decide()
         await self._confirm(decision)
@@ -251,14 +251,22 @@ class Searching:
         return Verdict(chosen=tuple(chosen), reason=decision.reason)
 
     def _check_affordable(self) -> None:
-        """Refuse a budget that cannot pay for one query of the cheapest composition, before a call is made."""
-        cheapest = self._problem.cheapest()
-        least = self._planner.estimate(self._strategies[cheapest]).least
+        """Refuse, before a call is made, what even one query of the cheapest composition does not fit in."""
+        estimates = map(self._planner.estimate, self._strategies)
+        least = min((estimate.least for estimate in estimates), key=self._problem.in_levels)
         if not self._sweep.budget.fits(least):
-            needed = ", ".join(f"{amount:,} {name}" for name, amount in least.as_dict().items())
+            limits = zip(COUNTED, amounts(least), self._sweep.budget.limits(), strict=True)
+            needed = ", ".join(
+                f"{amount:,} {name}" for name, amount, limit in limits if limit is not None and amount > limit
+            )
             raise UsageError(
                 f"the budget must pay for one query of the cheapest composition, which takes {needed} at least, got "
                 f"{self._sweep.budget}; raise it"
+            )
+        if self._sweep.levels and self._sweep.levels[-1] < (cheapest := self._problem.in_levels(least)):
+            raise UsageError(
+                f"levels must leave room for a composition, but the cheapest takes {cheapest:,g} {self._sweep.by} at "
+                f"least, got {self._sweep.levels[-1]:,g} as the highest; raise it"
             )
 
     def _tell(self, phase: Phase, wanted: Sequence[Wanted]) -> None:
