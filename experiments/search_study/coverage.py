@@ -26,7 +26,7 @@ def covered(study: Plan, folder: Path) -> Interval:
     hits = 0
     for pair in range(study.pairs):
         seed = study.worlds[pair % len(study.worlds)]
-        place, (accuracies, _) = world(ARCHON, seed), truth(ARCHON, seed, study.replicates, folder)
+        place, (accuracies, _) = world(ARCHON, seed, study), truth(ARCHON, seed, study, folder)
         chance = place.run(rng.integers(0, place.size, ITEMS), SEED, pair)
         a, b = (int(each) for each in rng.choice(len(points), 2, replace=False))
         right = [chance.is_right(points[each], 0).astype(float) for each in (a, b)]

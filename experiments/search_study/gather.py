@@ -48,7 +48,7 @@ def truth_errors(study: Plan, folder: Path, workers: int) -> list[float]:
 
 
 def _truth_error(seed: int, study: Plan, folder: Path) -> float:
-    return float(truth(ARCHON, seed, study.replicates, folder)[1].mean())
+    return float(truth(ARCHON, seed, study, folder)[1].mean())
 
 
 def _ran(given: Sequence[T], task: Callable[[T], R], workers: int) -> Iterable[R]:

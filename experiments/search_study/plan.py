@@ -56,11 +56,13 @@ class Plan:
         worlds: seeds of the worlds; tuning has used 1 to 8 alone.
         levels: calls a query.
         seeds: searches a cell and method.
-        more_items: development items of the variant.
         more_seeds: searches a cell and method in the variant.
         special_seeds: searches a level and method in the adversarial and the all-tied world.
         replicates: of each item, for the truth.
         pairs: of compositions, for the coverage of intervals.
+        population: items of a world.
+        items: development items.
+        more_items: development items of the variant.
         shrink: divides the evaluations of ITAS, tuned BO and the others.
     """
 
@@ -71,6 +73,7 @@ class Plan:
     special_seeds: int
     replicates: int
     pairs: int
+    population: int = 1000
     items: int = 100
     more_items: int = 300
     shrink: int = 1
@@ -104,4 +107,4 @@ class Plan:
 
 
 FULL = Plan((101, 102, 103, 104, 105), (20, 30, 50), 20, 5, 20, 16, 1000)
-QUICK = Plan((101,), (20,), 2, 0, 2, 2, 100, items=40, shrink=10)
+QUICK = Plan((101,), (20,), 2, 0, 1, 2, 100, population=200, items=40, shrink=10)

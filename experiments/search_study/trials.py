@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ponder.orchestrator.intervals import accuracy_interval
 from ponder.search.baselines.greedy import Greedy
 from ponder.search.baselines.itas import Itas
@@ -16,7 +14,8 @@ from ponder.search.baselines.random_search import RandomSearch
 from ponder.search.baselines.successive_halving import SuccessiveHalving
 from ponder.search.baselines.tuned_bo import TunedBO
 from ponder.search.decisions.racing_search import RacingSearch
-from ponder.search.problem import Choice, Searcher
+from ponder.search.problem import Choice, Floats, Searcher
+from ponder.search.worlds.archon_world import Run
 from ponder.search.worlds.world_problem import WorldProblem, drive
 
 from . import plan
@@ -74,20 +73,18 @@ def run(trial: Trial, study: Plan, folder: Path) -> dict[str, Any]:
     """Search, and compare what came with the truth."""
     cell, started = trial.cell, time.perf_counter()
     is_reusing = trial.method in (plan.OURS, plan.ITAS_CACHED, plan.RANDOM_CACHED)
-    place = world(cell.kind, cell.world)
+    place = world(cell.kind, cell.world, study)
     problem = WorldProblem(place, (cell.level,), trial.allowed, items=cell.items, seed=trial.seed, reuse=is_reusing)
     decision = drive(searcher(trial.method, study.shrink), problem, trial.seed)
     seconds = time.perf_counter() - started
-    accuracies = truth(cell.kind, cell.world, study.replicates, folder)[0][problem.numbers]
-    found = _judged(problem, decision.choices[0], accuracies, trial)
+    accuracies = truth(cell.kind, cell.world, study, folder)[0][problem.numbers]
+    confirming = place.run(problem.held_out[:CONFIRMATION_ITEMS], trial.seed, CONFIRMATION_RUN)
+    found = _judged(problem, decision.choices[0], accuracies, confirming)
     return asdict(trial) | asdict(Found(**found, reason=decision.reason, seconds=round(seconds, 3)))
 
 
-def _judged(problem: WorldProblem, choice: Choice, accuracies: np.ndarray, trial: Trial) -> dict[str, Any]:
+def _judged(problem: WorldProblem, choice: Choice, accuracies: Floats, confirming: Run) -> dict[str, Any]:
     point, true = problem.points[choice.composition], float(accuracies[choice.composition])
-    confirming = world(trial.cell.kind, trial.cell.world).run(
-        problem.held_out[:CONFIRMATION_ITEMS], trial.seed, CONFIRMATION_RUN
-    )
     interval = accuracy_interval(confirming.is_right(point, 0).astype(float))
     return {
         "regret": round(100 * float(accuracies.max() - true), 4),
