@@ -20,6 +20,7 @@ import pytest
 from ponder.cli import serve as commanded
 from ponder.orchestrator.pipeline_file import load, read_toml
 from ponder.orchestrator.server.serve import serve as served
+from ponder.search.spaces.space import Space
 from ponder.search.sweep import Sweep
 from ponder.strategies import STRATEGIES
 from ponder.verifiers import VERIFIERS
@@ -86,6 +87,8 @@ def check_toml(folder: Path, code: str) -> None:
         assert set(read_toml(folder / name)["project"]["entry-points"]) <= {STRATEGIES.group, VERIFIERS.group}
     elif "data" in read_toml(folder / name):
         assert Sweep.load(folder / name).compositions()
+    elif "options" in read_toml(folder / name):
+        assert Space.load(folder / name).size
     else:
         assert load(folder / name).nodes
 

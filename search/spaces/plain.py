@@ -99,7 +99,13 @@ def _plain_pipeline(pipeline: Pipeline, given: Shape) -> Strategy:
         return Pipeline(nodes=nodes)
     stages = [stage for _, strategy, received in flow for stage in _stages(strategy, received)]
     stages = stages or [flow[-1][1]]
-    return stages[0] if len(stages) == 1 else Pipeline.series(*stages)
+    if len(stages) == 1:
+        return stages[0]
+    is_plain = (pipeline.name, len(stages)) == ("pipeline", len(flow)) and all(
+        node.strategy is stage and node.name == f"{stage.kind}_{i}"
+        for i, (node, stage) in enumerate(zip(pipeline.nodes, stages, strict=True))
+    )
+    return pipeline if is_plain else Pipeline.series(*stages)
 
 
 def _is_series(nodes: Sequence[Node]) -> bool:

@@ -42,7 +42,7 @@ def resolved(part: Any, path: str, named: Mapping[str, Domain], pick: Pick) -> t
             if key not in taken:
                 taken[key] = pick(key, domain)
             return domain.value(taken[key], key, resolve)
-        if isinstance(part, Mapping):
+        if isinstance(part, dict):
             return {name: resolve(value, f"{path}/{name}") for name, value in part.items()}
         if isinstance(part, tuple):
             return _spliced(part, path, resolve)
