@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 TEMPLATE = "report.html.j2"
+FEW_DIMENSIONS = ("total_tokens", "flops", "cost_usd")
 MOST_POINTS = 300
 MOST_LINES = 50
 MOST_LEVELS = 40
@@ -37,6 +38,7 @@ def page(report: Report) -> str:
         report=report,
         words=words,
         dimensions=report.dimensions,
+        few=[name for name in report.dimensions if name in (report.by, *FEW_DIMENSIONS)],
         rows=listed(report),
         most_lines=MOST_LINES,
         most_panels=MOST_PANELS,
