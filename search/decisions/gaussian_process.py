@@ -13,7 +13,7 @@ from ..problem import Floats
 ITERATIONS = 50
 FIT_POINTS = 250
 JITTER = 1e-8
-LENGTH_PRIOR = (0.0, 1.5)  # mean and standard deviation of the logarithm of a length scale
+PRIOR_SD = 1.5  # of the logarithms of length scales about 1 and of the variance about that of the values
 ROOT5 = np.sqrt(5.0)
 
 
@@ -46,8 +46,8 @@ class GaussianProcess:
     def fit(cls, x: Floats, y: Floats, noise: Floats, *, seed: int = 0, starts: int = 2) -> Self:
         """The process whose length scales and variance make the values most likely.
 
-        Maximises the marginal likelihood times a wide log-normal prior of the length scales (a feature that never
-        varied keeps a usual length) by Rprop on the analytic gradient (Blum and Riedmiller 2013, "Optimization of
+        Maximises the marginal likelihood times wide log-normal priors (a feature that never varied keeps a usual
+        length, and a few noisy values do not do away with all variance) by Rprop on the analytic gradient (Blum and Riedmiller 2013, "Optimization of
         Gaussian process hyperparameters using Rprop"). Of more than 250 points, a sample of 250 decides the
         hyper-parameters, all are conditioned on.
 
@@ -67,7 +67,7 @@ class GaussianProcess:
         scale = float(max(y.var(), noise.mean(), 1e-12))
         best = (np.inf, np.zeros(x.shape[1] + 1))
         for start in range(starts):
-            lengths = np.zeros(x.shape[1]) if start == 0 else rng.normal(*LENGTH_PRIOR, x.shape[1]) / 2
+            lengths = np.zeros(x.shape[1]) if start == 0 else rng.normal(0.0, PRIOR_SD / 2, x.shape[1])
             found = _descend(np.append(lengths, 0.0), x[few], y[few] / np.sqrt(scale), noise[few] / scale)
             best = min(best, found, key=lambda each: each[0])
         return cls._given(np.exp(best[1][:-1]), float(np.exp(best[1][-1])) * scale, (x, y, noise))
@@ -134,7 +134,7 @@ class Posterior:
 
 
 def negative_log_likelihood(parameters: Floats, x: Floats, y: Floats, noise: Floats) -> tuple[float, Floats]:
-    """Minus the log marginal likelihood, the prior counted in and constants left out, and its gradient.
+    """Minus the log marginal likelihood, the priors counted in and constants left out, and its gradient.
 
     Args:
         parameters: the logarithms of the length scales, then that of the variance.
@@ -149,12 +149,12 @@ def negative_log_likelihood(parameters: Floats, x: Floats, y: Floats, noise: Flo
     prior = (1 + distance + distance**2 / 3) * decay
     root = _root(prior + np.diag(noise), signal)
     mean, weights = _weights(root, y)
-    off = (parameters[:-1] - LENGTH_PRIOR[0]) / LENGTH_PRIOR[1]
+    off = parameters / PRIOR_SD
     value = 0.5 * float((y - mean) @ weights) - float(np.log(np.diag(root)).sum()) + 0.5 * float(off @ off)
     slope = root.T @ root - np.outer(weights, weights)
     along = slope * decay * (1 + distance) * (5 / 3)
     by_length = along.sum(axis=1) @ scaled**2 - np.einsum("ij,ij->j", scaled, along @ scaled)
-    return value, np.append(by_length + off / LENGTH_PRIOR[1], 0.5 * float((slope * prior).sum()))
+    return value, np.append(by_length, 0.5 * float((slope * prior).sum())) + off / PRIOR_SD
 
 
 def _descend(parameters: Floats, x: Floats, y: Floats, noise: Floats) -> tuple[float, Floats]:
