@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, PositiveInt, model_validator
 
 from ..orchestrator.errors import UsageError
-from ..orchestrator.intervals import Interval, compare
+from ..orchestrator.intervals import Interval
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -99,7 +99,6 @@ class Point(Estimate):
         unjudged: draws that the checker could not judge; each is counted as wrong.
         unscored: draws that the verifier that chooses could not judge.
         confirmed: the accuracy on queries that had no part in choosing this point.
-        tied_with: points the same queries cannot tell from this one.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -118,7 +117,6 @@ class Point(Estimate):
     unjudged: NonNegativeInt = 0
     unscored: NonNegativeInt = 0
     confirmed: Estimate | None = None
-    tied_with: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _counts_tokens(self) -> Self:
@@ -159,35 +157,3 @@ def frontier(points: Sequence[Point], by: str = "total_tokens") -> tuple[Point, 
         if not point.is_oracle and (not kept or point.accuracy > kept[-1].accuracy):
             kept.append(point)
     return tuple(kept)
-
-
-def tied_with(
-    point: Point, others: Sequence[Point], outcomes: Mapping[str, Mapping[str, float]] | None = None
-) -> tuple[str, ...]:
-    """The names of `others` that the data cannot tell from `point`, in their order.
-
-    Args:
-        point: the point compared.
-        others: the points compared with it; itself is passed over.
-        outcomes: by the point's name, the label of each query by its id. Where two points share queries the
-            comparison is paired on those; else they are tied where their intervals overlap.
-    """
-    mine = (outcomes or {}).get(point.name, {})
-
-    def is_tied(other: Point) -> bool:
-        theirs = (outcomes or {}).get(other.name, {})
-        shared = sorted(mine.keys() & theirs.keys())
-        if not shared:
-            return point.interval.overlaps(other.interval)
-        return compare([mine[query] for query in shared], [theirs[query] for query in shared]).is_tied
-
-    return tuple(other.name for other in others if other.name != point.name and is_tied(other))
-
-
-def with_ties(
-    points: Sequence[Point], outcomes: Mapping[str, Mapping[str, float]] | None = None, by: str = "total_tokens"
-) -> tuple[Point, ...]:
-    """The same points, those of the frontier told which others of the frontier they are tied with."""
-    best = frontier(points, by)
-    ties = {point.name: tied_with(point, best, outcomes) for point in best}
-    return tuple(point.model_copy(update={"tied_with": ties.get(point.name, ())}) for point in points)

@@ -23,8 +23,7 @@ def table(report: Report) -> str:
     with an apostrophe.
     """
     rows = [*(_level(report, level) for level in report.levels), *(_point(report, point) for point in report.points)]
-    head = _columns(report)
-    out = StringIO()
+    head, out = _columns(report), StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(_safe, head))
     writer.writerows([_safe(row.get(column)) for column in head] for row in rows)
@@ -34,8 +33,9 @@ def table(report: Report) -> str:
 def _columns(report: Report) -> list[str]:
     figures = [f"{which}{part}" for which in ("development", "confirmed") for part in ("", "_low", "_high", "_items")]
     costs = [f"cost_{dimension}" for dimension in report.dimensions]
-    point = ["critical_path", "replicates", "replayed", "method", "n", "temperature", "remarks", "tied_with"]
-    level = ["chosen", "baseline", "standing", "difference", "difference_low", "difference_high", "not_confirmed"]
+    point = ["critical_path", "replicates", "replayed", "method", "n", "temperature", "remarks"]
+    contest = ["baseline", "standing", "difference", "difference_low", "difference_high"]
+    level = ["chosen", "tied_with", *contest, "not_confirmed"]
     return ["kind", "name", "level", *figures, *costs, *point, *level]
 
 
@@ -64,7 +64,6 @@ def _point(report: Report, point: Point) -> dict[str, Cell]:
         **{f"cost_{dimension}": cost for dimension, cost in point.cost.items()},
         "critical_path": point.critical_path,
         "replicates": point.replicates,
-        "tied_with": _joined(point.tied_with),
         "replayed": point.replayed,
         "method": point.method,
         "n": point.n,

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.types import Usage
-from ponder.search.frontier import Estimate, Point, frontier, tied_with, with_ties
+from ponder.search.frontier import Difference, Estimate, Point, frontier
 from ponder.search.measure import measure, natural_order, paired
 from ponder.search.pool import Draw, Pool
 
@@ -73,29 +73,6 @@ class TestFrontier:
         assert frontier(mixed) == found
 
 
-class TestTies:
-    a, b, c = point("a", 10, 0.50), point("b", 20, 0.58), point("c", 30, 0.80)
-
-    def test_without_outcomes_intervals_that_overlap_are_tied(self):
-        assert tied_with(self.b, [self.a, self.b, self.c]) == ("a",)
-
-    def test_with_outcomes_the_comparison_is_paired(self):
-        base = np.linspace(0.1, 0.8, 100)
-        better = base + 0.08 + 0.01 * np.sin(np.arange(100))
-        outcomes = {name: {f"q{i}": v for i, v in enumerate(values)} for name, values in (("a", base), ("b", better))}
-        assert tied_with(self.b, [self.a, self.b], outcomes) == ()
-
-    def test_only_queries_that_two_points_share_are_paired(self):
-        few = {"a": {"q1": 0.0, "q2": 0.0}, "b": {"q2": 0.1, "q3": 1.0}, "c": {}}
-        assert tied_with(self.b, [self.a, self.c], few) == ("a",)
-        assert tied_with(self.c, [self.a, self.b], few) == ()
-
-    def test_are_marked_on_the_frontier_only(self):
-        dominated = point("d", 40, 0.57)
-        found = {p.name: p.tied_with for p in with_ties([self.a, self.b, self.c, dominated])}
-        assert found == {"a": ("b",), "b": ("a",), "c": (), "d": ()}
-
-
 class TestPoint:
     def test_survives_json(self):
         confirmed = Estimate(items=50, accuracy=0.4, low=0.3, high=0.5)
@@ -108,6 +85,12 @@ class TestPoint:
     def test_has_no_accuracy_without_a_sound_interval(self, low):
         with pytest.raises((ValidationError, UsageError)):
             point("a", 10, 0.5, low=low)
+
+    def test_has_no_difference_without_a_sound_interval(self):
+        assert Difference(items=9, mean=0.1, low=-0.1, high=0.2).holds_zero
+        assert not Difference(items=9, mean=-0.1, low=-0.2, high=-0.05).holds_zero
+        with pytest.raises(UsageError, match="must hold its difference"):
+            Difference(items=9, mean=0.1, low=0.2, high=0.3)
 
     def test_must_count_tokens(self):
         with pytest.raises(UsageError, match="total_tokens"):
