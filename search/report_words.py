@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from .estimators import METHODS
-from .figures import counted, full, percent, points_more, span, unit
+from .figures import counted, full, percent, points_more, span
 from .frontier import Difference, Estimate, Point
 from .report import Report
 from .report_level import Level
@@ -52,8 +52,8 @@ def how_chosen(point: Point) -> str:
 
 def within(report: Report, levels: Sequence[Level]) -> str:
     """The levels in words."""
-    *fewer, most = (full(level.limit, report.by) for level in levels)
-    return f"Within {', '.join(fewer)}{' or ' if fewer else ''}{most} {unit(report.by)} a query"
+    fewer = ", ".join(full(level.limit, report.by) for level in levels[:-1])
+    return f"Within {fewer}{' or ' if fewer else ''}{counted(levels[-1].limit, report.by)} a query"
 
 
 def unconfirmed(report: Report) -> tuple[str, ...]:
