@@ -29,7 +29,7 @@ def covered(study: Plan, folder: Path) -> Interval:
         place, (accuracies, _) = world(ARCHON, seed, study), truth(ARCHON, seed, study, folder)
         chance = place.run(rng.integers(0, place.size, ITEMS), SEED, pair)
         a, b = (int(each) for each in rng.choice(len(points), 2, replace=False))
-        right = [chance.is_right(points[each], 0).astype(float) for each in (a, b)]
-        interval = compare(*right).interval
+        left, right = (chance.is_right(points[each], 0).astype(np.float64) for each in (a, b))
+        interval = compare(left, right).interval
         hits += interval.low <= accuracies[a] - accuracies[b] <= interval.high
     return wilson(hits, study.pairs)

@@ -26,12 +26,12 @@ def world(kind: str, seed: int, study: Plan) -> ArchonWorld | TableWorld:
 @lru_cache(maxsize=16)
 def truth(kind: str, seed: int, study: Plan, folder: Path) -> tuple[Floats, Floats]:
     """The accuracy of every composition in a world, and its standard error; exact where it is written down."""
-    if kind != ARCHON:
-        accuracies = world(kind, seed, study).accuracies
-        return accuracies, np.zeros(len(accuracies))
+    place = world(kind, seed, study)
+    if isinstance(place, TableWorld):
+        return place.accuracies, np.zeros(len(place.accuracies))
     file = folder / f"truth_{seed}_{study.population}_{study.replicates}.npz"
     if not file.exists():
-        mean, error = true_accuracies(world(kind, seed, study), study.replicates)
+        mean, error = true_accuracies(place, study.replicates)
         folder.mkdir(parents=True, exist_ok=True)
         np.savez(file, mean=mean, error=error)
     with np.load(file) as kept:

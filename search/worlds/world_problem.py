@@ -51,6 +51,7 @@ class WorldProblem:
             raise UsageError(f"no composition makes {levels[-1]:g} calls or fewer; the cheapest makes 2")
         self.points = tuple(archon_points()[number] for number in fitting)
         self.numbers = np.array(fitting, dtype=np.intp)
+        self._features, self._families = features(self.points), families(self.points)
         self._calls = [table[number] for number in fitting]
         self._world, self._levels, self._budget = world, tuple(levels), budget
         self._seed, self._reuse = seed, reuse
@@ -75,11 +76,11 @@ class WorldProblem:
 
     @property
     def features(self) -> Floats:
-        return features(self.points)
+        return self._features
 
     @property
     def families(self) -> Indices:
-        return families(self.points)
+        return self._families
 
     def cost(self, composition: int) -> float:
         """Calls a query, which are the same for every query."""
