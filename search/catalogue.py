@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +14,13 @@ from ..orchestrator.engine import Engine, Prompt
 from ..orchestrator.errors import ShapeError, UsageError
 from ..orchestrator.shape import Estimate, Plan, Shape
 from ..orchestrator.strategy import Strategy
-from ..orchestrator.types import Query
+from ..orchestrator.types import Query, Usage
 from .problem import Floats
 from .spaces.space import Point, Space
 
 MOST_ENUMERATED = 10_000
 SAMPLED = 4_000
+COUNTED_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Catalogue:
     Args:
         points: the compositions.
         most: (compositions, dimensions) the most that a query may cost, in the order of `COUNTED`.
+        least: the least that a query costs.
         critical_paths: calls in sequence, at most.
         is_sampled: whether the space holds more.
         refused: how many were refused, by reason.
@@ -35,6 +38,7 @@ class Catalogue:
 
     points: tuple[Point, ...]
     most: Floats
+    least: tuple[Usage, ...]
     critical_paths: tuple[int, ...]
     is_sampled: bool
     refused: Mapping[str, int]
@@ -52,7 +56,10 @@ class Planner:
         """The planner for the longest prompt of `queries` on each engine."""
         longest: dict[str, int] = {}
         for name, engine in engines.items():
-            longest[name] = max([await engine.count(Prompt(query.messages)) for query in queries])
+            for start in range(0, len(queries), COUNTED_AT_ONCE):
+                some = queries[start : start + COUNTED_AT_ONCE]
+                counts = await asyncio.gather(*(engine.count(Prompt(query.messages)) for query in some))
+                longest[name] = max(longest.get(name, 0), *counts)
         return cls(engines, longest)
 
     def check_engines(self, strategy: Strategy) -> None:
@@ -109,6 +116,7 @@ def catalogue(space: Space, planner: Planner, per_query: Budget, seed: int = 0) 
     return Catalogue(
         tuple(point for point, _ in kept),
         np.array([amounts(estimate.most) for _, estimate in kept], dtype=np.float64).reshape(-1, len(COUNTED)),
+        tuple(estimate.least for _, estimate in kept),
         tuple(estimate.critical_path for _, estimate in kept),
         is_sampled,
         dict(refused),

@@ -59,7 +59,7 @@ def baselines(
             and method_of(strategies[number])[0] in methods
         ]
         if rivals:
-            found[kind] = max(rivals, key=lambda number: (_seen(evidence, number), -costs[number], -number))
+            found[kind] = max(rivals, key=lambda n: (_seen(evidence, n), -costs[n], strategies[n].id))
     return found
 
 

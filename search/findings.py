@@ -112,7 +112,7 @@ def _levels(record: Record, measured: Measured, points: Mapping[str, Point]) -> 
         point = points[chosen.composition]
         limit = chosen.level
         tied = [points[id].name for id in chosen.tied if id in points and points[id].cost_in(record.sweep.by) <= limit]
-        why = "" if point.confirmed else "the budget ended before it could be"
+        why = "" if point.confirmed else _unconfirmed(record)
         found.append(
             Level(
                 limit=limit,
@@ -123,6 +123,11 @@ def _levels(record: Record, measured: Measured, points: Mapping[str, Point]) -> 
             )
         )
     return tuple(found)
+
+
+def _unconfirmed(record: Record) -> str:
+    """Why what was chosen is not confirmed."""
+    return "the budget ended before it could be" if record.is_complete else "the sweep has not come to it yet"
 
 
 def _contest(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Query
 from .arms import Arm, arm_of, draws_of, stream_of
 from .needs import Need, needs
-from .outcomes import Outcome, outcome
+from .outcomes import Outcome, Reading
 from .pool import Pool
 from .problem import Ask
 from .wanted import Wanted
+
+Place = tuple[str, int, int]
+"""The id of an arm, the number of a query, and a replicate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,8 @@ class Told:
 class Holdings:
     """The pools of one part of a data set.
 
-    A composition that stops as it goes is replayed where the pools that it would draw from are held already; what is
-    run as it stands otherwise shares whatever draws it asks in the same words.
+    A composition that stops as it goes is replayed where the pools that it would draw from are held already, or are
+    wanted with it; what is run as it stands otherwise shares whatever draws it asks in the same words.
 
     Args:
         strategies: all compositions, by number.
@@ -53,41 +56,46 @@ class Holdings:
         self._numbers = {query.id: number for number, query in enumerate(queries)}
         self._arms = [arm_of(strategy) for strategy in strategies]
         self._draws = [draws_of(strategy) for strategy in strategies]
-        self._needs = cache(lambda number: needs(strategies[number]))
+        self._sources = cache(self._sources_of)
         self._served: dict[str, list[int]] = defaultdict(list)
         self._judging: dict[str, dict[str, Arm]] = defaultdict(dict)
         for number, arm in enumerate(self._arms):
             self._served[arm.stream].append(number)
             self._judging[arm.stream][arm.id] = arm
-        self._held: dict[tuple[str, int, int], Wanted] = {}
+        self._held: dict[Place, Wanted] = {}
+        self._readings: dict[str, Reading] = {}
 
     def wanted(self, asks: Sequence[Ask]) -> list[Wanted]:
         """The pools that these asks take beyond those held, each arm's as large as any of its members needs."""
-        found: dict[tuple[str, int, int], Wanted] = {}
+        found: dict[Place, Wanted] = {}
+        asked: dict[Place, int] = {}
         for ask in asks:
             arm, draws = self._arms[ask.composition], self._draws[ask.composition]
             for item in ask.items:
                 place = (arm.id, item, ask.replicate)
                 held = found.get(place) or self._held.get(place)
                 if held is None or held.draws < draws:
-                    pools = self._replayable(ask.composition, item, ask.replicate)
-                    found[place] = Wanted(arm, draws, self._queries[item], ask.replicate, pools)
+                    found[place] = Wanted(arm, draws, self._queries[item], ask.replicate)
+                    asked[place] = ask.composition
+        known = self._held | found
+        for place, composition in asked.items():
+            if sources := self._replayable(composition, place, known):
+                found[place] = replace(found[place], replayed_from=sources)
         return list(found.values())
 
-    def told(self, asks: Sequence[Ask], wanted: Sequence[Wanted]) -> list[Told]:
+    def told(self, asks: Sequence[Ask], had: Sequence[Wanted]) -> list[Told]:
         """What is known now of the compositions asked, and of all others that new pools serve.
 
         Args:
             asks: what was asked.
-            wanted: what was to be had for it; some may have failed to come.
+            had: what was wanted for it and came.
         """
         touched: dict[tuple[int, int], dict[int, Wanted]] = defaultdict(dict)
-        for one in wanted:
-            if one.id in self._pools:
-                item = self._numbers[one.query.id]
-                self._held[one.arm.id, item, one.replicate] = one
-                for member in self._members(one.arm, one.draws):
-                    _use(touched[member, one.replicate], item, one)
+        for one in had:
+            item = self._numbers[one.query.id]
+            self._held[one.arm.id, item, one.replicate] = one
+            for member in self._members(one.arm, one.draws):
+                _use(touched[member, one.replicate], item, one)
         for ask in asks:
             arm = self._arms[ask.composition]
             for item in ask.items:
@@ -99,30 +107,41 @@ class Holdings:
         """The compositions that a pool of an arm serves."""
         return [n for n in self._served[arm.stream] if self._draws[n] <= draws and arm.serves(self._arms[n])]
 
-    def _replayable(self, composition: int, item: int, replicate: int) -> tuple[Need, ...]:
-        """The pools held from which a composition is replayed; none where it is pooled itself, or they do not do."""
+    def _sources_of(self, composition: int) -> tuple[tuple[Need, tuple[tuple[str, ...], ...]], ...]:
+        """The pools that a composition draws from, each with the arms that draw so and are judged by each judge."""
         if self._arms[composition].is_pool:
             return ()
         found = []
-        for need in self._needs(composition) or ():
-            stream = stream_of(need.engine, need.sampling)
-            enough = [
-                held
-                for id in self._judging.get(stream, ())
-                if (held := self._held.get((id, item, replicate))) is not None and held.draws >= need.draws
+        for need in needs(self._strategies[composition]) or ():
+            arms = self._judging.get(stream_of(need.engine, need.sampling), {})
+            judges = need.verifiers or (None,)
+            named = (tuple(id for id, arm in arms.items() if judge in (None, arm.verifier)) for judge in judges)
+            found.append((need, tuple(named)))
+        return tuple(found)
+
+    def _replayable(self, composition: int, place: Place, known: Mapping[Place, Wanted]) -> tuple[Need, ...]:
+        """The pools from which a composition is replayed; none where it is pooled itself, or some are too small."""
+        found = []
+        for need, judged in self._sources(composition):
+            sizes = [
+                max((known[id, *place[1:]].draws for id in ids if (id, *place[1:]) in known), default=0)
+                for ids in judged
             ]
-            judged = [held for held in enough if set(need.verifiers) <= {held.arm.verifier}]
-            if not judged:
+            if min(sizes) < need.draws:
                 return ()
-            best = max(judged, key=lambda held: (held.draws, held.arm.id))
-            found.append(Need(need.engine, need.sampling, best.draws, need.verifiers))
+            found.append(replace(need, draws=min(sizes)))
         return tuple(found)
 
     def _tell(self, composition: int, replicate: int, items: Mapping[int, Wanted]) -> Told:
         strategy = self._strategies[composition]
         ordered = sorted(items)
-        outcomes = tuple(outcome(strategy, self._pools[items[item].id]) for item in ordered)
+        outcomes = tuple(self._reading(items[item].id).of(strategy) for item in ordered)
         return Told(composition, replicate, tuple(ordered), outcomes, self._draws[composition])
+
+    def _reading(self, name: str) -> Reading:
+        if name not in self._readings:
+            self._readings[name] = Reading(self._pools[name])
+        return self._readings[name]
 
 
 def _use(items: dict[int, Wanted], item: int, one: Wanted) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
+from typing import Self
 
 import numpy as np
 
 from ..orchestrator.budget import COUNTED, Budget, amounts
 from ..orchestrator.shape import Estimate
 from ..orchestrator.types import Usage
+from .arms import draws_of
 from .catalogue import Catalogue, Planner
 from .holdings import Told
 from .prices import Prices
@@ -40,6 +43,7 @@ class LiveProblem:
         self._scale = 1e-9 if by == "cost_usd" else 1.0
         limits = allowance.limits()
         self._limits = np.array([np.inf if limit is None else max(limit, 1) for limit in limits], dtype=np.float64)
+        self._seconds = allowance.seconds
         self._prices = Prices(
             [point.strategy for point in self.points],
             catalogue.most,
@@ -47,7 +51,7 @@ class LiveProblem:
             items,
             lambda part: _vector(planner.estimate(part)),
         )
-        self._spent = Usage()
+        self._spent = 0.0
 
     @property
     def size(self) -> int:
@@ -56,7 +60,7 @@ class LiveProblem:
     @property
     def spent(self) -> float:
         """The share of the allowance that is gone, in the dimension where it is the most."""
-        return self._share(np.array(amounts(self._spent), dtype=np.float64))
+        return self._spent
 
     def in_levels(self, usage: Usage) -> float:
         """A cost in the dimension of the levels."""
@@ -71,13 +75,21 @@ class LiveProblem:
         items = {ask.items: np.asarray(ask.items, dtype=np.intp) for ask in asks}
         return self._share(sum(self._prices.new(ask.composition, ask.replicate, items[ask.items]) for ask in asks))
 
-    def fresh_price(self, ask: Ask) -> float:
-        """What measuring this would cost if nothing were held, as far as is known, as a share of the allowance."""
-        return self._share(self._prices.costs()[ask.composition] * len(ask.items))
+    def settle(self, spent: Usage, seconds: float) -> None:
+        """Note what everything so far has cost, and how long it took."""
+        late = 0.0 if self._seconds is None else seconds / max(self._seconds, 1e-9)
+        self._spent = max(late, self._share(np.array(amounts(spent), dtype=np.float64)))
 
-    def settle(self, spent: Usage) -> None:
-        """Note what everything so far has cost."""
-        self._spent = spent
+    def elsewhere(self, items: int) -> Self:
+        """The same on other queries, of which nothing is held."""
+        other = copy.copy(self)
+        other.items, other._prices = items, self._prices.elsewhere(items)
+        return other
+
+    def hold(self, ask: Ask) -> None:
+        """Note that this is measured."""
+        draws = draws_of(self.points[ask.composition].strategy)
+        self._prices.hold(ask.composition, draws, ask.replicate, np.asarray(ask.items, dtype=np.intp))
 
     def take(self, told: Iterable[Told]) -> list[Row]:
         """The rows of what was measured, from which prices are learnt too."""
@@ -85,7 +97,7 @@ class LiveProblem:
         for one in told:
             costs = np.array([outcome.cost for outcome in one.outcomes])
             items = np.asarray(one.items, dtype=np.intp)
-            self._prices.see(one.composition, costs)
+            self._prices.see(one.composition, one.replicate, items, costs)
             self._prices.hold(one.composition, one.draws, one.replicate, items)
             values = np.array([outcome.value for outcome in one.outcomes])
             costs_by = costs[:, self._column] * self._scale
@@ -108,11 +120,11 @@ def even_levels(problem: LiveProblem, count: int = 5) -> tuple[float, ...]:
     return tuple(float(f"{step:.3g}") for step in steps)
 
 
-def tenable(allowance: Budget, share: float) -> Budget:
-    """The same budget, with `share` of every counted limit."""
-    counted = {name: limit for name in COUNTED if (limit := getattr(allowance, name)) is not None}
-    scaled = {name: limit * share if name == "cost_usd" else int(limit * share) for name, limit in counted.items()}
-    return allowance.model_copy(update=scaled)
+def tenable(budget: Budget, share: float) -> Budget:
+    """The same budget, with `share` of every limit."""
+    limits = {name: limit for name in (*COUNTED, "seconds") if (limit := getattr(budget, name)) is not None}
+    whole = {name: limit * share for name, limit in limits.items()}
+    return Budget(**{name: x if name in ("cost_usd", "seconds") else int(x) for name, x in whole.items()})
 
 
 def _vector(estimate: Estimate) -> Floats:

@@ -56,7 +56,7 @@ class Measured:
         ids: of the compositions.
         members: the compositions.
         development: what each gave there.
-        confirmation: what each gave there.
+        confirmation: what each gave there that was measured on all of it: what ran short of the budget may be hard.
         evidence: on the development queries.
         fresh: what everything measured would have cost fresh, in the order of `COUNTED`.
     """
@@ -74,16 +74,17 @@ class Measured:
         ids = sorted(record.members)
         members = [record.members[id] for id in ids]
         searched = [batch for batch in record.batches if batch.phase != "confirmation"]
-        confirmed = [batch for batch in record.batches if batch.phase == "confirmation"]
+        confirming = [batch for batch in record.batches if batch.phase == "confirmation"]
         parts = record.parts
         seen = _places(record, members, ids, searched, parts.development)
-        held = _places(record, members, ids, confirmed, parts.confirmation)
+        held = _places(record, members, ids, confirming, parts.confirmation)
+        confirmed = {number: _seen(places, parts.confirmation) for number, places in held.items()}
         costs = [o.cost for places in (seen, held) for of_one in places.values() for o in of_one.values()]
         return cls(
             ids,
             members,
             {number: _seen(places, parts.development) for number, places in seen.items()},
-            {number: _seen(places, parts.confirmation) for number, places in held.items()},
+            {number: seen for number, seen in confirmed.items() if len(seen.by_query) == len(parts.confirmation)},
             _evidence(seen, len(parts.development)),
             np.sum(costs, axis=0) if costs else np.zeros(len(COUNTED)),
         )
@@ -107,7 +108,7 @@ def _places(
     found: Places = defaultdict(dict)
     for batch in batches:
         asks = [Ask(number[id], items, replicate) for id, items, replicate in batch.asks if id in number]
-        for told in holdings.told(asks, holdings.wanted(asks)):
+        for told in holdings.told(asks, batch.came(holdings.wanted(asks))):
             for item, outcome in zip(told.items, told.outcomes, strict=True):
                 found[told.composition][item, told.replicate] = outcome
     return dict(sorted(found.items()))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 
 from ..orchestrator.budget import Budget
 from ..orchestrator.canonical import canonical_json
@@ -20,6 +22,8 @@ from .wanted import Wanted
 
 ORDERS = 16
 """Orders of a pool that a composition is replayed over."""
+REPLAYED_AT_ONCE = 16
+"""Queries on which compositions are replayed side by side, for a store may be far away."""
 
 
 class Measurer:
@@ -32,8 +36,9 @@ class Measurer:
         pools: results known already, by the task's name; grows.
         seed: of the draws.
         limits: of one answer.
-        budget: for everything; its seconds count from here.
-        on_done: told of each task that ran.
+        budget: for everything.
+        before: what the budget has paid already.
+        on_done: told what each newly cost when it has ended.
     """
 
     def __init__(
@@ -46,55 +51,91 @@ class Measurer:
         seed: int,
         limits: Budget,
         budget: Budget,
-        on_done: Callable[[Done], None],
+        before: Usage,
+        on_done: Callable[[Usage], None],
     ) -> None:
         self._host, self._journal, self._judge = host, journal, judge
         self.pools = pools
         self._seed, self._limits, self._budget = seed, limits, budget
+        self._spent = before
         self._opened = time.monotonic()
         self._on_done = on_done
-        self.cut = 0
+        self._cut = 0
 
-    async def measure(self, wanted: Sequence[Wanted], spent: Usage) -> None:
+    @property
+    def seconds(self) -> float:
+        """The seconds that the sweep has taken, earlier runs included; 0 where the budget does not limit them."""
+        return 0.0 if self._budget.seconds is None else time.monotonic() - self._opened
+
+    def had_taken(self, seconds: float) -> None:
+        """Note that the sweep had taken so long by now in an earlier run."""
+        self._opened = time.monotonic() - seconds
+
+    async def measure(self, wanted: Sequence[Wanted], deadline_s: float | None) -> None:
         """Have every pool that is wanted, as far as the budget reaches.
 
         Args:
             wanted: the pools, in the order of importance.
-            spent: what the budget has paid already.
+            deadline_s: seconds of the sweep after which no more is begun; None for no such limit.
 
         Raises:
             EngineUnavailable: an engine stayed away; everything else is recorded.
         """
-        todo = {one.id: one for one in wanted if one.id not in self.pools and not one.replayed_from}
-        for one in wanted:
-            if one.replayed_from and one.id not in self.pools:
-                await self._replay(one)
-        if not todo:
-            return
+        todo = [one for one in wanted if one.id not in self.pools]
+        await self._run([one for one in todo if not one.replayed_from], deadline_s)
+        await self._run(await self._replay([one for one in todo if one.replayed_from]), deadline_s)
+        if self._cut:
+            raise EngineUnavailable(
+                f"{self._cut} tasks lost calls to an engine that stayed away; everything else is recorded; see to the "
+                "engine, then run the same command again"
+            )
+
+    async def _run(self, todo: Sequence[Wanted], deadline_s: float | None) -> None:
+        """Run what is to be drawn."""
+        by_id = {one.id: one for one in todo}
         tasks = [
             Task(
-                id=name,
+                id=one.id,
                 strategy=one.arm.at(one.draws),
                 query=one.query,
                 budget=self._limits,
                 replicate=one.replicate,
             )
-            for name, one in todo.items()
+            for one in todo
         ]
-        await run_tasks(self._host, tasks, self._left(), spent=spent, on_done=self._recorder(todo))
-        if self.cut:
-            raise EngineUnavailable(
-                f"{self.cut} tasks lost calls to an engine that stayed away; everything else is recorded; see to the "
-                "engine, then run the same command again"
-            )
 
-    async def _replay(self, one: Wanted) -> None:
-        """Replay a composition over the orders of pools that are held; each order is one draw of its outcome."""
+        async def record(done: Done) -> None:
+            self._cut += done.is_cut
+            self._spent += done.paid
+            if not (done.is_cut or done.is_starved):
+                one = by_id[done.task]
+                await self._write(one, await self._judge.pool(one.arm, one.draws, one.query, done))
+            self._on_done(done.paid)
 
+        left = None if deadline_s is None else max(0.0, deadline_s - self.seconds)
+        budget = self._budget.model_copy(update={"seconds": left})
+        if tasks:
+            await run_tasks(self._host, tasks, budget, spent=self._spent, on_done=record)
+
+    async def _replay(self, todo: Sequence[Wanted]) -> list[Wanted]:
+        """Replay compositions over the orders of pools that are held; those that ask for what is not there."""
+        together: dict[object, list[Wanted]] = defaultdict(list)
+        for one in todo:
+            together[one.query.id, one.replicate, one.replayed_from].append(one)
+        free = asyncio.Semaphore(REPLAYED_AT_ONCE)
+
+        async def replayed(some: list[Wanted]) -> list[Wanted]:
+            async with free:
+                recorded = self._recorded(some[0])
+                return [one for one in some if not await self._found(one, recorded)]
+
+        return [one for some in await asyncio.gather(*map(replayed, together.values())) for one in some]
+
+    def _recorded(self, one: Wanted) -> Recorded:
         async def label(candidate: Candidate) -> float:
             return await self._judge.label(one.query, candidate)
 
-        recorded = Recorded(
+        return Recorded(
             self._journal.store,
             one.query,
             self._host.engines,
@@ -103,30 +144,18 @@ class Measurer:
             seed=self._seed,
             replicate=one.replicate,
         )
+
+    async def _found(self, one: Wanted, recorded: Recorded) -> bool:
+        """Replay a composition, each order of its pools a draw of its outcome; whether all it asks is recorded."""
         found = await replay(one.arm.strategy, recorded, ORDERS)
-        draws = [Draw(None, each.label, generation=each.usage) for each in found.complete]
         if found.censored:
-            return
+            return False
+        draws = [Draw(None, each.label, generation=each.usage) for each in found.complete]
         await self._write(one, Pool(one.query.id, str(one.query.metadata.get("difficulty", "")), tuple(draws)))
-
-    def _recorder(self, todo: dict[str, Wanted]) -> Callable[[Done], Awaitable[None]]:
-        async def record(done: Done) -> None:
-            self.cut += done.is_cut
-            if not done.is_cut and done.result.stopped in ("done", "error"):
-                one = todo[done.task]
-                await self._write(one, await self._judge.pool(one.arm, one.draws, one.query, done))
-            self._on_done(done)
-
-        return record
+        self._on_done(Usage())
+        return True
 
     async def _write(self, one: Wanted, pool: Pool) -> None:
         value = canonical_json(pool)
         await self._journal.finish(one.id, value)
         self.pools[one.id] = POOL.validate_json(value)
-
-    def _left(self) -> Budget:
-        """The budget, with the seconds that are left of it."""
-        if self._budget.seconds is None:
-            return self._budget
-        passed = time.monotonic() - self._opened
-        return self._budget.model_copy(update={"seconds": max(0.0, self._budget.seconds - passed)})

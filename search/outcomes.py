@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..orchestrator.budget import COUNTED
+from ..orchestrator.budget import amounts
 from ..orchestrator.strategy import Strategy
+from ..orchestrator.types import Usage
 from ..strategies import BestOfN, SelfConsistency
 from .arms import draws_of, is_pooled
-from .estimators import estimates, expected_cost
+from .estimators import estimates, method_named
 from .pool import Pool
 from .problem import Floats
 
@@ -34,18 +35,31 @@ class Outcome:
     unscored: int = 0
 
 
-def outcome(composition: Strategy, pool: Pool) -> Outcome:
-    """What `pool` says of a composition that it serves."""
-    method, n = method_of(composition)
-    cost = expected_cost(pool, method, n)
-    is_scored = method in ("best_of_n", "weighted_vote")
-    return Outcome(
-        float(estimates([pool], method, n)[0]),
-        np.array([cost[name] * (1e9 if name == "cost_usd" else 1.0) for name in COUNTED]),
-        sum(draw.is_lost for draw in pool.draws),
-        sum(draw.is_unjudged for draw in pool.draws),
-        sum(draw.score is None and not draw.is_lost for draw in pool.draws) if is_scored else 0,
-    )
+class Reading:
+    """A pool, read once for all the compositions that it serves."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._drawing = _mean([draw.generation for draw in pool.draws])
+        self._judging = _mean([draw.judgement for draw in pool.draws])
+        self._failed = sum(draw.is_lost for draw in pool.draws)
+        self._unjudged = sum(draw.is_unjudged for draw in pool.draws)
+        self._unscored = sum(draw.score is None and not draw.is_lost for draw in pool.draws)
+        self._values: dict[tuple[str, int], float] = {}
+
+    def of(self, composition: Strategy) -> Outcome:
+        """What the pool says of a composition; the cost is that of `estimators.expected_cost`."""
+        method, n = method_of(composition)
+        if (method, n) not in self._values:
+            self._values[method, n] = float(estimates([self._pool], method, n)[0])
+        is_judged = n > 1 and method_named(method).judges
+        return Outcome(
+            self._values[method, n],
+            n * (self._drawing + self._judging if is_judged else self._drawing),
+            self._failed,
+            self._unjudged,
+            self._unscored if is_judged else 0,
+        )
 
 
 def method_of(composition: Strategy) -> tuple[str, int]:
@@ -60,3 +74,8 @@ def method_of(composition: Strategy) -> tuple[str, int]:
         case SelfConsistency(n=n):
             return "vote", n
     return "single", draws_of(composition)
+
+
+def _mean(usages: list[Usage]) -> Floats:
+    found: Floats = np.array([amounts(usage) for usage in usages], dtype=np.float64).mean(axis=0)
+    return found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from ..orchestrator.canonical import stable_id
 from ..orchestrator.pipeline import Pipeline
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.verifier import Verifier
-from .arms import Arm, arm_of, draws_of, stream_of
+from .arms import arm_of, draws_of, stream_of
 from .needs import needs
 from .problem import Floats, Indices
 
@@ -45,18 +47,32 @@ class Prices:
     ) -> None:
         self._compositions = compositions
         self._most, self._families, self._items = most, families, items
-        self._seen: dict[int, tuple[Floats, int]] = {}
-        self._mean = most.copy()
+        self._seen: dict[int, dict[int, Floats]] = defaultdict(dict)
+        self._means: dict[int, Floats] = {}
+        self._draws: dict[str, Floats] = {}
+        self._all = most.copy()
         self._is_stale = False
         self._held: dict[tuple[str, int], Indices] = {}
         self._parts = lru_cache(maxsize=None)(lambda number: _parts(compositions[number], part_most))
         self._pools = lru_cache(maxsize=None)(lambda number: _pools(compositions[number]))
         self._arms = lru_cache(maxsize=None)(lambda number: arm_of(compositions[number]))
 
-    def see(self, composition: int, costs: Floats) -> None:
-        """Take in what fresh runs of a composition cost: one row a query; a later call replaces an earlier one."""
-        self._seen[composition] = (costs.mean(axis=0), len(costs))
+    def elsewhere(self, items: int) -> Self:
+        """The same costs, on other queries of which nothing is held."""
+        other = copy.copy(self)
+        other._items, other._held = items, {}
+        return other
+
+    def see(self, composition: int, replicate: int, items: Indices, costs: Floats) -> None:
+        """Take in what fresh runs of a composition cost, one row a query; what was known of these is replaced."""
+        kept = self._seen[composition].setdefault(replicate, np.full((self._items, len(COUNTED)), np.nan))
+        kept[items] = costs
+        rows = np.concatenate(list(self._seen[composition].values()))
+        mean = self._means[composition] = rows[~np.isnan(rows[:, 0])].mean(axis=0)
         self._is_stale = True
+        arm = self._arms(composition)
+        if arm.is_pool and arm.verifier is None:
+            self._draws[arm.stream] = mean / draws_of(self._compositions[composition])
 
     def hold(self, composition: int, draws: int, replicate: int, items: Indices) -> None:
         """Note that a composition was measured, with so many pooled draws where it is pooled."""
@@ -72,33 +88,26 @@ class Prices:
     def costs(self) -> Floats:
         """(compositions, dimensions) the mean cost of a fresh query, as far as is known."""
         if self._is_stale:
-            self._mean, self._is_stale = self._estimated(), False
-        return self._mean
+            self._all, self._is_stale = self._estimated(), False
+        return self._all
 
     def new(self, composition: int, replicate: int, items: Indices) -> Floats:
         """What measuring a composition would newly cost, by dimension."""
-        arm, fresh = self._arms(composition), self.costs()[composition]
+        arm = self._arms(composition)
+        fresh: Floats = self.costs()[composition]
         if not arm.is_pool:
             held = np.zeros(len(items))
             for part, share in self._parts(composition):
                 held += share * (self._kept(part, replicate)[items] > 0)
             held[self._is_replayable(composition, replicate, items)] = 1.0
-            return fresh * float((1 - np.minimum(held, 1.0)).sum())
+            return _times(fresh, (1 - np.minimum(held, 1.0)).sum())
         n = draws_of(self._compositions[composition])
         drawn = np.maximum(0, n - self._kept(arm.stream, replicate)[items]).sum()
         if arm.verifier is None:
-            return fresh / n * float(drawn)
+            return _times(fresh / n, drawn)
         judged = np.maximum(0, n - self._kept(_judged(arm.stream, arm.verifier), replicate)[items]).sum()
-        draw = np.minimum(self._draw_cost(arm, fresh / n), fresh / n)
-        return draw * float(drawn) + (fresh / n - draw) * float(judged)
-
-    def _draw_cost(self, arm: Arm, whole: Floats) -> Floats:
-        """What an unjudged draw costs: as measured where another composition draws alike, else half of `whole`."""
-        for number in self._seen:
-            other = self._arms(number)
-            if other.is_pool and other.verifier is None and other.stream == arm.stream:
-                return self._seen[number][0] / draws_of(self._compositions[number])
-        return whole / 2
+        draw = np.minimum(self._draws.get(arm.stream, fresh / n / 2), fresh / n)
+        return _times(draw, drawn) + _times(fresh / n - draw, judged)
 
     def _is_replayable(self, composition: int, replicate: int, items: Indices) -> Mask:
         """The queries on which the pools that a composition would draw from are held."""
@@ -113,16 +122,20 @@ class Prices:
 
     def _estimated(self) -> Floats:
         ratios: dict[int, list[Floats]] = defaultdict(list)
-        for number, (mean, _) in self._seen.items():
+        for number, mean in self._means.items():
             ratio = np.divide(mean, self._most[number], out=np.ones(len(COUNTED)), where=self._most[number] > 0)
             ratios[int(self._families[number])].append(ratio)
         whole = np.mean([ratio for group in ratios.values() for ratio in group], axis=0)
         by_family = {family: np.mean(group, axis=0) for family, group in ratios.items()}
         scale = np.array([by_family.get(int(family), whole) for family in self._families])
         found: Floats = self._most * scale
-        for number, (mean, _) in self._seen.items():
+        for number, mean in self._means.items():
             found[number] = mean
         return found
+
+
+def _times(cost: Floats, count: float) -> Floats:
+    return cost * float(count)
 
 
 def _pools(composition: Strategy) -> tuple[tuple[str, int], ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter, field_serializer
 
 from ..orchestrator.budget import Budget
 from ..orchestrator.canonical import stable_id
@@ -19,11 +20,41 @@ from ..orchestrator.types import Usage
 from .pool import Pool
 from .split import Split, split
 from .sweep import Sweep
+from .wanted import Wanted
 
 POOL = TypeAdapter(Pool)
-BUDGET = "@budget"
-"""Where the results of a run hold the budget it last ran under; no task has such a name."""
+LATEST = "@latest"
+"""Where the results of a run hold what it was last run with; no task has such a name."""
 Phase = Literal["calibration", "search", "confirmation"]
+
+
+class Latest(BaseModel):
+    """What a sweep was last run with: its budget, and what names its queries.
+
+    What is decided hangs on both, so each row of a record stands under their common name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    budget: Budget
+    queries: str
+
+    @classmethod
+    def of(cls, sweep: Sweep, parts: Split) -> Latest:
+        """What a sweep is run with now."""
+        return cls(budget=sweep.budget, queries=stable_id((parts.development, parts.confirmation)))
+
+    def row(self, what: str) -> str:
+        """Where a row of the record stands among the results of the run."""
+        return f"{self._part}/{what}"
+
+    def own(self, results: Mapping[str, bytes]) -> dict[str, bytes]:
+        """The rows of the record among the results of a run, by what they tell."""
+        part = f"{self._part}/"
+        return {name.removeprefix(part): value for name, value in results.items() if name.startswith(part)}
+
+    @cached_property
+    def _part(self) -> str:
+        return f"@{stable_id(self)}"
 
 
 class Batch(BaseModel):
@@ -32,13 +63,25 @@ class Batch(BaseModel):
     Args:
         phase: which part of the sweep it belongs to.
         asks: the id of a composition, the numbers of the queries in their part of the split, and the replicate.
+        missing: tasks that did not end, for the budget was gone or an answer was lost for good.
         spent: what the sweep's effects had cost when it ended, by count of `Usage`.
+        seconds: how long the sweep had taken, where its seconds are limited.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     phase: Phase
     asks: tuple[tuple[str, tuple[int, ...], int], ...]
+    missing: frozenset[str] = frozenset()
     spent: dict[str, int] = {}
+    seconds: float = 0.0
+
+    @field_serializer("missing")
+    def _sorted(self, missing: frozenset[str]) -> list[str]:
+        return sorted(missing)
+
+    def came(self, wanted: Sequence[Wanted]) -> list[Wanted]:
+        """Those of the pools wanted for it that came."""
+        return [one for one in wanted if one.id not in self.missing]
 
 
 class Chosen(BaseModel):
@@ -110,7 +153,7 @@ class Record:
         """The record in a journal, even while a sweep writes it.
 
         Raises:
-            UsageError: it holds no sweep, or several and `name` is none of them.
+            UsageError: it holds no sweep, or several and `name` is none of them, or the queries are others now.
         """
         with closing(ReadOnlyJournal(path)) as journal:
             headers = {run: header for run, header in journal.runs().items() if "space" in header}
@@ -120,15 +163,21 @@ class Record:
                 known = ", ".join(headers) or "none"
                 raise UsageError(f"the journal {path} must hold the sweep asked for, got {name}; it holds: {known}")
             results = journal.results(name)
-            budget = Budget.model_validate_json(results.get(BUDGET, b'{"calls":0}'))
-            sweep = Sweep.model_validate({**headers[name], "budget": budget})
-            return cls.of(sweep, results, journal.spent(name).effects)
+            latest = Latest.model_validate_json(results.get(LATEST, b'{"budget":{"calls":0},"queries":""}'))
+            sweep = Sweep.model_validate({**headers[name], "budget": latest.budget})
+            parts = split(sweep.data.load(), sweep.confirmation)
+            if latest.queries and latest != Latest.of(sweep, parts):
+                raise UsageError(
+                    f"the queries must be those that sweep {name!r} last ran on, but the data changed since; put them "
+                    "back, or run the sweep again: what is asked as before is not paid twice"
+                )
+            return cls.of(sweep, parts, latest.own(results), results, journal.spent(name).effects)
 
     @classmethod
-    def of(cls, sweep: Sweep, results: Mapping[str, bytes], paid: Usage) -> Record:
-        """The record of a sweep in the results of its run."""
-        part = f"@{stable_id(sweep.budget)}/"
-        own = {name.removeprefix(part): value for name, value in results.items() if name.startswith(part)}
+    def of(
+        cls, sweep: Sweep, parts: Split, own: Mapping[str, bytes], results: Mapping[str, bytes], paid: Usage
+    ) -> Record:
+        """The record of a sweep, from its own rows and all results of its run."""
         members = {
             name.removeprefix("member/"): Member.model_validate_json(value)
             for name, value in own.items()
@@ -137,17 +186,17 @@ class Record:
         numbered = sorted(int(name.removeprefix("batch/")) for name in own if name.startswith("batch/"))
         return cls(
             sweep,
-            split(sweep.data.load(), sweep.confirmation),
+            parts,
             Facts.model_validate_json(own["facts"]) if "facts" in own else None,
             members,
             [Batch.model_validate_json(own[f"batch/{number}"]) for number in numbered],
             Verdict.model_validate_json(own["verdict"]) if "verdict" in own else None,
-            {name: POOL.validate_json(value) for name, value in results.items() if not name.startswith("@")},
+            pools_of(results),
             paid,
             "complete" in own,
         )
 
 
-def row_name(sweep: Sweep, what: str) -> str:
-    """Where a row of the record stands among the results of a run: under the budget it was decided with."""
-    return f"@{stable_id(sweep.budget)}/{what}"
+def pools_of(results: Mapping[str, bytes]) -> dict[str, Pool]:
+    """The pools among the results of a run, by the names of their tasks."""
+    return {name: POOL.validate_json(value) for name, value in results.items() if not name.startswith("@")}

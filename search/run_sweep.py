@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+from ..orchestrator.canonical import canonical_json
 from ..orchestrator.data.sources import check_references
-from ..orchestrator.journal import Journal
+from ..orchestrator.journal import Journal, Store
 from ..orchestrator.journal_file import JournalFile
-from ..orchestrator.runtime import Runtime
-from .record import Record, row_name
+from ..orchestrator.runtime import Host, Runtime
+from .record import LATEST, Latest, Record
 from .searching import Observer, Progress, Searching
 from .split import split
 from .sweep import Sweep
@@ -34,14 +35,27 @@ async def run_sweep(
         file.close()
         raise
     progress = Progress(budget=sweep.budget, before=before, by=sweep.by)
-    if row_name(sweep, "complete") in results:
-        file.close()
+
+    def searching(host: Host, store: Store) -> Searching:
+        return Searching(
+            sweep,
+            parts,
+            host,
+            Journal(store, run),
+            results=results,
+            path=Path(journal),
+            progress=progress,
+            observe=observe,
+        )
+
+    latest = Latest.of(sweep, parts)
+    if latest.row("complete") in results:
+        with closing(file):
+            await Journal(file, run).finish(LATEST, canonical_json(latest))
     elif sweep.where == "local":
         with closing(file):
             async with Runtime(sweep.engines, store=file, run=run, seed=sweep.seed) as runtime:
-                await Searching(
-                    sweep, parts, runtime, Journal(file, run), results, Path(journal), progress, observe
-                ).run()
+                await searching(runtime, file).run()
     else:
         file.close()
         from ..orchestrator.cluster import Cluster
@@ -50,7 +64,5 @@ async def run_sweep(
             sweep.engines, journal=journal, run=run, seed=sweep.seed, replicas=sweep.replicas, runners=sweep.runners
         ) as cluster:
             assert cluster.store is not None
-            await Searching(
-                sweep, parts, cluster, Journal(cluster.store, run), results, Path(journal), progress, observe
-            ).run()
+            await searching(cluster, cluster.store).run()
     return Record.read(journal, sweep.name), progress

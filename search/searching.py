@@ -6,7 +6,8 @@ the spending at the end of those before it, which are written down with it. A sw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +18,18 @@ from ..orchestrator.canonical import canonical_json
 from ..orchestrator.errors import JournalError, UsageError
 from ..orchestrator.journal import Journal
 from ..orchestrator.journal_file import ReadOnlyJournal, Spent
-from ..orchestrator.runtime import Done, Host
+from ..orchestrator.runtime import Host
 from ..orchestrator.types import Usage
 from .catalogue import Planner, catalogue
 from .confirmation import to_confirm
 from .decisions.evidence import Evidence
-from .holdings import Holdings, Told
+from .holdings import Holdings
 from .judge import Judge
 from .leaders import Leader, leaders
 from .live_problem import LiveProblem, even_levels, tenable
 from .measurer import Measurer
 from .problem import Ask, Decision, Row
-from .record import BUDGET, POOL, Batch, Chosen, Facts, Member, Phase, Verdict, row_name
+from .record import LATEST, Batch, Chosen, Facts, Latest, Member, Phase, Verdict, pools_of
 from .split import Split
 from .sweep import Sweep
 from .wanted import Wanted
@@ -63,6 +64,7 @@ class Progress:
 
 
 Observer = Callable[[Progress], None]
+Named = tuple[str, tuple[int, ...], int]
 
 
 class Searching:
@@ -84,47 +86,48 @@ class Searching:
         parts: Split,
         host: Host,
         journal: Journal,
+        *,
         results: Mapping[str, bytes],
         path: Path,
         progress: Progress,
         observe: Observer,
     ) -> None:
         self._sweep, self._parts, self._host, self._journal = sweep, parts, host, journal
-        self._results, self._path = results, path
+        self._latest = Latest.of(sweep, parts)
+        self._results, self._path = self._latest.own(results), path
         self._progress, self._observe = progress, observe
         self._batches = 0
         self._members: set[int] = set()
-        pools = {name: POOL.validate_json(value) for name, value in results.items() if not name.startswith("@")}
         self._measurer = Measurer(
             host,
             journal,
             Judge(sweep.checker),
-            pools,
+            pools_of(results),
             seed=sweep.seed,
             limits=sweep.per_query,
             budget=sweep.budget,
+            before=progress.before.total,
             on_done=self._note,
         )
 
     async def run(self) -> None:
         """Everything that is left to do."""
         sweep = self._sweep
-        planner = self._planner = await Planner.of(
-            self._host.engines, (*self._parts.development, *self._parts.confirmation)
-        )
+        planner = await Planner.of(self._host.engines, (*self._parts.development, *self._parts.confirmation))
         self._catalogue = catalogue(sweep.space, planner, sweep.per_query, sweep.seed)
         self._strategies = [point.strategy for point in self._catalogue.points]
         self._progress.compositions = len(self._strategies)
-        allowance = tenable(sweep.budget, 1 - sweep.confirmation / 2)
+        allowance = self._allowance = tenable(sweep.budget, self._for_search)
         items = len(self._parts.development)
         self._problem = LiveProblem(sweep.space, self._catalogue, planner, sweep.by, items, allowance)
         self._development = Holdings(self._strategies, self._parts.development, self._measurer.pools)
         self._evidence = Evidence(items)
         self._check_affordable()
-        await self._journal.finish(BUDGET, canonical_json(sweep.budget))
-        await self._calibrate()
-        decision = await self._decide()
-        await self._confirm(decision)
+        await self._journal.finish(LATEST, canonical_json(self._latest))
+        with closing(ReadOnlyJournal(self._path)) as self._reader:
+            await self._calibrate()
+            decision = await self._decide()
+            await self._confirm(decision)
         await self._write("complete", True)
 
     async def _calibrate(self) -> None:
@@ -156,28 +159,30 @@ class Searching:
 
     async def _confirm(self, decision: Decision) -> None:
         """Measure the chosen and the baselines on the queries that were held back, the most important first."""
-        holdings = Holdings(self._strategies, self._parts.confirmation, self._measurer.pools)
-        costs = [self._problem.cost(number) for number in range(self._problem.size)]
-        left = to_confirm(decision.choices, self._evidence, self._strategies, costs)
         items = tuple(range(len(self._parts.confirmation)))
-        while left:
-            asks = [Ask(number, items) for number in left]
-            affordable = self._affordable(asks)
-            if not affordable:
-                break
+        holdings = Holdings(self._strategies, self._parts.confirmation, self._measurer.pools)
+        prices = self._problem.elsewhere(len(items))
+        costs = [self._problem.cost(number) for number in range(self._problem.size)]
+        left = [Ask(number, items) for number in to_confirm(decision.choices, self._evidence, self._strategies, costs)]
+        while affordable := self._affordable(left, prices):
             await self._measure("confirmation", affordable, holdings)
-            left = left[len(affordable) :]
+            left = [ask for ask in left if ask not in affordable]
 
-    def _affordable(self, asks: Sequence[Ask]) -> list[Ask]:
-        """The first of `asks` that what is left will pay for, as far as is known; pools they share count for each."""
+    def _affordable(self, asks: Sequence[Ask], prices: LiveProblem) -> list[Ask]:
+        """Those of `asks`, the first first, that what is left will pay for, as far as is known."""
         kept: list[Ask] = []
-        room = CERTAIN / (1 - self._sweep.confirmation / 2) - self._problem.spent
+        room = CERTAIN / self._for_search - self._problem.spent
         for ask in asks:
-            room -= self._problem.fresh_price(ask)
-            if room < 0:
-                break
-            kept.append(ask)
+            if (price := prices.price([ask])) <= room:
+                room -= price
+                prices.hold(ask)
+                kept.append(ask)
         return kept
+
+    @property
+    def _for_search(self) -> float:
+        """The share of the budget that may be spent before confirmation."""
+        return 1 - self._sweep.confirmation / 2
 
     async def _measure(self, phase: Phase, asks: Sequence[Ask], holdings: Holdings | None = None) -> list[Row]:
         """Have a batch measured, or take it from the record; the rows that a search learns from."""
@@ -187,21 +192,21 @@ class Searching:
         wanted = here.wanted(asks)
         self._tell(phase, wanted)
         named = [(self._catalogue.points[ask.composition].id, ask.items, ask.replicate) for ask in asks]
-        recorded = self._results.get(row_name(self._sweep, place))
+        recorded = self._results.get(place)
         if recorded is None:
-            spent = await self._spend(wanted)
-            await self._write(place, Batch(phase=phase, asks=tuple(named), spent=spent.as_dict()))
+            batch = await self._spend(phase, tuple(named), wanted)
+            await self._write(place, batch)
         else:
             batch = Batch.model_validate_json(recorded)
+            self._measurer.had_taken(batch.seconds)
             if batch.asks != tuple(named):
                 raise JournalError(
                     f"a search must ask again what it asked when it was recorded, but batch {self._batches} differs; "
                     "it was searched with another version: give the sweep another name or another journal"
                 )
-            spent = Usage(**batch.spent)
-        self._problem.settle(spent)
-        told = here.told(asks, wanted)
-        await self._introduce(told)
+        self._problem.settle(Usage(**batch.spent), batch.seconds)
+        told = here.told(asks, batch.came(wanted))
+        await self._introduce({ask.composition for ask in asks} | {one.composition for one in told})
         if holdings is not None:
             return []
         rows = self._problem.take(told)
@@ -212,28 +217,32 @@ class Searching:
         self._observe(self._progress)
         return rows
 
-    async def _spend(self, wanted: Sequence[Wanted]) -> Usage:
-        """Have what is wanted; what all effects of the sweep have cost then."""
-        await self._measurer.measure(wanted, self._progress.spent)
-        with closing(ReadOnlyJournal(self._path)) as reader:
-            return reader.spent(self._sweep.name).effects
+    async def _spend(self, phase: Phase, named: tuple[Named, ...], wanted: Sequence[Wanted]) -> Batch:
+        """Have what is wanted, and say what came and what all effects of the sweep have cost then."""
+        limits = self._sweep.budget if phase == "confirmation" else self._allowance
+        await self._measurer.measure(wanted, limits.seconds)
+        return Batch(
+            phase=phase,
+            asks=named,
+            missing=frozenset(one.id for one in wanted if one.id not in self._measurer.pools),
+            spent=self._reader.spent(self._sweep.name).effects.as_dict(),
+            seconds=self._measurer.seconds,
+        )
 
-    async def _introduce(self, told: Sequence[Told]) -> None:
-        """Write down each composition of which anything is known."""
-        for number in sorted({one.composition for one in told} - self._members):
-            self._members.add(number)
-            point = self._catalogue.points[number]
-            member = Member(
-                strategy=point.strategy,
-                choices=dict(point.choices),
-                critical_path=self._catalogue.critical_paths[number],
-            )
-            await self._write(f"member/{point.id}", member)
+    async def _introduce(self, compositions: Set[int]) -> None:
+        """Write down each composition that was asked for, or of which anything is known."""
+        new = sorted(compositions - self._members)
+        self._members |= compositions
+        await asyncio.gather(*(self._write(f"member/{self._catalogue.points[n].id}", self._member(n)) for n in new))
+
+    def _member(self, number: int) -> Member:
+        point = self._catalogue.points[number]
+        path = self._catalogue.critical_paths[number]
+        return Member(strategy=point.strategy, choices=dict(point.choices), critical_path=path)
 
     async def _write(self, what: str, value: Any) -> None:
-        name = row_name(self._sweep, what)
-        if name not in self._results:
-            await self._journal.finish(name, canonical_json(value))
+        if what not in self._results:
+            await self._journal.finish(self._latest.row(what), canonical_json(value))
 
     def _verdict(self, decision: Decision) -> Verdict:
         def id_of(number: int) -> str:
@@ -252,8 +261,7 @@ class Searching:
 
     def _check_affordable(self) -> None:
         """Refuse, before a call is made, what even one query of the cheapest composition does not fit in."""
-        estimates = map(self._planner.estimate, self._strategies)
-        least = min((estimate.least for estimate in estimates), key=self._problem.in_levels)
+        least = min(self._catalogue.least, key=self._problem.in_levels)
         if not self._sweep.budget.fits(least):
             limits = zip(COUNTED, amounts(least), self._sweep.budget.limits(), strict=True)
             needed = ", ".join(
@@ -279,7 +287,7 @@ class Searching:
         now.replayed += known
         self._observe(now)
 
-    def _note(self, done: Done) -> None:
-        self._progress.paid += done.paid
+    def _note(self, paid: Usage) -> None:
+        self._progress.paid += paid
         self._progress.done += 1
         self._observe(self._progress)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..orchestrator.canonical import stable_id
 from ..orchestrator.types import Query
@@ -19,7 +19,8 @@ class Wanted:
         draws: how many, where the arm is a pool.
         query: on what.
         replicate: in which set of draws.
-        replayed_from: the pools, held already, over whose orders it is replayed instead; none where it is run.
+        replayed_from: the pools, held by then, over whose orders it is replayed instead; none where it is run.
+        id: the name of its task; it changes with the query, so that no old result stands for a new one.
     """
 
     arm: Arm
@@ -27,12 +28,11 @@ class Wanted:
     query: Query
     replicate: int
     replayed_from: tuple[Need, ...] = ()
+    id: str = field(init=False)
 
-    @property
-    def id(self) -> str:
-        """The name of its task; it changes with the query, so that no old result stands for a new one."""
+    def __post_init__(self) -> None:
         how = str(self.draws)
         if self.replayed_from:
-            sizes = "+".join(str(need.draws) for need in self.replayed_from)
-            how = f"replayed-{sizes}"
-        return f"{self.arm.id}/{how}/{self.query.id}/{self.replicate}/{stable_id(self.query)}"
+            how = "replayed-" + "+".join(str(need.draws) for need in self.replayed_from)
+        named = f"{self.arm.id}/{how}/{self.query.id}/{self.replicate}/{stable_id(self.query)}"
+        object.__setattr__(self, "id", named)
