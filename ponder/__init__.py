@@ -15,6 +15,7 @@ _HOMES = {
     "ponder.orchestrator.archon": ("archon",),
     "ponder.orchestrator.budget": ("Budget",),
     "ponder.orchestrator.cluster": ("Cluster",),
+    "ponder.orchestrator.data.sources": ("AbacusData", "FileData", "HubData", "HumanEvalData", "SimulatedData"),
     "ponder.orchestrator.engines.openai": ("OpenAISpec",),
     "ponder.orchestrator.engines.simulated": ("SimulatedSpec",),
     "ponder.orchestrator.engines.vllm": ("VLLMSpec",),
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from .orchestrator.archon import archon
     from .orchestrator.budget import Budget
     from .orchestrator.cluster import Cluster
+    from .orchestrator.data.sources import AbacusData, FileData, HubData, HumanEvalData, SimulatedData
     from .orchestrator.engines.openai import OpenAISpec
     from .orchestrator.engines.simulated import SimulatedSpec
     from .orchestrator.engines.vllm import VLLMSpec
@@ -73,12 +75,16 @@ if TYPE_CHECKING:
     from .search.sweep import Sweep
 
 __all__ = [
+    "AbacusData",
     "Budget",
     "BudgetExceeded",
     "Candidate",
     "Cluster",
     "EngineError",
+    "FileData",
     "Frontier",
+    "HubData",
+    "HumanEvalData",
     "JournalError",
     "Message",
     "Node",
@@ -90,6 +96,7 @@ __all__ = [
     "Runtime",
     "Score",
     "ShapeError",
+    "SimulatedData",
     "SimulatedSpec",
     "Space",
     "Sweep",

@@ -21,6 +21,7 @@ from ponder.cli import serve as commanded
 from ponder.orchestrator.pipeline_file import load, read_toml
 from ponder.orchestrator.server.serve import serve as served
 from ponder.search.spaces.space import Space
+from ponder.search.spaces.space import Space
 from ponder.search.sweep import Sweep
 from ponder.strategies import STRATEGIES
 from ponder.verifiers import VERIFIERS
