@@ -47,9 +47,9 @@ class GaussianProcess:
         """The process whose length scales and variance make the values most likely.
 
         Maximises the marginal likelihood times wide log-normal priors (a feature that never varied keeps a usual
-        length, and a few noisy values do not do away with all variance) by Rprop on the analytic gradient (Blum and Riedmiller 2013, "Optimization of
-        Gaussian process hyperparameters using Rprop"). Of more than 250 points, a sample of 250 decides the
-        hyper-parameters, all are conditioned on.
+        length, and a few noisy values do not do away with all variance) by Rprop on the analytic gradient (Blum and
+        Riedmiller 2013, "Optimization of Gaussian process hyperparameters using Rprop"). Of more than 250 points, a
+        sample of 250 decides the hyper-parameters, all are conditioned on.
 
         Args:
             x: points, one a row, features about 0 to 1.
@@ -118,7 +118,8 @@ class Posterior:
         """The covariance of the value at one point, by its row, with that at every point."""
         process = self._process
         prior = _kernel(self._x[point : point + 1], self._x, process.lengths, process.signal)[0]
-        return prior - sum((each[:, point] @ each for each in self._reduced), np.zeros(len(self._x)))
+        known: Floats = np.sum([each[:, point] @ each for each in self._reduced], axis=0)
+        return prior - known
 
     def plan(self, point: int, noise: float) -> None:
         """Narrow all beliefs by a measurement to come.

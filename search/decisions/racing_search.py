@@ -1,0 +1,117 @@
+"""Our search: compositions race over items and replicates, and a surrogate says which step is worth its price."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..problem import Ask, Decision, Problem, Row, Search
+from .beliefs import Surrogate, costs_of
+from .choosing import choices
+from .evidence import Evidence
+from .improvement import Batch
+from .pilot import pilot
+from .proposer import Proposer
+from .rungs import FEWEST_ITEMS, Rungs, rungs_of
+
+SPENT = 0.999
+"""The share of the budget at which a search counts as out of it."""
+
+
+class RacingSearch(BaseModel):
+    """A race over items and replicates that a Gaussian process directs, several levels at once.
+
+    A pilot over all prices, then batch after batch: beliefs about every composition from what was measured, and for
+    each level in turn the step (a first look, more items, another replicate) that is expected to improve most for
+    its price. Nothing is dropped for good: what falls behind gets no further step while others promise more, and
+    comes back if beliefs change. The end is reached when nothing promises to be better, or the budget is spent.
+
+    Args:
+        pilot: compositions to begin with, over all levels.
+        pilot_share: of the budget, what the pilot may cost at most.
+        steps: items a composition is known on after each step, rising, 15 or more; then all.
+        pools: replicates among which first looks are spread, batch by batch.
+        replicates: of a composition, at most.
+        batch: steps measured between two decisions.
+        persistent: the share of the variance over items that replicates do not lessen.
+        tolerance: improvement in accuracy that is not worth any search.
+        indifference: difference in accuracy that is not worth any cost of a query.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pilot: int = Field(default=32, ge=1)
+    pilot_share: float = Field(default=0.125, gt=0, le=1)
+    steps: tuple[Annotated[int, Ge(FEWEST_ITEMS)], ...] = (30, 60)
+    pools: int = Field(default=4, ge=1)
+    replicates: int = Field(default=8, ge=1)
+    batch: int = Field(default=12, ge=1)
+    persistent: float = Field(default=0.3, ge=0, lt=1)
+    tolerance: float = Field(default=0.001, ge=0)
+    indifference: float = Field(default=0.001, ge=0)
+
+    def search(self, problem: Problem, seed: int, proposers: Sequence[Proposer] = ()) -> Search:
+        """Begin a search.
+
+        Args:
+            problem: what is searched.
+            seed: all chance in the decisions.
+            proposers: further sources of compositions worth a look; a third of each batch is theirs at most.
+        """
+        rng, evidence, surrogate = np.random.default_rng(seed), Evidence(problem.items), Surrogate(seed)
+        rungs = Rungs(rungs_of(self.steps, problem.items), self.pools, self.replicates, self.persistent)
+        asks, begun, turn, reason = self._pilot(problem, evidence, rungs, rng), None, 0, "the budget is spent"
+        while asks:
+            rows = yield asks
+            evidence.add(rows)
+            if _is_cut_short(asks, rows) or problem.spent >= SPENT:
+                break
+            turn += 1
+            begun = problem.spent if begun is None else begun
+            batch = Batch(
+                problem,
+                evidence,
+                surrogate.beliefs(problem, evidence),
+                rungs,
+                turn % self.pools,
+                alpha=(1 - problem.spent) / (1 - begun),
+            )
+            reason = self._fill(batch, proposers, rng)
+            asks = batch.asks
+        if not evidence.compositions:
+            return Decision((), reason)
+        beliefs = surrogate.beliefs(problem, evidence)
+        return Decision(tuple(choices(beliefs, problem.levels, rungs.fewest, self.indifference)), reason)
+
+    def _pilot(self, problem: Problem, evidence: Evidence, rungs: Rungs, rng: np.random.Generator) -> list[Ask]:
+        """The first steps of the largest pilot that its share of the budget pays."""
+        each = max(1, self.pilot // len(problem.levels))
+        while True:
+            numbers = pilot(costs_of(problem), problem.features, problem.levels, each, rng)
+            asks = [ask for number in numbers if (ask := rungs.next_ask(evidence, number, 0))]
+            if each == 1 or problem.price(asks) <= self.pilot_share:
+                return asks
+            each //= 2
+
+    def _fill(self, batch: Batch, proposers: Sequence[Proposer], rng: np.random.Generator) -> str:
+        """Fill a batch, level by level in turn; why the search ends if the batch stays empty."""
+        levels = [level for level in batch.problem.levels if batch.promise(level) > self.tolerance]
+        if not levels:
+            return f"nothing is expected to be better by {100 * self.tolerance:g} points"
+        for proposer in proposers:
+            proposed = proposer.propose(batch.problem, batch.evidence, batch.incumbents, rng)
+            batch.grant(proposed, len(batch.asks) + self.batch // (3 * len(proposers)))
+        while len(batch.asks) < self.batch and levels:
+            level = levels.pop(0)
+            if batch.pick(level):
+                levels.append(level)
+        return "nothing that is left to measure fits the budget"
+
+
+def _is_cut_short(asks: Sequence[Ask], rows: Sequence[Row]) -> bool:
+    """Whether something that was asked did not come back at all."""
+    return not {(ask.composition, ask.replicate) for ask in asks} <= {(row.composition, row.replicate) for row in rows}
