@@ -118,8 +118,8 @@ class Posterior:
         """The covariance of the value at one point, by its row, with that at every point."""
         process = self._process
         prior = _kernel(self._x[point : point + 1], self._x, process.lengths, process.signal)[0]
-        known: Floats = np.sum([each[:, point] @ each for each in self._reduced], axis=0)
-        return prior - known
+        told = [each[:, point] @ each for each in self._reduced]
+        return np.asarray(prior - np.sum(told, axis=0), dtype=np.float64)
 
     def plan(self, point: int, noise: float) -> None:
         """Narrow all beliefs by a measurement to come.
