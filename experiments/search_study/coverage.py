@@ -31,5 +31,5 @@ def covered(study: Plan, folder: Path) -> Interval:
         a, b = (int(each) for each in rng.choice(len(points), 2, replace=False))
         left, right = (chance.is_right(points[each], 0).astype(np.float64) for each in (a, b))
         interval = compare(left, right).interval
-        hits += interval.low <= accuracies[a] - accuracies[b] <= interval.high
+        hits += int(interval.low <= accuracies[a] - accuracies[b] <= interval.high)
     return wilson(hits, study.pairs)

@@ -37,6 +37,6 @@ def draw(table: Table, study: Plan, file: Path) -> None:
     panels[0, 0].set_ylabel("regret, points of accuracy")
     panels[0, 0].set_ylim(bottom=0)
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
     figure.savefig(file, dpi=80)
     pyplot.close(figure)
