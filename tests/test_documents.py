@@ -21,7 +21,6 @@ from ponder.cli import serve as commanded
 from ponder.orchestrator.pipeline_file import load, read_toml
 from ponder.orchestrator.server.serve import serve as served
 from ponder.search.spaces.space import Space
-from ponder.search.spaces.space import Space
 from ponder.search.sweep import Sweep
 from ponder.strategies import STRATEGIES
 from ponder.verifiers import VERIFIERS
@@ -87,7 +86,7 @@ def check_toml(folder: Path, code: str) -> None:
     if name == "pyproject.toml":
         assert set(read_toml(folder / name)["project"]["entry-points"]) <= {STRATEGIES.group, VERIFIERS.group}
     elif "data" in read_toml(folder / name):
-        assert Sweep.load(folder / name).compositions()
+        assert Sweep.load(folder / name).space.size
     elif "options" in read_toml(folder / name):
         assert Space.load(folder / name).size
     else:
