@@ -65,6 +65,8 @@ class Batch:
     def promise(self, level: float) -> float:
         """The most that any composition within a level is expected to improve on the best, were it known for sure."""
         within = np.flatnonzero(self.beliefs.costs <= level)
+        if not len(within):
+            return 0.0
         deviation = np.sqrt(self.beliefs.posterior.variance[within])
         gains = expected_improvement(self.beliefs.posterior.mean[within], deviation, self._best(level))
         return float(gains.max(initial=0.0))
