@@ -97,9 +97,10 @@ class Holdings:
             for member in self._members(one.arm, one.draws):
                 _use(touched[member, one.replicate], item, one)
         for ask in asks:
-            arm = self._arms[ask.composition]
+            arm, draws = self._arms[ask.composition], self._draws[ask.composition]
             for item in ask.items:
-                if (held := self._held.get((arm.id, item, ask.replicate))) is not None:
+                held = self._held.get((arm.id, item, ask.replicate))
+                if held is not None and held.draws >= draws:
                     _use(touched[ask.composition, ask.replicate], item, held)
         return [self._tell(*place, touched[place]) for place in sorted(touched) if touched[place]]
 
