@@ -56,9 +56,9 @@ class Improving(BaseModel):
         return self.decided(problem, scores, seed, reason)
 
     def fitted(self, features: Floats, items: int, scores: dict[int, float], seed: int) -> GaussianProcess:
-        """The process that explains the scores best."""
+        """The process that explains the scores best; one climb finds it, with as many scores as there are here."""
         observed = np.array(list(scores.values()))
-        return GaussianProcess.fit(features[list(scores)], observed, self.noise(observed, items), seed=seed)
+        return GaussianProcess.fit(features[list(scores)], observed, self.noise(observed, items), seed=seed, starts=1)
 
 
 class _Proposals:
