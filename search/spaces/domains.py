@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ...orchestrator.errors import UsageError
+from ...orchestrator.pipeline_file import without_none
 
 Scalar = str | int | float | bool | None
 Resolve = Callable[[Any, str], Any]
@@ -274,7 +275,9 @@ KINDS: Mapping[str, type[Domain]] = {
 
 
 def read(part: Any) -> Any:
-    """A part of a table: its models as tables, its lists as tuples, and the tables of domains as domains.
+    """A part of a table: its lists as tuples, the tables of domains as domains, and other models as tables.
+
+    Knobs of models that are None are left out, as in files.
 
     Raises:
         UsageError: a domain is not valid.
@@ -282,7 +285,7 @@ def read(part: Any) -> Any:
     if isinstance(part, Domain):
         return part
     if isinstance(part, BaseModel):
-        return read(part.model_dump(mode="json"))
+        return read(without_none(part.model_dump(mode="json")))
     if isinstance(part, Mapping):
         if part.get("kind") in KINDS:
             try:

@@ -126,7 +126,7 @@ class Space(BaseModel):
             raise UsageError.from_validation(f"the space in {path}", error) from None
 
     def save(self, path: str | Path) -> None:
-        """Write the space as TOML; `load` gives an equal one back.
+        """Write the space as TOML; `load` gives an equal one back, without knobs that are None.
 
         Raises:
             UsageError: a value is None, which TOML cannot say.
@@ -158,10 +158,16 @@ class Space(BaseModel):
             limit: most combinations that are gone through.
 
         Raises:
-            UsageError: there are more combinations; sample instead.
+            UsageError: there are more combinations, or none of them is sound.
         """
         self._check_limit(limit)
-        return list(self._everything[0])
+        points, refusals = self._everything
+        if not points:
+            raise UsageError(
+                f"a space must hold a sound composition, but of {len(refusals)} combinations none is; in the first, "
+                f"node {refusals[0].slot!r}: {refusals[0].rule}; {refusals[0].remedy}"
+            )
+        return list(points)
 
     def refused(self, limit: int = MOST_POINTS) -> list[Refusal]:
         """Every combination that is no sound composition, and why.
@@ -312,7 +318,7 @@ def _built(table: Any) -> Strategy:
         ShapeError: a knob is out of range, or there is no such kind.
     """
     if not isinstance(table, Mapping) or table.get("kind") != "pipeline" or "stages" not in table:
-        return _part(canonical_json(table), "")
+        return _part(canonical_json(table), str(table.get("kind")) if isinstance(table, Mapping) else OPTION)
     stages = [_part(canonical_json(stage), _slot(stage, i)) for i, stage in enumerate(table["stages"])]
     return build_strategy({**table, "stages": stages})
 
@@ -324,11 +330,10 @@ def _slot(stage: Any, i: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _part(table: bytes, slot: str) -> Strategy:
-    data = orjson.loads(table)
     try:
-        return build_strategy(data)
+        return build_strategy(orjson.loads(table))
     except ShapeError:
         raise
     except UsageError as error:
         rule, _, remedy = str(error).rpartition("; ")
-        raise ShapeError(slot or data["kind"], rule or str(error), remedy or "take such values out") from None
+        raise ShapeError(slot, rule or str(error), remedy or "take such values out") from None

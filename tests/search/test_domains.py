@@ -63,7 +63,7 @@ def test_tables_and_models_are_read_alike_at_any_depth() -> None:
     table = {"kind": "choice", "values": [Sample(n=2).model_dump(), [{"kind": "integers", "low": 1, "high": 2}]]}
     assert read(table) == model
     assert read({"verifier": ProcessReward(), "of": [table]}) == {
-        "verifier": ProcessReward().model_dump(mode="json"),
+        "verifier": {"kind": "process_reward", "engine": "reward", "card": "abacus"},
         "of": (model,),
     }
     assert read(model.model_dump(mode="json")) == model

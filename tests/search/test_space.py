@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ponder.orchestrator.errors import ShapeError, UsageError
+from ponder.orchestrator.pipeline import Pipeline
 from ponder.search.spaces.domains import Choice, Floats, Integers, Prefix, Repeat, Same
 from ponder.search.spaces.presets import adaptive_space, archon_space, best_of_n_space, stepwise_space
 from ponder.search.spaces.space import Space
-from ponder.strategies import Ensemble, Fuse, Sample, SelfConsistency
+from ponder.strategies import Ensemble, Fuse, Ranker, Sample, SelfConsistency
 
 REWARD = {"kind": "process_reward"}
 JUDGED = Choice(values=(REWARD, {"kind": "scalar_judge", "votes": Integers(low=1, high=4, log=True)}), name="verifier")
@@ -133,6 +136,45 @@ def test_enumeration_is_brute_force(space: Space) -> None:
     assert len(points) == len(brute) == space.size
     assert all(point.id == point.strategy.id for point in points)
     assert bool(refused) == bool(space.refused())
+
+
+HEAT = Choice(values=(0.5, 1.0), name="heat")
+VOTES = Integers(low=1, high=2, name="votes")
+heats = st.sampled_from([0.7, HEAT, Same(name="heat"), Floats(low=0.1, high=0.2, grid=2)])
+votes = st.sampled_from([1, VOTES, Same(name="votes"), Integers(low=1, high=2)])
+judges = st.builds(lambda heat, votes: {"kind": "scalar_judge", "temperature": heat, "votes": votes}, heats, votes)
+verifiers = st.builds(
+    lambda judge, is_open: Choice(values=(REWARD, judge)) if is_open else judge, judges, st.booleans()
+)
+stages = st.builds(lambda verifier, heat: {"kind": "rank", "verifier": verifier, "keep": 2}, verifiers, heats)
+repeated = st.builds(lambda of, low: Repeat(low=low, high=2, of=of), st.tuples(stages), st.integers(0, 1))
+optional = st.builds(lambda stage: Choice(values=([], [stage])), stages)
+
+
+@given(
+    heats,
+    votes,
+    st.lists(st.one_of(stages, repeated, optional), max_size=2),
+    st.builds(lambda heat, votes, verifier: (heat, votes, verifier), heats, votes, verifiers),
+)
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_any_space_is_what_going_through_all_its_domains_gives(heat, vote, stages, other) -> None:
+    drawn = {"kind": "ensemble", "members": [{"kind": "sample", "temperature": HEAT}, {"kind": "sample", "n": VOTES}]}
+    pipeline = {"kind": "pipeline", "stages": [drawn, *stages, {"kind": "vote"}]}
+    alone = {"kind": "best_of_n", "n": vote, "temperature": heat, "verifier": other[2]}
+    space = Space(options=(pipeline, alone))
+    axes = {key: axis.domain.labels for key, axis in space._axes.items()}
+    distinct, ids = set(), set()
+    for values in itertools.product(*axes.values()):
+        try:
+            point = space.point(dict(zip(axes, values, strict=True)))
+        except ShapeError:
+            continue
+        distinct.add(frozenset(point.choices.items()))
+        ids.add(point.id)
+    assert len(distinct) + len(space.refused()) == space.combinations
+    assert {point.id for point in space.enumerate()} == ids
+    assert [space.decode(row) for row in space.encode(space.enumerate())] == space.enumerate()
 
 
 @each_space
@@ -310,7 +352,21 @@ def test_whatever_a_grid_says_a_space_says_too() -> None:
     assert [(each.n, each.weighted, each.verifier.kind) for each in found] == expected
 
 
-def test_models_stand_for_their_tables() -> None:
+def test_a_space_without_a_sound_point_says_why() -> None:
+    space = Space(options=({"kind": "best_of_m"}, Sample(n=2)))
+    assert [(each.slot, each.remedy) for each in space.refused()][1:] == [
+        ("sample", "let it give one, or put a vote, a rank or a ranker after it")
+    ]
+    with pytest.raises(UsageError, match=r"of 2 combinations none is; in the first, node 'best_of_m': .* 'best_of_n'"):
+        space.enumerate()
+    with pytest.raises(UsageError, match="node 'option': strategy must be a table with a kind, got 3"):
+        Space(options=(3,)).enumerate()
+
+
+def test_models_stand_for_their_tables(tmp_path) -> None:
+    ranked = Pipeline.series(Sample(n=4), Ranker())
+    Space(options=(ranked,)).save(tmp_path / "space.toml")
+    assert Space.load(tmp_path / "space.toml") == Space(options=(ranked,))
     space = Space(options=(SelfConsistency(n=2), Ensemble(members=(Sample(), Sample(engine="b")))))
     assert [point.strategy for point in space.enumerate()] == [SelfConsistency(n=2)]
     assert [each.slot for each in space.refused()] == ["ensemble"]
