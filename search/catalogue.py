@@ -17,6 +17,7 @@ from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Query, Usage
 from .problem import Floats
 from .spaces.space import Point, Space
+from .spaces.walking import OPTION
 
 MOST_ENUMERATED = 10_000
 SAMPLED = 4_000
@@ -93,10 +94,11 @@ def catalogue(space: Space, planner: Planner, per_query: Budget, seed: int = 0) 
     A space too large to enumerate is sampled.
 
     Raises:
-        UsageError: there are none, or one asks an engine that is not there.
+        UsageError: there are none, an option has none, or one asks an engine that is not there.
     """
     is_sampled = space.combinations > MOST_ENUMERATED
     found = space.sample(np.random.default_rng(seed), SAMPLED) if is_sampled else space.enumerate(MOST_ENUMERATED)
+    _check_options(space, found)
     kept: list[tuple[Point, Estimate]] = []
     refused: Counter[str] = Counter()
     for point in found:
@@ -121,3 +123,17 @@ def catalogue(space: Space, planner: Planner, per_query: Budget, seed: int = 0) 
         is_sampled,
         dict(refused),
     )
+
+
+def _check_options(space: Space, found: Sequence[Point]) -> None:
+    """Refuse a space that has an option without any sound composition: something in it is misspelt."""
+    seen = {point.choices.get(OPTION, 0) for point in found}
+    for number, option in enumerate(space.options):
+        if number not in seen:
+            try:
+                space.point({OPTION: number})
+            except ShapeError as error:
+                kind = option.get("kind") if isinstance(option, Mapping) else option
+                raise UsageError(
+                    f"every option of a space must hold a composition, but option {number} ({kind}) has none: {error}"
+                ) from None

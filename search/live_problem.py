@@ -62,10 +62,6 @@ class LiveProblem:
         """The share of the allowance that is gone, in the dimension where it is the most."""
         return self._spent
 
-    def in_levels(self, usage: Usage) -> float:
-        """A cost in the dimension of the levels."""
-        return amounts(usage)[self._column] * self._scale
-
     def cost(self, composition: int) -> float:
         """The mean cost of a fresh query, as far as is known, in the dimension of the levels."""
         return float(self._prices.costs()[composition, self._column]) * self._scale

@@ -11,6 +11,7 @@ import numpy as np
 from ..orchestrator.budget import COUNTED, Budget
 from ..orchestrator.data.sources import check_references
 from ..orchestrator.runtime import Runtime
+from .affordable import check_affordable
 from .catalogue import Catalogue, Planner, catalogue
 from .figures import full
 from .problem import Floats
@@ -85,6 +86,7 @@ async def outline(sweep: Sweep) -> Outline:
     async with Runtime(sweep.engines) as runtime:
         planner = await Planner.of(runtime.engines, (*parts.development, *parts.confirmation))
         found = catalogue(sweep.space, planner, sweep.per_query, sweep.seed)
+    check_affordable(sweep, found)
     return Outline(
         compositions=len(found.points),
         is_sampled=found.is_sampled,

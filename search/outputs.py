@@ -38,17 +38,17 @@ def write_outputs(record: Record, journal: Path, page: Path | None = None) -> Ou
     made = report_of(record)
     frontier = to_frontier(made, record.sweep.name, record.sweep.engines)
     stem = journal.with_suffix("") if journal.suffix == ".db" else journal
-    files = Outputs(
-        made, frontier, page or stem.with_suffix(".html"), stem.with_suffix(".csv"), stem.with_name(stem.name + SUFFIX)
-    )
+    beside = [stem.with_name(stem.name + suffix) for suffix in (".html", ".csv", SUFFIX)]
+    files = Outputs(made, frontier, page or beside[0], *beside[1:])
     try:
-        files.html.parent.mkdir(parents=True, exist_ok=True)
+        for place in (files.html, files.csv):
+            place.parent.mkdir(parents=True, exist_ok=True)
         files.html.write_text(html(made), encoding="utf-8")
         files.csv.write_text(csv(made), encoding="utf-8")
         frontier.save(files.toml)
     except OSError as error:
         raise UsageError(
             f"the report must be written to {error.filename or files.html}, but: {error.strerror}; everything measured "
-            "stands in the journal; name another place, or free some room"
+            "stands in the journal; name another place with --html or --journal, or free some room"
         ) from None
     return files

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..orchestrator.budget import COUNTED, Budget, amounts
+from ..orchestrator.budget import Budget
 from ..orchestrator.canonical import canonical_json
-from ..orchestrator.errors import JournalError, UsageError
+from ..orchestrator.errors import JournalError
 from ..orchestrator.journal import Journal
 from ..orchestrator.journal_file import ReadOnlyJournal, Spent
 from ..orchestrator.runtime import Host
 from ..orchestrator.types import Usage
+from .affordable import check_affordable
 from .catalogue import Planner, catalogue
 from .confirmation import to_confirm
 from .decisions.evidence import Evidence
@@ -122,7 +123,7 @@ class Searching:
         self._problem = LiveProblem(sweep.space, self._catalogue, planner, sweep.by, items, allowance)
         self._development = Holdings(self._strategies, self._parts.development, self._measurer.pools)
         self._evidence = Evidence(items)
-        self._check_affordable()
+        check_affordable(self._sweep, self._catalogue)
         await self._journal.finish(LATEST, canonical_json(self._latest))
         with closing(ReadOnlyJournal(self._path)) as self._reader:
             await self._calibrate()
@@ -258,24 +259,6 @@ class Searching:
             for choice in decision.choices
         ]
         return Verdict(chosen=tuple(chosen), reason=decision.reason)
-
-    def _check_affordable(self) -> None:
-        """Refuse, before a call is made, what even one query of the cheapest composition does not fit in."""
-        least = min(self._catalogue.least, key=self._problem.in_levels)
-        if not self._sweep.budget.fits(least):
-            limits = zip(COUNTED, amounts(least), self._sweep.budget.limits(), strict=True)
-            needed = ", ".join(
-                f"{amount:,} {name}" for name, amount, limit in limits if limit is not None and amount > limit
-            )
-            raise UsageError(
-                f"the budget must pay for one query of the cheapest composition, which takes {needed} at least, got "
-                f"{self._sweep.budget}; raise it"
-            )
-        if self._sweep.levels and self._sweep.levels[-1] < (cheapest := self._problem.in_levels(least)):
-            raise UsageError(
-                f"levels must leave room for a composition, but the cheapest takes {cheapest:,g} {self._sweep.by} at "
-                f"least, got {self._sweep.levels[-1]:,g} as the highest; raise it"
-            )
 
     def _tell(self, phase: Phase, wanted: Sequence[Wanted]) -> None:
         """Tell of the tasks that are to come."""

@@ -1,0 +1,31 @@
+"""What a sweep must be able to pay: one query of its cheapest composition, within its budget and its highest level."""
+
+from __future__ import annotations
+
+from ..orchestrator.budget import COUNTED, amounts
+from ..orchestrator.errors import UsageError
+from .catalogue import Catalogue
+from .sweep import Sweep
+
+
+def check_affordable(sweep: Sweep, catalogue: Catalogue) -> None:
+    """Refuse, before a call is made, what even one query of the cheapest composition does not fit in.
+
+    Raises:
+        UsageError: the budget is too small, or every level is.
+    """
+    column = COUNTED.index(sweep.by)
+    least = min(catalogue.least, key=lambda usage: amounts(usage)[column])
+    if not sweep.budget.fits(least):
+        limits = zip(COUNTED, amounts(least), sweep.budget.limits(), strict=True)
+        short = [f"{amount:,} {name}" for name, amount, limit in limits if limit is not None and amount > limit]
+        raise UsageError(
+            f"the budget must pay for one query of the cheapest composition, which takes {', '.join(short)} at least, "
+            f"got {sweep.budget}; raise it"
+        )
+    cheapest = amounts(least)[column] * (1e-9 if sweep.by == "cost_usd" else 1)
+    if sweep.levels and sweep.levels[-1] < cheapest:
+        raise UsageError(
+            f"levels must leave room for a composition, but the cheapest takes {cheapest:,g} {sweep.by} at least, got "
+            f"{sweep.levels[-1]:,g} as the highest; raise it"
+        )
