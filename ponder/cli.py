@@ -302,14 +302,14 @@ def _show_range(estimate: Estimate) -> None:
 
 
 def _show_outline(found: Outline) -> None:
+    for line in found.lines():
+        _say(line)
     table = Table(box=None, pad_edge=False)
-    table.add_column("dimension")
-    for heading in ("a query, at most: cheapest", "dearest", "all afresh, at most", "budget"):
+    table.add_column("at most")
+    for heading in ("cheapest, a query", "dearest, a query", "all of them, fresh", "budget"):
         table.add_column(heading, justify="right")
     for row in found.costs():
         table.add_row(*map(Text, row))
-    for line in found.lines():
-        _say(line)
     out.print(table)
 
 

@@ -25,12 +25,15 @@ strategy = { kind = "self_consistency", n = 4, max_tokens = 64 }
 kind = "simulated"
 """
 SWEEP = """
-budget = { total_tokens = 100_000 }
+budget = { total_tokens = 20_000 }
 where = "local"
-data = { kind = "simulated", size = 4 }
+data = { kind = "simulated", size = 5 }
 checker = { kind = "exact_match" }
 engines = { generator = { kind = "simulated" } }
-grids = [ { strategy = { kind = "self_consistency", max_tokens = 64 }, over = { n = [2, 4] } } ]
+[[space.options]]
+kind = "self_consistency"
+max_tokens = 64
+n = { kind = "choice", values = [2, 4] }
 """
 QUESTION = "Problem 3: which number do the steps lead to?"
 
@@ -62,7 +65,7 @@ def refused(capsys, *arguments: str) -> str:
     """The one paragraph that a command which cannot work writes."""
     code, _, err = ponder(capsys, *arguments)
     assert code == 1
-    [paragraph] = [line for line in err.splitlines() if not re.match(r"\d+ of \d+ tasks", line)]
+    [paragraph] = [line for line in err.splitlines() if not re.match(r"\w+: \d+ of \d+ tasks", line)]
     assert paragraph.startswith("error: ")
     assert "Traceback" not in err
     return paragraph
@@ -132,44 +135,60 @@ def test_run_without_an_answer_fails_and_says_why(capsys) -> None:
     assert "lower their refused rate" in err
 
 
-def test_sweep_measures_reports_and_resumes_for_nothing(capsys) -> None:
+def test_sweep_searches_reports_and_resumes_for_nothing(capsys) -> None:
     code, out, err = ponder(capsys, "sweep", "s.toml")
     assert code == 0
-    assert "Best so far" in out
-    assert "next: ponder serve runs/s/s-" in out
-    assert err.splitlines()[-1].startswith("4 of 4 tasks, ")
-    assert {path.suffix for path in Path("runs").iterdir()} >= {".db", ".html", ""}
+    assert "Levels" in out
+    assert "confirmed on 2 queries that had no part in the choice" in " ".join(out.split())
+    assert out.endswith("report: runs/s.html, and as a table runs/s.csv\nnext: ponder serve runs/s.frontier.toml\n")
+    assert err.startswith("calibration: 0 of 3 tasks, 0 of 2 compositions, 0 of 20,000 tokens\n")
+    assert re.match(r"confirmation: (\d+) of \1 tasks, 2 of 2 compositions, ", err.splitlines()[-1])
+    assert {path.suffix for path in Path("runs").iterdir()} >= {".db", ".html", ".csv", ".toml"}
     page = Path("runs/s.html").read_bytes()
     again = ponder(capsys, "sweep", "s.toml", "--local")
-    assert (again[0], again[1]) == (0, out)
+    assert again == (0, out, "it was complete, and nothing was paid; a larger --budget goes on from here\n")
     assert Path("runs/s.html").read_bytes() == page
     shown = ponder(capsys, "report", "runs/s.db", "--html", "other.html")
     assert shown[0] == 0
     assert Path("other.html").read_bytes() == page
 
 
+def test_report_shows_everything_when_asked(capsys) -> None:
+    ponder(capsys, "sweep", "s.toml")
+    assert "All compositions" not in ponder(capsys, "report", "runs/s.db")[1]
+    assert "All compositions" in ponder(capsys, "report", "runs/s.db", "--full")[1]
+
+
 def test_sweep_says_what_it_may_cost(capsys) -> None:
+    Path("s.toml").write_text(
+        SWEEP.replace("[2, 4]", "[2, 4, 0, 8]").replace("where", "per_query = { calls = 4 }\nwhere")
+    )
     code, out, _ = ponder(capsys, "sweep", "s.toml", "--dry-run", "-b", "total_tokens=5k")
     assert code == 0
-    assert out.startswith("2 compositions on 4 queries, budget 5000 total_tokens\n")
-    assert re.search(r"calls +16 +16\n", out)
-    assert out.endswith("\ncritical path, in calls for one query: at most 1\n")
+    lines = out.splitlines()
+    assert lines[:2] == ["2 compositions; budget 5000 total_tokens", "3 queries to search on, 2 to confirm on"]
+    assert lines[2] == "2 combinations of values are no composition that can be measured:"
+    assert "  1: it may cost more than a query's limit (4 calls)" in lines
+    assert any(line.startswith("  1: ") and "greater than or equal to 1" in line for line in lines)
+    assert "critical path, in calls for one query: at most 1" in lines
+    assert re.search(r"^calls +2 +4 +18 *$", out, re.MULTILINE)
+    assert re.search(r"^total_tokens +232 +464 +2,088 +5,000 *$", out, re.MULTILINE)
     assert not Path("runs").exists()
 
 
-def test_a_journal_without_a_suffix_keeps_its_frontier_apart(capsys) -> None:
-    assert ponder(capsys, "sweep", "s.toml", "--journal", "mine")[0] == 0
-    assert Path("mine").is_file()
-    assert list(Path("mine-frontier").glob("s-*.toml"))
+def test_a_journal_without_a_suffix_keeps_its_outputs_apart(capsys) -> None:
+    assert ponder(capsys, "sweep", "s.toml", "--journal", "mine-1.5")[0] == 0
+    assert {"mine-1.5", "mine-1.5.html", "mine-1.5.csv", "mine-1.5.frontier.toml"} <= {p.name for p in Path().iterdir()}
 
 
 def test_the_budget_of_a_sweep_can_be_raised(capsys) -> None:
-    code, out, _ = ponder(capsys, "sweep", "s.toml", "-b", "total_tokens=900")
+    code, out, _ = ponder(capsys, "sweep", "s.toml", "-b", "total_tokens=1500")
     assert code == 0
-    assert "not reached: 2 compositions of " in out
-    code, out, _ = ponder(capsys, "sweep", "s.toml")
+    assert "not confirmed" in out
+    code, out, err = ponder(capsys, "sweep", "s.toml")
     assert code == 0
-    assert "not reached" not in out
+    assert "not confirmed" not in out
+    assert not err.splitlines()[-1].startswith("it was complete")
 
 
 def test_list_names_every_kind(capsys) -> None:
@@ -218,9 +237,8 @@ def test_names_and_paths_are_no_markup(capsys) -> None:
     assert "at a[/b].toml, but" in refused(capsys, "serve", "a[/b].toml")
     code, out, _ = ponder(capsys, "sweep", "s.toml", "--journal", "a[b]/j[red].db", "--html", "[bold]r.html")
     assert code == 0
-    assert "report: [bold]r.html\n" in out
-    assert "frontier: a[b]/j[red] (" in out
-    assert re.search(r"next: ponder serve 'a\[b\]/j\[red\]/s-\d\.toml'\n", out)
+    assert "report: [bold]r.html, and as a table a[b]/j[red].csv\n" in out
+    assert out.endswith("next: ponder serve 'a[b]/j[red].frontier.toml'\n")
 
 
 def test_an_interruption_is_told_while_it_matters(capsys) -> None:
@@ -347,7 +365,8 @@ def test_a_pipeline_that_cannot_work(capsys, text, said) -> None:
         (("report", "p.toml"), "but: file is not a database; restore a copy or name another file"),
         (("sweep", "none.toml"), "must be readable at none.toml"),
         (("sweep", "p.toml"), "the sweep in p.toml is not valid: data: Field required, add it"),
-        (("sweep", "s.toml", "-b", "total_tokens=10"), "one query of one arm at least, but total_tokens: "),
+        (("sweep", "s.toml", "-b", "total_tokens=10"), "the cheapest composition, which takes 106 total_tokens"),
+        (("sweep", "s.toml", "-b", "seconds=60"), "budget must limit what a search may spend, e.g. total_tokens = "),
         (("serve", "none.toml"), "must be readable at none.toml"),
         (("serve", "p.toml", "--host", "0.0.0.0", "--port", "0"), "key"),
     ],
@@ -360,20 +379,32 @@ def test_a_command_that_cannot_work(capsys, arguments, said) -> None:
     ("old", "new", "said"),
     [
         ('"exact_match"', '"exact_mtach"', "did you mean 'exact_match'?"),
-        ("n = [2, 4]", "n = [2, 0]", "n: Input should be greater than or equal to 1 (got 0)"),
-        ("n = [2, 4]", f"n = [{10**9}]", "less than or equal to 4096"),
-        ("n = [2, 4]", "temperature = [nan]", "temperature: "),
-        ("n = [2, 4]", "n = []", "a sweep must have 1 to 10000 compositions, got 0; change its grids"),
-        ('"self_consistency"', '"rank", verifier = { kind = "exact_match" }', "n: Extra inputs are not permitted"),
-        ("generator = {", "other = {", "add [engines.generator]"),
-        ('"simulated", size = 4', '"file", path = "none.jsonl"', "must be readable at none.jsonl"),
-        ('"simulated", size = 4', '"file", path = "bare.jsonl"', "1 of 1 have none (first: '0'); name the field"),
-        ('"simulated", size = 4', '"file", path = "broken.jsonl"', "broken.jsonl line 1 must be JSON"),
-        ('"simulated", size = 4', '"file", path = "robot.jsonl"', "row 1 is not valid: messages.0.role"),
-        ('"simulated", size = 4', '"file", path = "empty.jsonl"', "at least one query, got none"),
-        ('"simulated", size = 4', '"fiel"', "data: "),
+        ("[2, 4]", "[0]", "n: Input should be greater than or equal to 1 (got 0), change it"),
+        ("[[space.options]]", "[[space.options]]\nkind = 'sampl'\n[[space.options]]", "option 0 (sampl) has none: "),
+        ("[2, 4]", f"[{10**9}]", "less than or equal to 4096"),
+        ("[2, 4]", "[]", "domain 'choice' is not valid: values: Tuple should have at least 1 item"),
+        ("[2, 4]", "[2, 2]", "the values of a choice must differ, got 2 twice; leave one of them out"),
+        ('"choice", values = [2, 4]', '"chioce", values = [2, 4]', "n: "),
+        ('"choice", values = [2, 4]', '"integers", low = 8, high = 2', "must have low <= high, got low 8 and high 2"),
+        ('"choice", values = [2, 4]', '"same", name = "draws"', "must name a domain of the space (none), got 'draws'"),
+        ('"self_consistency"', '"self_consistensy"', "did you mean 'self_consistency'?"),
+        ("max_tokens = 64", "colour = 3", "colour: Extra inputs are not permitted"),
+        ("max_tokens = 64", "temperature = nan", "temperature: "),
+        ("max_tokens = 64", 'engine = "large"', "its self_consistency asks 'large'; add [engines.large], or name"),
+        ("[[space.options]]", "[[grids]]", "space: Field required, add it"),
+        ("generator = {", "other = {", "(other), but its self_consistency asks 'generator'; add [engines.generator]"),
+        ('size = 5', 'size = 1', "one to search on and one to confirm on, got 1; add more"),
+        ('"simulated", size = 5', '"file", path = "none.jsonl"', "must be readable at none.jsonl"),
+        ('"simulated", size = 5', '"file", path = "bare.jsonl"', "1 of 1 have none (first: '0'); name the field"),
+        ('"simulated", size = 5', '"file", path = "broken.jsonl"', "broken.jsonl line 1 must be JSON"),
+        ('"simulated", size = 5', '"file", path = "robot.jsonl"', "row 1 is not valid: messages.0.role"),
+        ('"simulated", size = 5', '"file", path = "empty.jsonl"', "at least one query, got none"),
+        ('"simulated", size = 5', '"fiel"', "data: "),
         ("where =", f"seed = {2**63}\nwhere =", "whose integers fit in 64 bits, but holds 9223372036854775808"),
-        ("total_tokens = 100_000", "tokens = 5", "budget.tokens: Extra inputs are not permitted (got 5)"),
+        ("where =", "levels = [3, 2]\nwhere =", "levels must rise, got (3.0, 2.0); sort them, each once"),
+        ("where =", "levels = [2, 3]\nwhere =", "the cheapest takes 106 total_tokens at least, got 3"),
+        ("where =", "per_query = { calls = 1 }\nwhere =", "it may cost more than a query's limit (1 calls) (2)"),
+        ("total_tokens = 20_000", "tokens = 5", "budget.tokens: Extra inputs are not permitted (got 5)"),
         ('kind = "simulated" }', f"{AWAY} }}", f"{CLOSED} must be reachable"),
     ],
 )  # fmt: skip
@@ -391,7 +422,7 @@ def test_a_sweep_that_cannot_work(capsys, old, new, said) -> None:
 def test_a_changed_sweep_is_told_apart_from_the_recorded_one(capsys) -> None:
     ponder(capsys, "sweep", "s.toml")
     before = Path("runs/s.db").read_bytes()
-    Path("s.toml").write_text(SWEEP.replace("size = 4", "size = 5"))
+    Path("s.toml").write_text(SWEEP.replace("size = 5", "size = 6"))
     assert "must be resumed as it was started, but data changed; give the changed run another name" in refused(
         capsys, "sweep", "s.toml"
     )
@@ -413,14 +444,15 @@ def test_a_full_disk_loses_nothing_that_was_paid(capsys) -> None:
     def small() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    Path("s.toml").write_text(SWEEP.replace("size = 4", "size = 60"))
-    full = process("sweep", "s.toml", "--journal", "f.db", preexec_fn=small)
+    Path("s.toml").write_text(SWEEP.replace("size = 5", "size = 60"))
+    whole = ("sweep", "s.toml", "-b", "total_tokens=200k")
+    full = process(*whole, "--journal", "f.db", preexec_fn=small)
     assert full.returncode == 1
     assert "Traceback" not in full.stderr
     assert "everything recorded before stands; free some room" in full.stderr
     assert len([line for line in full.stderr.splitlines() if line.startswith("error: ")]) == 1
-    assert ponder(capsys, "sweep", "s.toml", "--journal", "f.db")[0] == 0
-    assert ponder(capsys, "sweep", "s.toml", "--journal", "w.db")[0] == 0
+    assert ponder(capsys, *whole, "--journal", "f.db")[0] == 0
+    assert ponder(capsys, *whole, "--journal", "w.db")[0] == 0
     assert Path("f.html").read_bytes() == Path("w.html").read_bytes()
 
 
@@ -432,8 +464,8 @@ def test_a_report_that_cannot_be_written_loses_nothing(capsys) -> None:
 
 
 def test_an_interrupted_sweep_goes_on(capsys) -> None:
-    slow = SWEEP.replace('{ kind = "simulated" }', '{ kind = "simulated", latency_s = 0.2, max_in_flight = 2 }')
-    Path("s.toml").write_text(slow.replace("size = 4", "size = 6"))
+    slow = SWEEP.replace('{ kind = "simulated" }', '{ kind = "simulated", latency_s = 0.05, max_in_flight = 2 }')
+    Path("s.toml").write_text(slow.replace("size = 5", "size = 12"))
     with subprocess.Popen(
         [sys.executable, "-m", "ponder", "sweep", "s.toml"],
         stdout=subprocess.PIPE,
@@ -442,12 +474,12 @@ def test_an_interrupted_sweep_goes_on(capsys) -> None:
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a background shell has it ignored
     ) as running:
         assert running.stderr is not None
-        assert running.stderr.readline().startswith("0 of 6 tasks")
+        assert running.stderr.readline().startswith("calibration: 0 of 8 tasks")
         os.kill(running.pid, signal.SIGINT)
         _, err = running.communicate(timeout=30)
     assert running.returncode not in (0, None)
     assert "Traceback" not in err
-    assert ponder(capsys, "sweep", "s.toml", "-b", "total_tokens=200k")[0] == 0
+    assert ponder(capsys, "sweep", "s.toml", "-b", "total_tokens=30k")[0] == 0
 
 
 def test_results_of_a_run_are_plain_data(capsys) -> None:
