@@ -90,7 +90,7 @@ class Space(BaseModel):
     def _is_linked(self) -> Self:
         if OPTION in self._named:
             raise UsageError(f"no domain may be named {OPTION!r}, which the options are; rename it")
-        assert self._axes
+        axes(self._root, OPTION, self._named)  # refuses links that lead nowhere
         return self
 
     @cached_property
