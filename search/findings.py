@@ -58,14 +58,11 @@ def _points(record: Record, measured: Measured) -> dict[str, Point]:
         for number, id in enumerate(measured.ids)
         if (seen := measured.development.get(number)) is not None
     }
-    shared = {name for name, count in Counter(point.name for point in found.values()).items() if count > 1}
-
-    def told(id: str, point: Point) -> Point:
-        if point.name not in shared:
-            return point
-        return point.model_copy(update={"name": f"{point.name}: {in_words(record.members[id].strategy)}"})
-
-    return {id: told(id, point) for id, point in found.items()}
+    names = {id: point.name for id, point in found.items()}
+    for longer in (lambda id: in_words(record.members[id].strategy), lambda id: id):
+        counts = Counter(names.values())
+        names = {id: f"{name}: {longer(id)}" if counts[name] > 1 else name for id, name in names.items()}
+    return {id: point.model_copy(update={"name": names[id]}) for id, point in found.items()}
 
 
 def _point(record: Record, measured: Measured, id: str, seen: Seen) -> Point:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..orchestrator.pipeline import Pipeline
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.wording import in_words
 from .arms import is_pooled
@@ -16,6 +17,8 @@ def name_of(strategy: Strategy) -> str:
     >>> name_of(SelfConsistency(n=8, temperature=0.7))
     'vote of 8, T 0.7'
     """
+    if isinstance(strategy, Pipeline):
+        return " → ".join(name_of(node.strategy) for node in strategy.nodes)
     if not is_pooled(strategy):
         return in_words(strategy)
     method, n = method_of(strategy)

@@ -104,9 +104,11 @@ class WatchedHost:
         return self.host.engines
 
 
-async def searched(sweep: Sweep, path: Path) -> tuple[Searching, WatchedHost]:
+async def searched(
+    sweep: Sweep, path: Path, on_commit: Callable[[int, str], None] | None = None
+) -> tuple[Searching, WatchedHost]:
     """A sweep run to its end, still there to be looked into, and what ended meanwhile."""
-    with closing(JournalFile(path)) as file:
+    with closing(JournalFile(path, on_commit=on_commit)) as file:
         run = file.open_run(sweep.name, sweep.header())
         known, progress = file.results(run), Progress(budget=sweep.budget, before=file.spent(run))
         async with Runtime(sweep.engines, store=file, run=run, seed=sweep.seed) as runtime:

@@ -47,8 +47,8 @@ def option(rng: random.Random, kind: str) -> dict[str, Any]:
             return {"kind": rng.choice(("rebase", "beam_search")), **shared}
         case "refined":
             return {"kind": "self_refine", **drawing, "rounds": one_of(rng, 1, 2)}
-    filtered = {"kind": "verifier_filter", "verifier": REWARD, "keep": 2}
-    return {"kind": "pipeline", "stages": [{"kind": "sample", **drawing, "n": one_of(rng, 3, 4)}, filtered, "vote"]}
+    filtered = {"kind": "rank", "verifier": REWARD, "keep": 2}
+    return {"kind": "pipeline", "stages": [{"kind": "sample", **drawing, "n": one_of(rng, 3, 4)}, filtered, {"kind": "vote"}]}
 
 
 def random_sweep(seed: int) -> Sweep:

@@ -1,0 +1,107 @@
+"""Killed at any moment, a sweep resumes to the same report, byte for byte, and pays for nothing twice."""
+
+import asyncio
+import os
+import random
+import signal
+import sqlite3
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sweeping import REWARD, TABLE, files, in_memory, searched, spent, sweep_of
+
+from ponder.search.record import Record
+from ponder.search.sweep import Sweep
+
+KILLS = 10
+AMPLE, TIGHT = 1_000_000, 50_000
+
+
+def sweep_within(tokens: int, **engine: object) -> Sweep:
+    """A sweep of everything that can be shared: pools, replays, the beginnings of trees and of pipelines."""
+    stages = [{"kind": "sample", "n": 3, "max_tokens": 48}, {"kind": "rank", "verifier": REWARD, "keep": 2}]
+    options = [
+        *TABLE["space"]["options"],
+        {"kind": "rebase", "n": {"kind": "choice", "values": [2, 4]}, "step_tokens": 16, "max_steps": 4, "verifier": REWARD},
+        {"kind": "pipeline", "stages": [*stages, {"kind": "vote"}]},
+    ]
+    knobs = {"jitter_s": 0.002, "max_in_flight": 8, **engine}
+    return sweep_of(
+        space={"options": options},
+        engines={name: {**table, **knobs} for name, table in TABLE["engines"].items()},
+        budget={"total_tokens": tokens},
+        search={"replicates": 2},
+    )
+
+
+def in_child(sweep: Sweep, journal: Path, on_commit: Callable[[int, str], None] | None = None) -> int:
+    """Run a sweep in a forked process; its exit status, negative for the signal that ended it."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            asyncio.run(searched(sweep, journal, on_commit))
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def kill_at(number: int, when: str) -> Callable[[int, str], None]:
+    def on_commit(commit: int, moment: str) -> None:
+        if (commit, moment) == (number, when):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return on_commit
+
+
+def rows(journal: Path, query: str) -> list[tuple[bytes, bytes]]:
+    with sqlite3.connect(journal) as connection:
+        return connection.execute(query).fetchall()
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    with in_memory() as place:
+        yield place
+
+
+@pytest.mark.parametrize("tokens", [AMPLE, TIGHT])
+def test_killed_at_any_commit_it_resumes_to_the_same_report(folder: Path, tokens: int) -> None:
+    sweep = sweep_within(tokens)
+    commits: list[int] = []
+    undisturbed = folder / f"{tokens}.db"
+    asyncio.run(searched(sweep, undisturbed, lambda number, when: commits.append(number)))
+    expected, cost = files(Record.read(undisturbed)), spent(undisturbed).effects
+    effects = dict(rows(undisturbed, "SELECT key, value FROM effects"))
+    rng, at_risk = random.Random(tokens), 0
+    for number in sorted(rng.sample(range(1, max(commits) * 2 // 3), KILLS)):  # commits of several rows vary
+        journal = folder / f"{tokens}-{number}.db"
+        assert in_child(sweep, journal, kill_at(number, rng.choice(("before", "after")))) == -signal.SIGKILL
+        paid = dict(rows(journal, "SELECT key, value FROM effects"))
+        tokens_before = {token for token, _ in rows(journal, "SELECT token, key FROM intents")}
+        at_risk += spent(journal).calls_at_risk
+        if rng.random() < 0.3:
+            in_child(sweep, journal, kill_at(3, "after"))
+        assert in_child(sweep, journal) == 0
+        assert files(Record.read(journal)) == expected
+        again = {key for token, key in rows(journal, "SELECT token, key FROM intents") if token not in tokens_before}
+        assert not again & paid.keys(), "a recorded effect was paid twice"
+        assert dict(rows(journal, "SELECT key, value FROM effects")) == effects
+        assert spent(journal).effects == cost
+    assert at_risk, "no kill found a call in flight"
+
+
+def test_the_report_has_the_same_bytes_at_any_concurrency(folder: Path) -> None:
+    pages = set()
+    for i, engine in enumerate(({"max_in_flight": 1, "jitter_s": 0}, {"max_in_flight": 64}, {"jitter_s": 0})):
+        for tokens in (AMPLE, TIGHT):
+            journal = folder / f"at-once-{i}-{tokens}.db"
+            sweep = sweep_within(tokens, **engine)
+            asyncio.run(searched(sweep, journal))
+            pages.add((tokens, files(Record.read(journal))[:2]))
+    assert len(pages) == 2, "one for each budget"
