@@ -9,7 +9,7 @@ search and successive halving. Ours gets a share of the calls that they made. A 
 every composition is as good. Writes tables, all numbers and (with matplotlib, the extra `plot`) a figure to
 `experiments/results/search_vs_itas*`. The exit status tells whether every goal was met.
 
-Takes about three hours of one core, ten minutes of sixteen; `--quick` a few seconds, for a look at its workings.
+Takes about an hour of one core, five minutes of sixteen; `--quick` a few seconds, for a look at its workings.
 Stopped, it goes on where it was: what is done is kept under `runs/search_vs_itas`.
 """
 

@@ -56,7 +56,7 @@ class Improving(BaseModel):
         return self.decided(problem, scores, seed, reason)
 
     def fitted(self, features: Floats, items: int, scores: dict[int, float], seed: int) -> GaussianProcess:
-        """The process that explains the scores best; one climb finds it, with as many scores as there are here."""
+        """The process that explains the scores best, from one start: more make no difference to what is found."""
         observed = np.array(list(scores.values()))
         return GaussianProcess.fit(features[list(scores)], observed, self.noise(observed, items), seed=seed, starts=1)
 
