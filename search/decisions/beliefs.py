@@ -42,6 +42,12 @@ class Beliefs:
         able = self.comparable(level, fewest)
         return int(able[np.argmax(self.posterior.mean[able])]) if len(able) else None
 
+    def deviations_from(self, composition: int) -> Floats:
+        """The standard deviation of the difference in accuracy between one composition and every one."""
+        variance = self.posterior.variance
+        apart = variance + variance[composition] - 2 * self.posterior.covariance(composition)
+        return np.asarray(np.sqrt(np.maximum(apart, 0.0)), dtype=np.float64)
+
 
 class Surrogate:
     """Turns evidence into beliefs; the costly part, fitting, is done seldom.

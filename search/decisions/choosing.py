@@ -11,6 +11,25 @@ from ...orchestrator.intervals import CONFIDENCE
 from ..problem import Choice
 from .beliefs import Beliefs
 
+TIED = NormalDist().inv_cdf(0.99)
+"""Standard deviations within which the best and the cheapest count as tied; wide, since the best was picked for it."""
+KNOWN = 0.025
+"""The standard deviation of their difference from which on it counts as known."""
+
+
+def cheapest_of_tied(beliefs: Beliefs, level: float, fewest: int) -> int | None:
+    """The cheapest composition within a level where none is known to be better than it; None where one is.
+
+    A tie is told from ignorance by the standard deviation of the difference between it and the best.
+    """
+    best = beliefs.best(level, fewest)
+    cheapest = int(np.argmin(beliefs.costs))
+    if best is None or beliefs.items[cheapest] < fewest:
+        return None
+    apart = float(beliefs.deviations_from(best)[cheapest])
+    lead = float(beliefs.posterior.mean[best] - beliefs.posterior.mean[cheapest])
+    return cheapest if apart <= KNOWN and lead <= TIED * apart else None
+
 
 def choices(beliefs: Beliefs, levels: Sequence[float], fewest: int, indifference: float) -> Iterator[Choice]:
     """One choice a level at which anything can be compared: the cheapest of those believed as good as the best.
@@ -24,15 +43,16 @@ def choices(beliefs: Beliefs, levels: Sequence[float], fewest: int, indifference
         fewest: items on which a composition must be known to be chosen.
         indifference: differences in accuracy that are not worth any cost.
     """
-    mean, variance = beliefs.posterior.mean, beliefs.posterior.variance
+    mean = beliefs.posterior.mean
     reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     for level in levels:
         able = beliefs.comparable(level, fewest)
         if not len(able):
             continue
         able = able[np.argsort(beliefs.costs[able], kind="stable")]
-        chosen = int(able[np.argmax(mean[able] >= mean[able].max() - indifference)])
-        apart = variance + variance[chosen] - 2 * beliefs.posterior.covariance(chosen)
-        tied = able[mean[chosen] - mean[able] <= reach * np.sqrt(np.maximum(apart[able], 0.0))]
+        chosen = cheapest_of_tied(beliefs, level, fewest)
+        if chosen is None:
+            chosen = int(able[np.argmax(mean[able] >= mean[able].max() - indifference)])
+        tied = able[np.abs(mean[chosen] - mean[able]) <= reach * beliefs.deviations_from(chosen)[able]]
         estimate = float(np.clip(mean[chosen], 0.0, 1.0))
         yield Choice(level, chosen, estimate, tuple(each for each in tied.tolist() if each != chosen))

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..problem import Ask, Decision, Problem, Row, Search
 from .beliefs import Surrogate, costs_of
-from .choosing import choices
+from .choosing import cheapest_of_tied, choices
 from .evidence import Evidence
 from .improvement import Batch
 from .pilot import pilot
@@ -38,6 +38,7 @@ class RacingSearch(BaseModel):
         replicates: of a composition, at most.
         batch: steps measured between two decisions.
         persistent: the share of the variance over items that replicates do not lessen.
+        patience: share of the budget before which no tie with the cheapest is believed.
         tolerance: improvement in accuracy that is not worth any search.
         indifference: difference in accuracy that is not worth any cost of a query.
     """
@@ -51,6 +52,7 @@ class RacingSearch(BaseModel):
     replicates: int = Field(default=8, ge=1)
     batch: int = Field(default=12, ge=1)
     persistent: float = Field(default=0.3, ge=0, lt=1)
+    patience: float = Field(default=0.25, ge=0, le=1)
     tolerance: float = Field(default=0.001, ge=0)
     indifference: float = Field(default=0.001, ge=0)
 
@@ -99,9 +101,17 @@ class RacingSearch(BaseModel):
 
     def _fill(self, batch: Batch, proposers: Sequence[Proposer], rng: np.random.Generator) -> str:
         """Fill a batch, level by level in turn; why the search ends if the batch stays empty."""
-        levels = [level for level in batch.problem.levels if batch.promise(level) > self.tolerance]
+        problem, fewest = batch.problem, batch.rungs.fewest
+        levels = [level for level in problem.levels if batch.promise(level) > self.tolerance]
         if not levels:
             return f"nothing is expected to be better by {100 * self.tolerance:g} points"
+        if problem.spent >= self.patience:
+            levels = [level for level in levels if cheapest_of_tied(batch.beliefs, level, fewest) is None]
+            if not levels:
+                return "nothing is known to be better than the cheapest"
+        cheapest = int(np.argmin(batch.beliefs.costs))
+        if batch.beliefs.replicates[cheapest] < self.pools:
+            batch.grant([cheapest], 1)
         for proposer in proposers:
             proposed = proposer.propose(batch.problem, batch.evidence, batch.incumbents, rng)
             batch.grant(proposed, len(batch.asks) + self.batch // (3 * len(proposers)))
