@@ -1,54 +1,68 @@
-"""Arms: the fewest runs that cover the compositions."""
+"""Arms: what is run for a composition, and which compositions share it."""
+
+import pytest
 
 from ponder.orchestrator.pipeline import Pipeline
-from ponder.search.arms import arms
-from ponder.strategies import BestOfN, Rank, Sample, SelfConsistency
-from ponder.verifiers import ExactMatch, ProcessReward
+from ponder.search.arms import Arm, arm_of, draws_of, is_pooled
+from ponder.strategies import AdaptiveConsistency, BestOfN, Rank, Sample, SelfConsistency
+from ponder.verifiers import ExactMatch, PairwiseJudge, ProcessReward
 from ponder.verifiers.answers import TextAnswer
 
 REWARD = ProcessReward()
+VOTE, BEST, WEIGHTED = SelfConsistency(n=8), BestOfN(n=16, verifier=REWARD), BestOfN(verifier=REWARD, weighted=True)
 
 
-def test_all_n_of_all_ways_to_choose_share_one_pool() -> None:
-    compositions = [
-        Sample(),
-        *(SelfConsistency(n=n) for n in (2, 8)),
-        *(BestOfN(n=n, verifier=REWARD, weighted=w) for n in (2, 16) for w in (False, True)),
-    ]
-    [arm] = arms(compositions)
-    assert arm.strategy == BestOfN(n=16, verifier=REWARD)
-    assert (arm.draws, arm.compositions) == (16, tuple(compositions))
-    assert (arm.verifier, arm.answer) == (REWARD, SelfConsistency().answer)
+def test_any_number_of_draws_is_one_arm() -> None:
+    for one, other in ((VOTE, SelfConsistency(n=64)), (BEST, BestOfN(n=2, verifier=REWARD))):
+        assert arm_of(one) == arm_of(other)
+    assert arm_of(BEST).at(5) == BestOfN(n=5, verifier=REWARD)
+    assert arm_of(VOTE).at(5) == Sample(n=5)
+    assert [draws_of(each) for each in (VOTE, BEST, Sample(), AdaptiveConsistency(n=9))] == [8, 16, 1, 1]
 
 
-def test_without_a_judge_the_pool_is_a_sample() -> None:
-    [arm] = arms([SelfConsistency(n=2), Sample(), BestOfN(n=1, verifier=REWARD)])
-    assert arm.strategy == Sample(n=2)
-    assert arm.verifier is None
+def test_draws_are_named_apart_from_who_judges_and_reads_them() -> None:
+    streams = {arm_of(each).stream for each in (VOTE, BEST, WEIGHTED, Sample(), BestOfN(n=1, verifier=REWARD))}
+    assert len(streams) == 1
+    for other in ({"temperature": 0.5}, {"max_tokens": 9}, {"engine": "big"}, {"top_p": 0.5}):
+        assert arm_of(SelfConsistency(n=2, **other)).stream not in streams
+    assert len({arm_of(each).id for each in (VOTE, BEST, WEIGHTED, Sample())}) == 4
 
 
-def test_other_sampling_judges_or_answers_are_other_pools() -> None:
-    for other in (
-        SelfConsistency(n=2, temperature=0.5),
-        SelfConsistency(n=2, max_tokens=9),
-        SelfConsistency(n=2, engine="big"),
-        SelfConsistency(n=2, answer=TextAnswer()),
-    ):
-        assert len(arms([SelfConsistency(n=2), other])) == 2
-    assert len(arms([BestOfN(verifier=REWARD), BestOfN(verifier=ExactMatch())])) == 2
-    assert len(arms([BestOfN(verifier=REWARD), BestOfN(n=1, verifier=ExactMatch())])) == 1
+def serves(one, other) -> bool:
+    return arm_of(one).serves(arm_of(other))
 
 
-def test_what_is_no_choice_from_a_pool_runs_as_it_stands() -> None:
-    pipeline = Pipeline.series(Sample(n=3), Rank(verifier=REWARD))
-    pooled, alone = arms([pipeline, Sample()])
-    assert (alone.strategy, alone.compositions, alone.draws) == (pipeline, (pipeline,), None)
-    assert pooled.strategy == Sample()
+def test_a_pool_serves_what_needs_no_more_than_it_carries() -> None:
+    assert serves(VOTE, Sample())
+    assert serves(BEST, Sample())
+    assert serves(WEIGHTED, VOTE)
+    assert serves(WEIGHTED, BEST)
+    assert not serves(Sample(), VOTE)
+    assert not serves(VOTE, BEST)
+    assert not serves(BEST, VOTE), "its answers were not read"
+    assert not serves(SelfConsistency(answer=TextAnswer()), VOTE)
+    assert not serves(BestOfN(n=4, verifier=ExactMatch()), BEST)
+    assert not serves(SelfConsistency(temperature=0.1), VOTE)
+
+
+@pytest.mark.parametrize(
+    "composition",
+    [
+        AdaptiveConsistency(n=4),
+        Pipeline.series(Sample(n=3), Rank(verifier=REWARD)),
+        BestOfN(n=4, verifier=PairwiseJudge()),
+    ],
+)
+def test_what_is_no_choice_from_a_pool_runs_as_it_stands(composition) -> None:
+    assert not is_pooled(composition)
+    assert arm_of(composition) == Arm(composition)
+    assert arm_of(composition).at(7) is composition
+    assert arm_of(composition).serves(arm_of(composition))
+    assert not serves(composition, Sample())
 
 
 def test_a_subclass_may_do_more_than_choose_and_runs_as_it_stands() -> None:
     class Twice(BestOfN):
         """Another strategy."""
 
-    [arm] = arms([Twice(n=4, verifier=REWARD)])
-    assert arm.draws is None
+    assert arm_of(Twice(n=4, verifier=REWARD)) == Arm(Twice(n=4, verifier=REWARD))
