@@ -24,8 +24,11 @@ where = "ray"
 data = { kind = "simulated", size = 2 }
 checker = { kind = "exact_match" }
 engines = { generator = { kind = "simulated" } }
-[[grids]]
-strategy = { kind = "best_of_n", n = 2, verifier = { kind = "function", function = "lengths:brevity" } }
+[[space.options]]
+kind = "best_of_n"
+max_tokens = 64
+n = 2
+verifier = { kind = "function", function = "lengths:brevity" }
 """
 QUESTION = "Problem 3: which number do the steps lead to?"
 
@@ -78,5 +81,7 @@ def test_so_do_the_workers_of_a_cluster() -> None:
     command = [str(Path(sys.executable).with_name("ponder")), "sweep", "s.toml"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
-    assert "2 of 2 tasks" in done.stderr
-    assert "could not be scored" not in Path("runs/s.html").read_text()
+    assert "1 of 1 compositions" in done.stderr
+    page = Path("runs/s.html").read_text()
+    assert "best of 2" in page
+    assert "could not be scored" not in page

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from ponder.orchestrator.frontier import Frontier
 from ponder.orchestrator.journal_file import ReadOnlyJournal
-from ponder.search.sweep import Progress, Sweep, run_sweep
+from ponder.search.run_sweep import run_sweep
+from ponder.search.searching import Progress
+from ponder.search.sweep import Sweep
 
 ROOT = Path(__file__).parent.parent
 SMALL = """
@@ -38,13 +41,17 @@ core = 1
 [checker]
 kind = "abacus"
 
-[[grids]]
-strategy = { kind = "best_of_n", max_tokens = 96, verifier = { kind = "process_reward" } }
-over = { n = [2, 4] }
+[[space.options]]
+kind = "best_of_n"
+max_tokens = 96
+n = { kind = "choice", values = [2, 4] }
+verifier = { kind = "process_reward" }
 
-[[grids]]
-strategy = { kind = "self_consistency", max_tokens = 96, answer = { kind = "abacus" } }
-over = { n = [4] }
+[[space.options]]
+kind = "self_consistency"
+max_tokens = 96
+n = { kind = "choice", values = [1, 4] }
+answer = { kind = "abacus" }
 """
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
@@ -55,10 +62,12 @@ def test_the_demo_does_its_job(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "experiments" / "demo.py"), "small.toml"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
-    assert "Frontier" in done.stdout
+    assert "Levels" in done.stdout
+    assert "confirmed on 5 queries that had no part in the choice" in " ".join(done.stdout.split())
     assert "A: " in done.stdout
     assert (tmp_path / "runs" / "small.html").stat().st_size > 10_000
-    assert list((tmp_path / "runs" / "small").glob("*.toml"))
+    frontier = Frontier.load(tmp_path / "runs" / "small.frontier.toml")
+    assert f"asking small-{len(frontier.points)}\n" in done.stdout
 
 
 def engine_actors() -> list[int]:
@@ -89,10 +98,10 @@ def test_a_sweep_outlives_a_killed_vllm_actor(tmp_path: Path) -> None:
             drawn_before.update(rows(journal, "SELECT key, value FROM effects"))
             os.kill(engine_actors()[0], signal.SIGKILL)
 
-    evidence, progress = asyncio.run(run_sweep(sweep, journal, kill_once))
+    record, progress = asyncio.run(run_sweep(sweep, journal, kill_once))
     assert drawn_before, "nothing was killed"
-    assert progress.done == progress.tasks == 12
-    assert len(evidence.pools) == 12
+    assert progress.done == progress.tasks
+    assert record.is_complete
     after = dict(rows(journal, "SELECT key, value FROM effects"))
     assert {key: after[key] for key in drawn_before} == drawn_before
     reader = ReadOnlyJournal(journal)
