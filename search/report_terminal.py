@@ -17,7 +17,8 @@ from .report_level import Level
 from .report_spending import Spending
 from .report_words import ORACLE, gap, over, remarks, verdict
 
-NAME = 24  # characters of a name where a sentence below tells it whole
+WIDE = 126  # characters of a line from which every column is shown
+NAME, NARROW_NAME = 24, 16  # characters of a name where a sentence below tells it whole
 
 
 def show(report: Report, console: Console, is_full: bool) -> None:
@@ -27,7 +28,7 @@ def show(report: Report, console: Console, is_full: bool) -> None:
         console.print(_text(line, "dim"))
     console.print(_text(f"Means a query; in brackets the {100 * report.confidence:g} % interval.", "dim"))
     if report.levels:
-        console.print(_levels(report))
+        console.print(_levels(report, console.width >= WIDE))
     elif report.best:
         console.print(_points(report, "Best so far, on development queries", report.best))
     if report.held_against:
@@ -50,29 +51,40 @@ def _show_rest(report: Report, console: Console) -> None:
         console.print(_curve(curve))
 
 
-def _levels(report: Report) -> Table:
-    """The choices: at each level the point chosen and, where another is recommended, that one below it."""
-    table = _empty("Levels", f"{unit(report.by)} a query")
-    table.add_column("composition", no_wrap=True, max_width=NAME)
-    for heading in ("confirmed, %", "development, %"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("gap", unit(report.by), "serial"):
-        table.add_column(heading, justify="right", min_width=4)
+def _levels(report: Report, is_wide: bool) -> Table:
+    """The choices: at each level the point chosen and, where another is recommended, that one below it.
+
+    What the sentences below tell, too, is left out where there is no room for it.
+    """
+    table = _empty("Levels", f"{unit(report.by)} a query", 7)
+    table.add_column("composition", no_wrap=True, max_width=NAME if is_wide else NARROW_NAME)
+    table.add_column("confirmed, %", justify="right", no_wrap=True)
+    if is_wide:
+        table.add_column("development, %", justify="right", no_wrap=True)
+        table.add_column("gap", justify="right", min_width=4)
+    table.add_column(unit(report.by), justify="right", no_wrap=True)
+    if is_wide:
+        table.add_column("serial", justify="right", min_width=4)
     table.add_column("baseline", no_wrap=True)
     table.add_column("", no_wrap=True, min_width=11)
     for level in report.levels:
         chosen, recommended = report.point(level.chosen), report.recommended_at(level)
         at = f"≤ {full(level.limit, report.by)}"
-        cells = (*_choice(report, chosen), gap(report, level), *_costs(report, chosen), _standing(report, level))
-        table.add_row(*map(_text, (at, *cells, _note(report, level))))
+        table.add_row(*_row(report, level, chosen, is_wide, at, _standing(report, level), _note(report, level)))
         if recommended is not chosen:
-            cells = (*_choice(report, recommended), "", *_costs(report, recommended), "")
-            table.add_row(*map(_text, ("", *cells, "cheapest tied" if level.not_confirmed else "recommended")))
+            note = "cheapest tied" if level.not_confirmed else "recommended"
+            table.add_row(*_row(report, level, recommended, is_wide, "", "", note))
     return table
 
 
-def _choice(report: Report, point: Point) -> tuple[str, str, str]:
-    return point.name, _figure(point.confirmed), _figure(point)
+def _row(report: Report, level: Level, point: Point, is_wide: bool, *around: str) -> Iterator[Text]:
+    """A point at a level; `around` are the level, the standing and the note."""
+    at, standing, note = around
+    cost, path = _costs(report, point)
+    confirmed, development = _figure(point.confirmed), _figure(point)
+    flattered = gap(report, level) if point.name == level.chosen else ""
+    cells = (at, point.name, confirmed, development, flattered, cost, path, standing, note)
+    return map(_text, cells if is_wide else (at, point.name, confirmed, cost, standing, note))
 
 
 def _costs(report: Report, point: Point) -> tuple[str, str]:
@@ -180,9 +192,9 @@ def _curve(curve: Curve) -> Table:
     return table
 
 
-def _empty(title: str, first: str) -> Table:
+def _empty(title: str, first: str, least: int | None = None) -> Table:
     table = Table(title=_text(title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
-    table.add_column(first)
+    table.add_column(first, min_width=least)
     return table
 
 
