@@ -32,7 +32,7 @@ def cheapest_of_tied(beliefs: Beliefs, level: float, fewest: int) -> int | None:
 
 
 def choices(beliefs: Beliefs, levels: Sequence[float], fewest: int, indifference: float) -> Iterator[Choice]:
-    """One choice a level at which anything can be compared: the cheapest of those believed as good as the best.
+    """One choice a level at which anything was measured: the cheapest of those believed as good as the best.
 
     Beliefs decide, not what was measured: the best of many noisy means owes its place to luck. Tied with a choice is
     what may well be as good as it, at 95 %, under the joint posterior.
@@ -40,13 +40,15 @@ def choices(beliefs: Beliefs, levels: Sequence[float], fewest: int, indifference
     Args:
         beliefs: with all evidence.
         levels: what a query may cost.
-        fewest: items on which a composition must be known to be chosen.
+        fewest: items on which a composition must be known to be chosen, where any is.
         indifference: differences in accuracy that are not worth any cost.
     """
     mean = beliefs.posterior.mean
     reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     for level in levels:
         able = beliefs.comparable(level, fewest)
+        if not len(able):
+            able = beliefs.comparable(level, 1)
         if not len(able):
             continue
         able = able[np.argsort(beliefs.costs[able], kind="stable")]
