@@ -16,8 +16,11 @@ Scalar = str | int | float | bool | None
 Resolve = Callable[[Any, str], Any]
 """The value of a part of a table that stands at a path."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+Whole = Annotated[int, Field(ge=-(2**53), le=2**53)]
 DIGITS = 12
 """Significant digits of a value on a grid of real numbers."""
+MOST_VALUES = 10_000
+MOST_TIMES = 1_000
 
 
 class Domain(BaseModel):
@@ -56,7 +59,7 @@ class Domain(BaseModel):
             UsageError: it is none of the values.
         """
         for i, own in enumerate(self.labels):
-            if own == label and isinstance(own, bool) == isinstance(label, bool):
+            if _is_same(own, label):
                 return i
         raise UsageError(f"a value must be one of {list(self.labels)}, got {label!r}; take one of these")
 
@@ -89,7 +92,7 @@ class Choice(Domain):
     @model_validator(mode="after")
     def _has_each_once(self) -> Self:
         for i, value in enumerate(self.values):
-            if any(value == other and type(value) is type(other) for other in self.values[:i]):
+            if any(_is_same(value, other) for other in self.values[:i]):
                 raise UsageError(f"the values of a choice must differ, got {value!r} twice; leave one of them out")
         return self
 
@@ -112,7 +115,7 @@ class Choice(Domain):
 
 
 class Integers(Domain):
-    """Whole numbers from `low` to `high`.
+    """Whole numbers from `low` to `high`, 10,000 at most.
 
     Args:
         low: the first.
@@ -125,8 +128,8 @@ class Integers(Domain):
     """
 
     kind: Literal["integers"] = "integers"
-    low: int
-    high: int
+    low: Whole
+    high: Whole
     step: Annotated[int, Field(ge=1)] = 1
     log: bool = False
 
@@ -137,6 +140,8 @@ class Integers(Domain):
             raise UsageError(f"integers must have {least}, got low {self.low} and high {self.high}; change one of them")
         if self.log and self.step != 1:
             raise UsageError(f"integers must double or go by a step, got both (step {self.step}); leave one out")
+        if not self.log and (count := (self.high - self.low) // self.step + 1) > MOST_VALUES:
+            raise UsageError(f"integers must be at most {MOST_VALUES} values, got {count}; set a greater step, or log")
         return self
 
     @property
@@ -162,7 +167,7 @@ class Floats(Domain):
     kind: Literal["floats"] = "floats"
     low: Annotated[float, Field(allow_inf_nan=False)]
     high: Annotated[float, Field(allow_inf_nan=False)]
-    grid: Annotated[int, Field(ge=2, le=10_000)] = 5
+    grid: Annotated[int, Field(ge=2, le=MOST_VALUES)] = 5
     log: bool = False
 
     @model_validator(mode="after")
@@ -170,6 +175,9 @@ class Floats(Domain):
         if self.low >= self.high or (self.log and self.low <= 0):
             least = "0 < low < high" if self.log else "low < high"
             raise UsageError(f"floats must have {least}, got low {self.low} and high {self.high}; change one of them")
+        if not all(one < other for one, other in pairwise(self.labels)):
+            got = f"{self.grid} from {self.low} to {self.high}"
+            raise UsageError(f"floats must differ in {DIGITS} digits, got {got}; take fewer, or another range")
         return self
 
     @property
@@ -234,7 +242,7 @@ class Repeat(Domain):
 
     kind: Literal["repeat"] = "repeat"
     low: Annotated[int, Field(ge=0)]
-    high: int
+    high: Annotated[int, Field(le=MOST_TIMES)]
     of: Annotated[tuple[Any, ...], Field(min_length=1), AfterValidator(lambda values: tuple(map(read, values)))]
 
     @model_validator(mode="after")
@@ -280,19 +288,37 @@ def read(part: Any) -> Any:
     Knobs of models that are None are left out, as in files.
 
     Raises:
-        UsageError: a domain is not valid.
+        UsageError: a domain is not valid, or a value cannot be saved.
     """
     if isinstance(part, Domain):
         return part
     if isinstance(part, BaseModel):
         return read(without_none(part.model_dump(mode="json")))
     if isinstance(part, Mapping):
-        if part.get("kind") in KINDS:
+        kind = part.get("kind")
+        if isinstance(kind, str) and kind in KINDS:
             try:
-                return KINDS[part["kind"]].model_validate(dict(part))
+                return KINDS[kind].model_validate(dict(part))
             except ValidationError as error:
-                raise UsageError.from_validation(f"domain {part['kind']!r}", error) from None
+                raise UsageError.from_validation(f"domain {kind!r}", error) from None
         return {name: read(value) for name, value in part.items()}
     if isinstance(part, Sequence) and not isinstance(part, str | bytes):
         return tuple(map(read, part))
+    if not _is_plain(part):
+        known = "text, finite numbers of 64 bits, true, false, lists and tables"
+        raise UsageError(f"a space must be made of {known}, got {part!r}; write it as one of these")
     return part
+
+
+def _is_plain(part: Any) -> bool:
+    """Whether a value stands for itself in JSON."""
+    if isinstance(part, str):
+        return part.isascii() or not any("\ud800" <= character <= "\udfff" for character in part)
+    if isinstance(part, int | float):
+        return -(2**63) <= part < 2**63 if isinstance(part, int) else math.isfinite(part)
+    return part is None
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two values are equal, where true is not 1."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)

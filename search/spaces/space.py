@@ -139,8 +139,12 @@ class Space(BaseModel):
 
     @property
     def combinations(self) -> int:
-        """How many combinations of values there are, sound or not."""
-        return combinations(self._root, OPTION, self._named)
+        """How many combinations of values there are, sound or not; of very many, some number above 10,000."""
+        return self._count(MOST_POINTS)
+
+    def _count(self, limit: int) -> int:
+        """How many combinations there are, or some number above `limit`."""
+        return combinations(self._root, OPTION, self._named, limit + 1)
 
     @property
     def size(self) -> int:
@@ -179,10 +183,10 @@ class Space(BaseModel):
         return list(self._everything[1])
 
     def _check_limit(self, limit: int) -> None:
-        if (count := self.combinations) > limit:
+        if (count := self._count(limit)) > limit:
             raise UsageError(
-                f"a space that is enumerated must have at most {limit} combinations, got {count}; sample from it, or "
-                "take fewer values"
+                f"a space that is enumerated must have at most {limit} combinations, got {count} or more; sample from "
+                "it, or take fewer values"
             )
 
     @cached_property
@@ -317,7 +321,7 @@ def _built(table: Any) -> Strategy:
     Raises:
         ShapeError: a knob is out of range, or there is no such kind.
     """
-    if not isinstance(table, Mapping) or table.get("kind") != "pipeline" or "stages" not in table:
+    if not isinstance(table, Mapping) or table.get("kind") != "pipeline" or not isinstance(table.get("stages"), list):
         return _part(canonical_json(table), str(table.get("kind")) if isinstance(table, Mapping) else OPTION)
     stages = [_part(canonical_json(stage), _slot(stage, i)) for i, stage in enumerate(table["stages"])]
     return build_strategy({**table, "stages": stages})
@@ -336,4 +340,4 @@ def _part(table: bytes, slot: str) -> Strategy:
         raise
     except UsageError as error:
         rule, _, remedy = str(error).rpartition("; ")
-        raise ShapeError(slot, rule or str(error), remedy or "take such values out") from None
+        raise ShapeError(slot, rule or remedy, remedy if rule else "take such values out") from None

@@ -88,8 +88,11 @@ def every(make: Callable[[Callable[[int], int]], T]) -> Iterator[T]:
         answers[-1] += 1
 
 
-def combinations(part: Any, path: str, named: Mapping[str, Domain]) -> int:
-    """How many tables of values `part` stands for, without making them all: domains that hold none only multiply."""
+def combinations(part: Any, path: str, named: Mapping[str, Domain], enough: int) -> int:
+    """How many tables of values `part` stands for, or `enough` of them or more, where counting ends.
+
+    They are not all made: domains that hold none only multiply.
+    """
 
     def count(ask: Callable[[int], int]) -> int:
         free: list[int] = []
@@ -103,7 +106,12 @@ def combinations(part: Any, path: str, named: Mapping[str, Domain]) -> int:
         resolved(part, path, named, pick)
         return math.prod(free)
 
-    return sum(every(count))
+    total = 0
+    for found in every(count):
+        total += found
+        if total >= enough:
+            break
+    return total
 
 
 def holds_domains(part: Any) -> bool:

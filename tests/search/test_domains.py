@@ -1,5 +1,8 @@
 """Domains: which values they have, how they scale, what is refused, and that nothing else is called as they are."""
 
+import math
+from datetime import date
+
 import pytest
 
 from ponder.orchestrator.errors import UsageError
@@ -47,6 +50,12 @@ def test_values_and_where_they_stand(domain, labels, scale) -> None:
         (lambda: Integers(low=1, high=8, step=2, log=True), "double or go by a step, got both"),
         (lambda: Floats(low=1, high=1), "low < high, got low 1.0"),
         (lambda: Floats(low=0, high=1, log=True), "0 < low < high, got low 0.0"),
+        (lambda: Integers(low=1, high=2**40), "at most 10000 values, got 1099511627776; set a greater step, or log"),
+        (lambda: read({"kind": "integers", "low": 1, "high": 2**60}), "less than or equal to 9007199254740992"),
+        (lambda: Floats(low=1, high=1 + 1e-14), "differ in 12 digits, got 5 from 1.0 to 1.00000000000001"),
+        (lambda: Floats(low=-1e308, high=1e308), "differ in 12 digits"),
+        (lambda: Choice(values=(1, 1.0)), "must differ, got 1.0 twice"),
+        (lambda: read({"kind": "repeat", "low": 0, "high": 10**6, "of": ["a"]}), "less than or equal to 1000"),
         (lambda: Prefix(values=("a",), high=2), "low <= high <= its values, got low 1, high 2 of 1"),
         (lambda: Repeat(low=2, high=1, of=("a",)), "low <= high, got low 2 and high 1"),
         (lambda: read({"kind": "integers", "low": 1}), "domain 'integers' is not valid: high: Field required, add it"),
@@ -56,6 +65,13 @@ def test_values_and_where_they_stand(domain, labels, scale) -> None:
 def test_what_is_no_domain_is_refused(make, message) -> None:
     with pytest.raises(UsageError, match=message):
         make()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 2**63, "\ud800", b"a", {1}, date(2026, 1, 1)])
+def test_a_value_that_cannot_be_saved_is_refused(value) -> None:
+    with pytest.raises(UsageError, match="a space must be made of text, finite numbers"):
+        read({"of": [value]})
+    assert read([2**63 - 1, "\U0001f600\x1b", 1e300, None, True]) == (2**63 - 1, "\U0001f600\x1b", 1e300, None, True)
 
 
 def test_tables_and_models_are_read_alike_at_any_depth() -> None:

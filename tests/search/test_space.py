@@ -286,11 +286,15 @@ def test_a_space_too_large_to_enumerate_says_so_and_is_sampled() -> None:
         )
     )
     assert vast.combinations == 63 * 100 * 100 * 999
-    with pytest.raises(UsageError, match="at most 10000 combinations, got 629370000; sample from it"):
+    with pytest.raises(UsageError, match="at most 10000 combinations, got 629370000 or more; sample from it"):
         vast.enumerate()
-    with pytest.raises(UsageError, match="at most 5 combinations, got 18"):
+    with pytest.raises(UsageError, match="at most 5 combinations, got 6 or more"):
         SMALL.refused(limit=5)
     assert len(vast.sample(np.random.default_rng(1), 20)) == 20
+    critic = {"kind": "critic", "engine": Choice(values=("a", "b"))}
+    stages = (Sample(n=2), *(Choice(values=([], [critic])) for _ in range(40)), {"kind": "ranker"})
+    with pytest.raises(UsageError, match="at most 50 combinations"):  # of 3^40, which nobody counts
+        Space(options=({"kind": "pipeline", "stages": stages},)).enumerate(limit=50)
 
 
 @each_space
@@ -359,8 +363,12 @@ def test_a_space_without_a_sound_point_says_why() -> None:
     ]
     with pytest.raises(UsageError, match=r"of 2 combinations none is; in the first, node 'best_of_m': .* 'best_of_n'"):
         space.enumerate()
-    with pytest.raises(UsageError, match="node 'option': strategy must be a table with a kind, got 3"):
-        Space(options=(3,)).enumerate()
+    for option, said in ((3, "must be a table with a kind, got 3; "), ({"kind": "sample", "m": 1}, "m: Extra inputs")):
+        with pytest.raises(UsageError, match=said) as caught:
+            Space(options=(option,)).enumerate()
+        assert str(caught.value).count(said) == 1
+    for table in ({"kind": ["sample"]}, {"kind": "pipeline", "stages": 3}):
+        assert len(Space(options=(table,)).refused()) == 1
 
 
 def test_models_stand_for_their_tables(tmp_path) -> None:
