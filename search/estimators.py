@@ -7,7 +7,6 @@ settings, subtract query by query first, because estimates from one pool are not
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +15,6 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from ..orchestrator.budget import COUNTED, amounts
 from ..orchestrator.errors import UsageError
 from .pool import Draw, Pool, check_n
 from .votes import vote, weighted_vote
@@ -34,7 +32,6 @@ class Method:
         label: its name at an N, with ``{n}`` for it.
         estimate: the expected label of its answer at N, from a pool.
         judges: whether it asks the verifier about its draws (of a single draw it never does).
-        is_oracle: whether it needs the labels, and so cannot be run on a query whose answer is unknown.
     """
 
     name: str
@@ -42,7 +39,6 @@ class Method:
     label: str
     estimate: Callable[[Pool, int], float]
     judges: bool = False
-    is_oracle: bool = False
 
 
 @lru_cache(maxsize=256)
@@ -91,31 +87,9 @@ def coverage(pool: Pool, n: int) -> float:
     return float(order_weights(len(pool), n) @ np.sort(labels(pool)))
 
 
-def worst_of_n(pool: Pool, n: int) -> float:
-    """The expected worst label of `n` draws: the chance that all are right. Needs the labels."""
-    return float(order_weights(len(pool), n) @ np.sort(labels(pool))[::-1])
-
-
 def best_of_n(pool: Pool, n: int) -> float:
     """The expected label of the draw the strategy `best_of_n` would put first."""
     return float(order_weights(len(pool), n) @ labels_by_score(pool))
-
-
-def top_k_of_n(pool: Pool, n: int, k: int) -> float:
-    """The expected mean label of the `k` draws of `n` that the strategy `best_of_n` would put first.
-
-    It is what a filter that keeps `k` passes on. For `k` = 1 it is `best_of_n`, for `k` = `n` the mean.
-
-    Raises:
-        UsageError: `k` is not between 1 and `n`, or `n` not between 1 and the size of the pool.
-    """
-    check_n(len(pool), n)
-    if not 1 <= k <= n:
-        raise UsageError(f"k must be between 1 and the {n} draws of a run, got {k}; keep fewer or draw more")
-    m = len(pool)
-    ways = [sum(math.comb(m - j, r) * math.comb(j - 1, n - 1 - r) for r in range(k)) for j in range(1, m + 1)]
-    weights = np.array([way / (k * math.comb(m, n)) for way in ways])  # whole numbers: nothing overflows
-    return float(weights @ labels_by_score(pool))
 
 
 def labels_by_score(pool: Pool) -> Floats:
@@ -142,8 +116,6 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             Method("best_of_n", "Best of N by score", "best of {n}", best_of_n, judges=True),
             Method("vote", "Majority vote", "vote of {n}", vote),
             Method("weighted_vote", "Vote weighted by score", "weighted vote of {n}", weighted_vote, judges=True),
-            Method("pass_at_k", "Coverage (pass@N)", "pass@{n}", coverage, is_oracle=True),
-            Method("worst_of_n", "Worst of N", "worst of {n}", worst_of_n, is_oracle=True),
         )
     }
 )
@@ -164,23 +136,6 @@ def estimates(pools: Sequence[Pool], method: str, n: int) -> Floats:
     """The expected label of `method` at `n` on each query, in the order of `pools`."""
     estimate = method_named(method).estimate
     return np.clip([estimate(pool, n) for pool in pools], 0.0, 1.0)  # weights sum to 1 only up to rounding
-
-
-def expected_cost(pool: Pool, method: str, n: int) -> dict[str, float]:
-    """What a fresh run of `method` at `n` costs on this query on average, by dimension of the budget.
-
-    Each of the `n` calls pays its own prompt. A single draw is not judged. Draws that happen to be equal are
-    counted as judged one by one, though the strategies judge them once: the true cost is never higher.
-    """
-    check_n(len(pool), n)
-    totals = np.zeros(len(COUNTED))
-    with_judgement = method_named(method).judges and n > 1
-    for draw in pool.draws:
-        totals += amounts(draw.generation)
-        if with_judgement:
-            totals += amounts(draw.judgement)
-    cost = dict(zip(COUNTED, (totals * (n / len(pool))).tolist(), strict=True))
-    return cost | {"cost_usd": cost["cost_usd"] / 1e9}
 
 
 def _rank(draw: Draw) -> tuple[bool, float, bool, int]:

@@ -94,7 +94,6 @@ class Point(Estimate):
         replayed: the share of what it was measured on that was paid for by others, where known.
         by_difficulty: the accuracy on the queries of each difficulty.
         is_oracle: whether it needs the answers; such a point is a bound, and never on a frontier.
-        censored: queries left out because the pool held fewer than `n` draws.
         failed: draws that failed; each is counted as wrong, and paid for.
         unjudged: draws that the checker could not judge; each is counted as wrong.
         unscored: draws that the verifier that chooses could not judge.
@@ -112,7 +111,6 @@ class Point(Estimate):
     replayed: Share | None = None
     by_difficulty: dict[str, Estimate] = {}
     is_oracle: bool = False
-    censored: NonNegativeInt = 0
     failed: NonNegativeInt = 0
     unjudged: NonNegativeInt = 0
     unscored: NonNegativeInt = 0
@@ -122,11 +120,6 @@ class Point(Estimate):
     def _counts_tokens(self) -> Self:
         self.cost_in("total_tokens")
         return self
-
-    @property
-    def cost_tokens(self) -> float:
-        """Mean total tokens of a query."""
-        return self.cost["total_tokens"]
 
     def cost_in(self, dimension: str) -> float:
         """The mean cost of a query in `dimension`.

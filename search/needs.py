@@ -39,8 +39,7 @@ def needs(strategy: Strategy) -> tuple[Need, ...] | None:
 
     That is so where it draws from the query's own prompt alone, and only its verifiers ask engines anything else: then
     what it draws does not depend on what it drew, and the order of draws is by chance. Parts that draw alike draw from
-    one pool, one after the other. What continues a text or asks about one (None here) may be replayed all the same,
-    as far as what it asked is recorded: try it.
+    one pool, one after the other.
 
     >>> from ponder.strategies import EarlyStoppingSelfConsistency
     >>> [(need.engine, need.draws) for need in needs(EarlyStoppingSelfConsistency(n=12)) or ()]
@@ -49,34 +48,9 @@ def needs(strategy: Strategy) -> tuple[Need, ...] | None:
     Raises:
         ShapeError: the strategy cannot work.
     """
-    plan = _noted(strategy)
-    return tuple(plan.needs.values()) if plan.is_plain else None
-
-
-def can_replay(strategy: Strategy) -> bool:
-    """Whether pools large enough tell all that `strategy` would do; see `needs`.
-
-    Raises:
-        ShapeError: the strategy cannot work.
-    """
-    return _noted(strategy).is_plain
-
-
-def first_draws(strategy: Strategy) -> tuple[Need, ...]:
-    """The pools of the query's own prompt that `strategy` begins with, whatever else it asks.
-
-    Where `needs` tells None, they are pools only where `strategy` itself drew them, for the rest follows from them.
-
-    Raises:
-        ShapeError: the strategy cannot work.
-    """
-    return tuple(_noted(strategy).needs.values())
-
-
-def _noted(strategy: Strategy) -> _Noting:
     plan = _Noting(node=strategy.kind)
     strategy.infer(Shape(), plan)
-    return plan
+    return tuple(plan.needs.values()) if plan.is_plain else None
 
 
 class _Noting(Plan):

@@ -48,7 +48,11 @@ class Reading:
         self._values: dict[tuple[str, int], float] = {}
 
     def of(self, composition: Strategy) -> Outcome:
-        """What the pool says of a composition; the cost is that of `estimators.expected_cost`."""
+        """What the pool says of a composition.
+
+        Each of the draws pays its own prompt. Draws that happen to be equal are counted as judged one by one, though
+        the strategies judge them once: the true cost is never higher.
+        """
         method, n = method_of(composition)
         if (method, n) not in self._values:
             self._values[method, n] = float(estimates([self._pool], method, n)[0])

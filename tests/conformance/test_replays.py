@@ -12,14 +12,14 @@ from ponder.orchestrator.journal import Journal, Memory
 from ponder.orchestrator.run_state import Run
 from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.types import Candidate, Query
-from ponder.search.needs import Need, can_replay, first_draws, needs
+from ponder.search.needs import Need, needs
 from ponder.search.recorded import Recorded
 from ponder.search.replay import replay
 
 QUERY = Query.ask("Problem 3?", reference="579")
 OPEN = {name: SimulatedSpec().open() for name in ("generator", "second", "reward", "judge")}
 GATES = {name: nullcontext() for name in OPEN}
-PLAIN = [name for name, strategy in CASES.items() if can_replay(strategy)]
+PLAIN = [name for name, strategy in CASES.items() if needs(strategy) is not None]
 APART = {"rank", "rank-ensemble", "vote", "cascade", "cascade-branches", "unit_test_evaluator-executed", "branches"}
 """Cases whose live runs draw at places of their own, and so other draws than a pool's."""
 
@@ -54,12 +54,3 @@ async def test_pools_of_the_size_it_needs_censor_nothing(name: str) -> None:
     if name not in APART | {"nested"}:
         assert found.outcomes[0] is not None
         assert found.outcomes[0].usage == live.usage
-
-
-@pytest.mark.parametrize("name", ["certainty_probe", "early_pruning", "self_refine", "budget_forcing"])
-async def test_one_that_goes_on_from_texts_is_replayed_as_it_ran(name: str) -> None:
-    strategy, store = CASES[name], Memory()
-    runtime = Runtime(OPEN, store=store)
-    live = await runtime.run(strategy, QUERY)
-    found = await replay(strategy, Recorded(store, QUERY, OPEN, first_draws(strategy), label), 1)
-    assert [outcome and outcome.usage for outcome in found.outcomes] == [live.usage]

@@ -1,24 +1,25 @@
-"""The frontier and what is tied on it; points and the measuring of them."""
+"""The frontier and its points."""
 
 import math
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ponder.orchestrator.errors import UsageError
-from ponder.orchestrator.types import Usage
 from ponder.search.frontier import Difference, Estimate, Point, frontier
-from ponder.search.measure import measure, natural_order, paired
-from ponder.search.pool import Draw, Pool
+from ponder.search.measure import natural_order
 
 
 def point(name, tokens, accuracy, **more):
     low, high = max(0.0, accuracy - 0.05), min(1.0, accuracy + 0.05)
     given = {"items": 100, "low": low, "high": high, "method": "vote", "n": 4, "cost": {"total_tokens": tokens}}
     return Point(**{**given, **more}, name=name, accuracy=accuracy)
+
+
+def tokens(point):
+    return point.cost_in("total_tokens")
 
 
 def names(points):
@@ -62,12 +63,12 @@ class TestFrontier:
         usable = [p for p in points if not p.is_oracle]
 
         def dominates(p, q):
-            no_worse = p.cost_tokens <= q.cost_tokens and p.accuracy >= q.accuracy
-            return no_worse and (p.cost_tokens, p.accuracy) != (q.cost_tokens, q.accuracy)
+            no_worse = tokens(p) <= tokens(q) and p.accuracy >= q.accuracy
+            return no_worse and (tokens(p), p.accuracy) != (tokens(q), q.accuracy)
 
         assert all(not any(dominates(p, q) for p in usable) for q in found)
         for missing in (p for p in usable if p not in found):
-            assert any(p.cost_tokens <= missing.cost_tokens and p.accuracy >= missing.accuracy for p in found)
+            assert any(tokens(p) <= tokens(missing) and p.accuracy >= missing.accuracy for p in found)
         mixed = points.copy()
         random.shuffle(mixed)
         assert frontier(mixed) == found
@@ -95,53 +96,6 @@ class TestPoint:
     def test_must_count_tokens(self):
         with pytest.raises(UsageError, match="total_tokens"):
             point("a", 10, 0.5, cost={"calls": 1})
-
-
-def pools(count=12, size=4):
-    rng = np.random.default_rng(0)
-    return [
-        Pool(
-            f"q{i}",
-            f"{i % 3 + 9} steps",
-            tuple(
-                Draw(a, float(a == "r"), float(s), Usage(5, completion_tokens=5, calls=1), Usage(7, verifier_calls=1))
-                for a, s in zip(rng.choice(["r", "x"], size), rng.random(size), strict=True)
-            ),
-        )
-        for i in range(count)
-    ]
-
-
-class TestMeasure:
-    def test_gives_accuracy_cost_and_difficulties(self):
-        found = measure(pools(), "best_of_n", 4, temperature=0.7, composition={"kind": "best_of_n"}).point
-        assert found.name == "best of 4, T 0.7"
-        assert (found.items, found.n, found.temperature, found.is_oracle) == (12, 4, 0.7, False)
-        assert (found.cost_tokens, found.cost["verifier_calls"]) == (4 * 17, 4)
-        assert list(found.by_difficulty) == ["9 steps", "10 steps", "11 steps"]
-        assert sum(part.items for part in found.by_difficulty.values()) == 12
-        assert found.low <= found.accuracy <= found.high
-
-    def test_marks_oracles(self):
-        assert measure(pools(), "pass_at_k", 2).point.is_oracle
-
-    def test_leaves_out_short_pools_and_says_so(self):
-        short = Pool("short", "9 steps", (Draw("r", 1.0),))
-        found = measure([*pools(), short], "vote", 4)
-        assert (found.point.items, found.point.censored) == (12, 1)
-        assert "short" not in found.outcomes
-
-    def test_refuses_n_beyond_every_pool_and_one_query_twice(self):
-        with pytest.raises(UsageError, match="got 5 where the largest holds 4"):
-            measure(pools(), "vote", 5)
-        with pytest.raises(UsageError, match="largest holds 0"):
-            measure([], "vote", 1)
-        with pytest.raises(UsageError, match="different queries"):
-            measure(pools() + pools(), "vote", 2)
-
-    def test_keeps_the_outcome_of_every_query(self):
-        found = paired([measure(pools(12), "vote", 4), measure(pools(12)[3:], "best_of_n", 4)])
-        assert {name: len(outcomes) for name, outcomes in found.items()} == {"vote of 4": 12, "best of 4": 9}
 
 
 def test_natural_order_reads_numbers():

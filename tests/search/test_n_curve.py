@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from ponder.orchestrator.errors import UsageError
-from ponder.search.estimators import METHODS, best_of_n, mean, top_k_of_n
+from ponder.search.estimators import METHODS, coverage
 from ponder.search.majority import majority
 from ponder.search.n_curve import n_curve, ways
 from ponder.search.pool import Draw, Pool
 
 ANSWERS = ("r", "a", "b", "c")
 CHANCES = (0.34, 0.3, 0.2, 0.16)
+NAMES = {"average": "single", "majority": "vote", "best_by_score": "best_of_n"}
 
 
 def pool_of(answers, scores=None, query="q"):
@@ -46,16 +47,10 @@ class TestCurve:
     def test_agrees_with_the_methods_of_the_report(self):
         rng = np.random.default_rng(5)
         pool = pool_of(rng.choice(ANSWERS, 20).tolist(), rng.integers(0, 4, 20).astype(float).tolist())
-        curve = n_curve([pool])
-        names = {
-            "average": "single",
-            "best": "pass_at_k",
-            "worst": "worst_of_n",
-            "majority": "vote",
-            "best_by_score": "best_of_n",
-        }
-        for row in curve.rows:
-            assert row.estimate.accuracy == pytest.approx(METHODS[names[row.kind]].estimate(pool, row.n), abs=1e-12)
+        ways = {kind: METHODS[name].estimate for kind, name in NAMES.items()} | {"best": coverage}
+        for row in n_curve([pool]).rows:
+            if row.kind in ways:
+                assert row.estimate.accuracy == pytest.approx(ways[row.kind](pool, row.n), abs=1e-12)
 
     def test_a_very_large_pool_has_a_curve(self):
         curve = n_curve([pool_of(["r"] * 100 + ["a"] * 60)], [1, 160])
@@ -128,28 +123,3 @@ def _by_subsets(answers, n):
         leaders = [answer for answer, count in counts.items() if count == max(counts.values())]
         outcomes.append(leaders.count("r") / len(leaders) if leaders else 0.0)
     return np.mean(outcomes)
-
-
-class TestTopK:
-    def test_is_the_mean_of_the_best_of_every_subset(self):
-        rng = np.random.default_rng(3)
-        scores = rng.permutation(7).astype(float).tolist()
-        pool = pool_of(rng.choice(["r", "a"], 7).tolist(), scores)
-        for n, k in ((1, 1), (4, 1), (4, 2), (4, 3), (4, 4), (7, 3)):
-            kept = [
-                np.mean([draw.correct for draw in sorted(subset, key=lambda draw: draw.score)[-k:]])
-                for subset in itertools.combinations(pool.draws, n)
-            ]
-            assert top_k_of_n(pool, n, k) == pytest.approx(np.mean(kept))
-
-    def test_lies_between_the_best_and_the_mean(self):
-        pool = pool_of(["r", "a"] * 40, [0.5, 0.5] * 40)
-        assert top_k_of_n(pool, 40, 7) == pytest.approx(0.5)
-        mixed = pool_of(["r", "a", "a"], [0.9, 0.9, 0.1])
-        assert top_k_of_n(mixed, 2, 1) == pytest.approx(best_of_n(mixed, 2))
-        assert top_k_of_n(mixed, 2, 2) == pytest.approx(mean(mixed))
-
-    @pytest.mark.parametrize(("n", "k"), [(2, 3), (2, 0), (4, 1)])
-    def test_refuses_what_has_no_meaning(self, n, k):
-        with pytest.raises(UsageError, match="must be between 1 and"):
-            top_k_of_n(pool_of(["r", "a", "a"], [1.0, 2.0, 3.0]), n, k)

@@ -18,7 +18,7 @@ from ponder.orchestrator.pipeline import Pipeline
 from ponder.orchestrator.strategy import Strategy
 from ponder.orchestrator.types import Candidate, Usage
 from ponder.search import estimators, votes
-from ponder.search.needs import Need, can_replay, first_draws, needs
+from ponder.search.needs import Need, needs
 from ponder.search.pool import Draw, Pool
 from ponder.search.recorded import Recorded
 from ponder.search.replay import Replay, replay
@@ -28,7 +28,6 @@ from ponder.strategies import (
     BestOfN,
     Cascade,
     CertaintyProbe,
-    ConfidenceStopping,
     EarlyStoppingSelfConsistency,
     Ensemble,
     FirstAccepted,
@@ -89,21 +88,6 @@ async def test_the_order_drawn_costs_what_the_live_run_costs(name: str) -> None:
             assert found.outcomes[0].usage == live.usage
             assert found.outcomes[0].label == is_right(live.text)
         assert found.censored == 0
-
-
-@pytest.mark.parametrize(
-    "strategy",
-    [
-        CertaintyProbe(n=3, chunk=6, agreeing=2, probe="answer: ", ends="\n", **LENGTH),
-        ConfidenceStopping(n=5, warmup=2, round=3, chunk=6, window=4, **LENGTH),
-    ],
-)
-async def test_a_strategy_that_continues_texts_is_replayed_from_its_own_run(strategy: Strategy) -> None:
-    bench = lab()
-    live = await bench.live(strategy)
-    found = await replay(strategy, bench.recorded(first_draws(strategy)), 1)
-    assert [outcome and outcome.usage for outcome in found.outcomes] == [live.usage]
-    assert needs(strategy) is None
 
 
 class TestTruth:
@@ -309,7 +293,6 @@ class TestNeeds:
     )
     def test_are_the_pools_of_the_own_prompt(self, strategy: Strategy, draws: list[int]) -> None:
         assert [need.draws for need in needs(strategy) or ()] == draws
-        assert can_replay(strategy)
 
     def test_name_who_judges_and_how_it_must_be_drawn_for_that(self) -> None:
         [need] = needs(STOPPING["accepted .5"]) or ()
@@ -320,7 +303,6 @@ class TestNeeds:
     )
     def test_are_none_where_texts_are_continued_or_read(self, strategy: Strategy) -> None:
         assert needs(strategy) is None
-        assert not can_replay(strategy)
 
     def test_join_to_the_pool_that_serves_both(self) -> None:
         sampling = Sampling()
