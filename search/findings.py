@@ -188,7 +188,7 @@ def _in_units(cost: Sequence[float] | Floats) -> list[float]:
 
 
 def _split(record: Record) -> str:
-    words = "by a hash of what they ask"
+    words = "divided by a hash of what they ask"
     if record.sweep.data.kind == "abacus":
         words += "; no embedded model was trained on any of them"
     return words
