@@ -12,9 +12,14 @@ def check_affordable(sweep: Sweep, catalogue: Catalogue) -> None:
     """Refuse, before a call is made, what even one query of the cheapest composition does not fit in.
 
     Raises:
-        UsageError: the budget is too small, or every level is.
+        UsageError: the budget is too small, or every level is, or nothing costs anything in what levels are in.
     """
     column = COUNTED.index(sweep.by)
+    if not catalogue.most[:, column].any():
+        raise UsageError(
+            f"compositions must cost something in what levels are in, but none costs any {sweep.by}; set by to another "
+            "dimension, or give the engines their prices"
+        )
     least = min(catalogue.least, key=lambda usage: amounts(usage)[column])
     if not sweep.budget.fits(least):
         limits = zip(COUNTED, amounts(least), sweep.budget.limits(), strict=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.engine import Engine
-from ponder.orchestrator.journal import Journal
+from ponder.orchestrator.journal import Journal, Retries
 from ponder.orchestrator.journal_file import JournalFile, ReadOnlyJournal, Spent
 from ponder.orchestrator.runtime import Done, Host, Runtime, Task
 from ponder.orchestrator.shape import Estimate
@@ -48,7 +48,7 @@ TABLE: dict[str, Any] = {
                 "temperature": TEMPERATURES,
                 "n": {"kind": "choice", "values": [1, 2, 4]},
             },
-            {"kind": "adaptive_consistency", "max_tokens": 48, "n": 4},
+            {"kind": "adaptive_consistency", "max_tokens": 48, "n": 4, "round": 1},
         ]
     },
     "budget": {"total_tokens": 1_000_000},
@@ -105,13 +105,13 @@ class WatchedHost:
 
 
 async def searched(
-    sweep: Sweep, path: Path, on_commit: Callable[[int, str], None] | None = None
+    sweep: Sweep, path: Path, on_commit: Callable[[int, str], None] | None = None, retries: Retries = Retries()
 ) -> tuple[Searching, WatchedHost]:
     """A sweep run to its end, still there to be looked into, and what ended meanwhile."""
     with closing(JournalFile(path, on_commit=on_commit)) as file:
         run = file.open_run(sweep.name, sweep.header())
         known, progress = file.results(run), Progress(budget=sweep.budget, before=file.spent(run))
-        async with Runtime(sweep.engines, store=file, run=run, seed=sweep.seed) as runtime:
+        async with Runtime(sweep.engines, store=file, run=run, seed=sweep.seed, retries=retries) as runtime:
             watched = WatchedHost(runtime)
             searching = Searching(
                 sweep,

@@ -48,7 +48,10 @@ def option(rng: random.Random, kind: str) -> dict[str, Any]:
         case "refined":
             return {"kind": "self_refine", **drawing, "rounds": one_of(rng, 1, 2)}
     filtered = {"kind": "rank", "verifier": REWARD, "keep": 2}
-    return {"kind": "pipeline", "stages": [{"kind": "sample", **drawing, "n": one_of(rng, 3, 4)}, filtered, {"kind": "vote"}]}
+    return {
+        "kind": "pipeline",
+        "stages": [{"kind": "sample", **drawing, "n": one_of(rng, 3, 4)}, filtered, {"kind": "vote"}],
+    }
 
 
 def random_sweep(seed: int) -> Sweep:
@@ -105,7 +108,9 @@ async def check(sweep: Sweep, journal: Path) -> Counter[str]:
     made = report(record)
     assert {name: x for name, x in made.ledger.spent.items()} == in_dollars(spent(journal).effects)
     is_short = any(batch.missing for batch in record.batches)
-    return Counter(run=1, forbidding=forbidden > 0, short=is_short, confirmed=made.is_confirmed, answers=len(watched.ended))
+    return Counter(
+        run=1, forbidding=forbidden > 0, short=is_short, confirmed=made.is_confirmed, answers=len(watched.ended)
+    )
 
 
 def in_dollars(usage) -> dict[str, float]:

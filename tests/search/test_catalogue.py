@@ -42,7 +42,9 @@ async def test_the_longest_prompt_counts() -> None:
 
 
 async def test_a_space_of_which_nothing_may_be_measured_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"must hold a composition that can be measured, got none: it may cost .* \(8\)"):
+    with pytest.raises(
+        UsageError, match=r"must hold a composition that can be measured, got none: it may cost .* \(8\)"
+    ):
         catalogue(Space(options=(VOTES,)), await planner(), Budget(calls=0))
 
 
@@ -63,4 +65,6 @@ async def test_a_space_too_large_to_enumerate_is_sampled_by_the_seed() -> None:
 async def test_the_planner_counts_on_every_engine() -> None:
     estimate = (await planner()).estimate(Sample(n=3, max_tokens=7))
     assert (estimate.most.calls, estimate.most.completion_tokens) == (3, 21)
-    assert estimate.most.prompt_tokens == 3 * max([await ENGINES["generator"].count(Prompt(q.messages)) for q in QUERIES])
+    assert estimate.most.prompt_tokens == 3 * max(
+        [await ENGINES["generator"].count(Prompt(q.messages)) for q in QUERIES]
+    )

@@ -32,7 +32,9 @@ def evidence(seen: dict[int, tuple[float, int]], items: int = 10) -> Evidence:
 
 
 def test_the_best_baseline_of_each_kind_that_costs_no_more() -> None:
-    seen = evidence({ONE: (0.4, 10), COLD: (0.5, 10), VOTE4: (0.6, 10), VOTE16: (0.7, 10), BEST4: (0.5, 10), SURE: (0.9, 10)})
+    seen = evidence(
+        {ONE: (0.4, 10), COLD: (0.5, 10), VOTE4: (0.6, 10), VOTE16: (0.7, 10), BEST4: (0.5, 10), SURE: (0.9, 10)}
+    )
     assert baselines(seen, STRATEGIES, COSTS, 60) == {"single draw": COLD, "vote": VOTE4, "best of N": BEST4}
     assert baselines(seen, STRATEGIES, COSTS, 1000)["vote"] == VOTE16
     assert baselines(seen, STRATEGIES, COSTS, 10) == {"single draw": COLD}

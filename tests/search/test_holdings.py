@@ -52,7 +52,12 @@ def names(wanted: Sequence[Wanted]) -> list[tuple[str, int, str, int]]:
 
 def test_an_arm_is_wanted_once_as_large_as_any_member_needs() -> None:
     wanted = Held().wanted([Ask(VOTE2, (0, 1)), Ask(VOTE4, (1, 2)), Ask(VOTE4, (0,), 1)])
-    assert names(wanted) == [("sample", 2, "q0", 0), ("sample", 4, "q1", 0), ("sample", 4, "q2", 0), ("sample", 4, "q0", 1)]
+    assert names(wanted) == [
+        ("sample", 2, "q0", 0),
+        ("sample", 4, "q1", 0),
+        ("sample", 4, "q2", 0),
+        ("sample", 4, "q0", 1),
+    ]
     assert len({one.id for one in wanted}) == 4
 
 

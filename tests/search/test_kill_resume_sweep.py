@@ -24,7 +24,13 @@ def sweep_within(tokens: int, **engine: object) -> Sweep:
     stages = [{"kind": "sample", "n": 3, "max_tokens": 48}, {"kind": "rank", "verifier": REWARD, "keep": 2}]
     options = [
         *TABLE["space"]["options"],
-        {"kind": "rebase", "n": {"kind": "choice", "values": [2, 4]}, "step_tokens": 16, "max_steps": 4, "verifier": REWARD},
+        {
+            "kind": "rebase",
+            "n": {"kind": "choice", "values": [2, 4]},
+            "step_tokens": 16,
+            "max_steps": 4,
+            "verifier": REWARD,
+        },
         {"kind": "pipeline", "stages": [*stages, {"kind": "vote"}]},
     ]
     knobs = {"jitter_s": 0.002, "max_in_flight": 8, **engine}
