@@ -144,7 +144,7 @@ class Frontier(BaseModel):
 
     def __str__(self) -> str:
         """A table of the points: model, what a query costs, how often it is right, and its name in the report."""
-        rows = [("model", self.by, "accuracy, %", "composition")]
+        rows = [("model", _printable(self.by), "accuracy, %", "composition")]
         for rank, point in enumerate(self.points, 1):
             accuracy = f"{100 * point.accuracy:.1f} [{100 * point.low:.1f}, {100 * point.high:.1f}]"
             flaw = " (not confirmed)" if point.not_confirmed else ""
@@ -153,7 +153,7 @@ class Frontier(BaseModel):
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         lines = [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:<{widths[2]}}  {d}" for a, b, c, d in rows]
         reasons = dict.fromkeys(point.not_confirmed for point in self.points if point.not_confirmed)
-        return "\n".join([*lines, *(f"not confirmed: {reason}" for reason in reasons)])
+        return "\n".join([*lines, *(f"not confirmed: {_printable(reason)}" for reason in reasons)])
 
 
 def load_all(paths: Iterable[str | Path]) -> list[Pipeline]:

@@ -53,7 +53,8 @@ def axis_effects(
 ) -> tuple[Effect, ...]:
     """The effect of every step between neighbouring values of every knob, in the order the knobs first appear.
 
-    Numbers are neighbours in rising order, other values in the order they first appear; only measured values count.
+    Numbers are neighbours in rising order, as are false and true, other values in the order they first appear; only
+    measured values count.
     The effects are of development queries, and of compositions that the search preferred to measure: they say where
     accuracy came from, not what a composition will do.
 
@@ -89,11 +90,9 @@ def _groups(axis: str, keys: Mapping[int, Mapping[str, Value]]) -> list[dict[Val
 
 
 def _ordered(values: Mapping[Value, object]) -> list[Value]:
-    """The values, numbers rising."""
-    numbers = [value for value in values.values() if _is_number(value)]
-    if len(numbers) < len(values):
-        return list(values)
-    return sorted(values, key=lambda key: float(str(values[key])))
+    """The values, numbers rising, false before true."""
+    numbers = {key: value for key, value in values.items() if isinstance(value, int | float)}
+    return sorted(numbers, key=numbers.__getitem__) if len(numbers) == len(values) else list(values)
 
 
 def _difference(gaps: Sequence[Floats], confidence: float, least_items: int) -> Difference | None:
@@ -107,10 +106,6 @@ def _difference(gaps: Sequence[Floats], confidence: float, least_items: int) -> 
     means = np.nanmean(stacked[:, shared], axis=0)
     interval = compare(means, np.zeros(items), confidence).interval
     return Difference(items=items, mean=interval.mean, low=max(-1.0, interval.low), high=min(1.0, interval.high))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _word(value: object) -> str:

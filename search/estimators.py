@@ -70,7 +70,7 @@ def pass_at_k(m: int, correct: int, k: int) -> float:
     """
     check_n(m, k)
     if not 0 <= correct <= m:
-        raise UsageError(f"the right draws must be between 0 and {m}, got {correct}")
+        raise UsageError(f"the right draws must be between 0 and the pool's {m}, got {correct}; count them anew")
     if m - correct < k:
         return 1.0
     return float(1.0 - np.prod(1.0 - k / np.arange(m - correct + 1, m + 1)))
@@ -128,7 +128,7 @@ def method_named(name: str) -> Method:
         UsageError: there is none of that name.
     """
     if name not in METHODS:
-        raise UsageError(f"a method must be one of {', '.join(METHODS)}, got {name!r}")
+        raise UsageError(f"a method must be one of {', '.join(METHODS)}, got {name!r}; name one of these")
     return METHODS[name]
 
 

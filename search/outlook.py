@@ -99,9 +99,10 @@ def outlook(
     paid, groups = np.asarray(costs, dtype=np.float64), np.asarray(families, dtype=np.intp)
     if knobs.ndim != 2 or not len(knobs) == len(seen) == len(paid) == len(groups):
         got = f"{len(knobs)}, {len(seen)}, {len(paid)} and {len(groups)}"
-        raise UsageError(f"features, accuracies, costs and families must have one entry a composition, got {got}")
+        rule = "features, accuracies, costs and families must have one entry a composition"
+        raise UsageError(f"{rule}, got {got}; leave none out, NaN stands for what was not measured")
     if not (factor > 0 and level > 0):
-        raise UsageError(f"level and factor must be above 0, got {level:g} and {factor:g}")
+        raise UsageError(f"level and factor must be above 0, got {level:g} and {factor:g}; take greater ones")
     counts = np.broadcast_to(np.asarray(items, dtype=np.float64), seen.shape)
     offers: list[Offer] = []
     refused: dict[int, str] = {}
@@ -208,7 +209,8 @@ def gap_outlook(evidence: Evidence, first: int, second: int, confidence: float =
     is_known = ~np.isnan(ours - theirs)
     items = np.flatnonzero(is_known.any(axis=0))
     if len(items) < 2:
-        raise UsageError(f"a gap needs at least 2 items that both were measured on in one replicate, got {len(items)}")
+        rule = "a gap needs at least 2 items that both were measured on in one replicate"
+        raise UsageError(f"{rule}, got {len(items)}; measure both on more")
     ours, theirs = (np.where(is_known, rows, np.nan)[:, items] for rows in (ours, theirs))
     gap = compare(np.nanmean(ours, axis=0), np.nanmean(theirs, axis=0), confidence)
     gaps = ours - theirs

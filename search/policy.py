@@ -176,7 +176,8 @@ class _Table:
         hard = _known_or_hardest(difficulty)
         if values.ndim != 2 or not values.size or paid.shape != values.shape or hard.shape != values.shape[1:]:
             got = f"{values.shape}, {paid.shape} and {hard.shape}"
-            raise UsageError(f"outcomes and costs must be compositions by items, difficulty one an item, got {got}")
+            rule = "outcomes and costs must be compositions by items, difficulty one an item"
+            raise UsageError(f"{rule}, got {got}; give one column an item to each")
         if not ((values >= 0) & (values <= 1)).all() or not np.isfinite(paid).all():
             rule = "outcomes must be between 0 and 1 and costs finite, without gaps"
             raise UsageError(f"{rule}; leave out compositions that were not measured on all of the items")

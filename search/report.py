@@ -84,7 +84,8 @@ class Report(BaseModel):
         for point in self.points:
             if point.name in level.tied_with and (cost := point.cost_in(self.by)) > level.limit * (1 + 1e-9):
                 raise UsageError(
-                    f"what is tied with a choice at {level.limit:g} must cost no more, got {cost:g} for {point.name!r}"
+                    f"what is tied with a choice at {level.limit:g} must cost no more, got {cost:g} for "
+                    f"{point.name!r}; leave it out"
                 )
         if self.point(level.chosen).confirmed is None and not level.not_confirmed:
             raise UsageError(

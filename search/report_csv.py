@@ -13,7 +13,7 @@ from .report_level import Level
 from .report_words import remarks
 
 Cell = str | float | None
-FORMULAS = ("=", "+", "-", "@")
+FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
 def table(report: Report) -> str:

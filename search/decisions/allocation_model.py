@@ -120,7 +120,8 @@ def _checked(knobs: ArrayLike, accuracies: ArrayLike, items: int | ArrayLike) ->
     rows, shares = np.asarray(knobs, dtype=np.float64), np.asarray(accuracies, dtype=np.float64)
     if rows.ndim != 2 or shares.shape != rows.shape[:1] or not len(rows):
         got = f"knobs of shape {rows.shape} and accuracies of shape {shares.shape}"
-        raise UsageError(f"a fit needs one row of knobs and one accuracy a pilot, at least one pilot, got {got}")
+        rule = "a fit needs one row of knobs and one accuracy a pilot, at least one pilot"
+        raise UsageError(f"{rule}, got {got}; measure a pilot, or leave out what has no accuracy")
     counts = np.broadcast_to(np.asarray(items, dtype=np.float64), shares.shape)
     if not np.isfinite(rows).all():
         raise UsageError("knobs must be finite numbers, got one that is not; take logarithms of positive knobs only")

@@ -12,9 +12,8 @@ import numpy as np
 
 from ...orchestrator.errors import ShapeError, UsageError
 from ..problem import Problem
-from ..spaces.domains import Choice, Domain, Scalar
+from ..spaces.domains import Domain, Scalar
 from ..spaces.space import Point, Space
-from ..spaces.walking import OPTION, named_domains, resolved
 from .evidence import Evidence
 from .item_effects import composition_means
 
@@ -94,7 +93,7 @@ class OptunaProposer:
                 kinds[key] = optuna.distributions.CategoricalDistribution(range(last + 1))
             return places[key]
 
-        _walk(self.space, pick)
+        self.space.chosen(pick)
         return optuna.trial.create_trial(params=places, distributions=kinds, value=mean)
 
     def _number(self, trial: Any) -> int | None:
@@ -106,23 +105,9 @@ class OptunaProposer:
             return int(trial.suggest_categorical(key, range(last + 1)) if taken is None else taken)
 
         try:
-            return self.number(self.space.point(_walk(self.space, pick)))
+            return self.number(self.space.point(self.space.chosen(pick)))
         except ShapeError:
             return None
-
-
-def _walk(space: Space, pick: Callable[[str, Domain], int]) -> dict[str, Scalar]:
-    """The choices of a point, where `pick` is asked for the place of the value of each domain that it has."""
-    option = pick(OPTION, Choice(values=space.options))
-    choices: dict[str, Scalar] = {OPTION: option}
-
-    def place(key: str, domain: Domain) -> int:
-        taken = pick(key, domain)
-        choices[key] = domain.labels[taken]
-        return taken
-
-    resolved(space.options[option], f"{option}", named_domains(space.options), place)
-    return choices
 
 
 def _optuna() -> Any:

@@ -23,7 +23,7 @@ from .domains import Choice, Domain, Scalar, read
 from .encoding import Encoding
 from .plain import plain
 from .rules import check
-from .walking import OPTION, Axis, axes, combinations, every, named_domains, resolved
+from .walking import OPTION, Axis, Pick, axes, combinations, every, named_domains, resolved
 
 MOST_POINTS = 10_000
 TRIES = 100
@@ -204,7 +204,7 @@ class Space(BaseModel):
     def _tables(self) -> Iterator[tuple[dict[str, Scalar], Any]]:
         return every(lambda ask: self._resolved(lambda key, domain: ask(len(domain.labels))))
 
-    def _resolved(self, pick: Callable[[str, Domain], int]) -> tuple[dict[str, Scalar], Any]:
+    def _resolved(self, pick: Pick) -> tuple[dict[str, Scalar], Any]:
         table, places = resolved(self._root, OPTION, self._named, pick)
         if len(self.options) == 1:
             del places[OPTION]
@@ -232,7 +232,11 @@ class Space(BaseModel):
         """
         return self._point(*self._resolved(self._picker(choices)))
 
-    def _picker(self, choices: Mapping[str, Scalar]) -> Callable[[str, Domain], int]:
+    def chosen(self, pick: Pick) -> dict[str, Scalar]:
+        """The choices of a point, sound or not, where `pick` is asked for the place of the value of each domain."""
+        return self._resolved(pick)[0]
+
+    def _picker(self, choices: Mapping[str, Scalar]) -> Pick:
         if unknown := choices.keys() - self._axes.keys():
             known, got = ", ".join(self._axes), ", ".join(sorted(unknown))
             raise UsageError(f"choices must name domains of the space ({known}), got {got}; mend it")

@@ -91,6 +91,9 @@ def test_is_a_table_of_points_with_intervals() -> None:
     shaky = POINTS[0].model_copy(update={"not_confirmed": "the budget ended"})
     assert "37.5 [31.2, 43.8] (not confirmed)" in str(frontier(points=(shaky,)))
     assert str(frontier(points=(shaky,))).endswith("\nnot confirmed: the budget ended")
+    hostile = {"name": "a\x1b[2J\nb", "not_confirmed": "c\x1b]8;;x\x07\r", "cost": {"calls\x9b": 1.0}}
+    text = str(frontier(by="calls\x9b", points=(POINTS[0].model_copy(update=hostile),)))
+    assert all(line.isprintable() for line in text.split("\n")) and len(text.split("\n")) == 3
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,8 @@ def test_numbers_are_neighbours_in_rising_order_and_words_as_they_appear() -> No
     choices = [{"n": 16}, {"n": 2}, {"n": 4}]
     steps = [(e.before, e.after) for e in axis_effects(choices, evidence(flat(0.9), flat(0.1), flat(0.2)))]
     assert steps == [("2", "4"), ("4", "16")]
+    [step] = axis_effects([{"c": True}, {"c": False}], evidence(flat(0.9), flat(0.1)))
+    assert (step.before, step.after) == ("False", "True")
     choices = [{"e": "none"}, {"e": "verifier"}, {"e": "tests"}]
     steps = [(e.before, e.after) for e in axis_effects(choices, evidence(flat(0.9), flat(0.1), flat(0.2)))]
     assert steps == [("none", "verifier"), ("verifier", "tests")]

@@ -42,13 +42,13 @@ def test_what_is_not_confirmed_says_so() -> None:
 
 
 def test_no_foreign_text_is_a_formula() -> None:
-    names = ["=cmd|' /C calc'!A0", "+1", "-1+2", "@SUM(A1)", "\t=1", " =1", HOSTILE, 'a,"b"\r\n=c']
+    names = ["=cmd|' /C calc'!A0", "+1", "-1+2", "@SUM(A1)", "＝1", "\t=1", " =1", HOSTILE, 'a,"b"\r\n=c']
     bad = [point(name, 2 + i, 0.5) for i, name in enumerate(names)]
     level = Level(limit=9, chosen="single", tied_with=("=cmd|' /C calc'!A0",), not_confirmed="")
     made = report(points=(*points(), *bad), levels=(level,), notes=("=x",))
     text = csv_of(made)
     cells = [cell for row in csv.reader(StringIO(text)) for cell in row]
-    assert not [cell for cell in cells if cell.lstrip().startswith(("=", "+", "@")) or cell.startswith("-1")]
+    assert not [cell for cell in cells if cell.lstrip().startswith(("=", "＝", "+", "@")) or cell.startswith("-1")]
     assert "'=cmd|' /C calc'!A0" in cells and "'-1+2" in cells
     assert not set(text) & {"\x1b", "\x07", "\x9b", "\u202e", "\r"}
     assert len(text.splitlines()) == 1 + 1 + len(made.points)
