@@ -81,23 +81,31 @@ class Batch:
         fitting = [(number, ask, price) for number, ask, price in options if price <= self._left]
         if not fitting:
             return False
-        self._add(max(fitting, key=lambda o: values[o[0]] / max(o[2], CHEAPEST_PRICE) ** self.alpha))
+        self._add(*max(fitting, key=lambda each: values[each[0]] / max(each[2], CHEAPEST_PRICE) ** self.alpha))
         return True
 
     def grant(self, proposed: Sequence[int], most: int) -> None:
-        """Add the next steps of the first few compositions proposed that have one, so far as the budget has room."""
+        """Add the next steps of compositions that others propose, while the batch has fewer steps than `most`.
+
+        A composition that joined the problem after the beliefs were formed is open, and no belief is narrowed by it.
+        """
         for number in proposed:
             if len(self.asks) >= most:
                 return
-            if np.isfinite(self._noise[number]) and number not in self._taken:
+            if number not in self._taken and self._is_open(number):
                 ask, price = self._priced(number)
                 if price <= self._left:
-                    self._add((number, ask, price))
+                    self._add(number, ask, price)
+
+    def _is_open(self, number: int) -> bool:
+        if number >= len(self._noise):
+            return True
+        return bool(np.isfinite(self._noise[number]) and self.beliefs.costs[number] <= self.problem.levels[-1])
 
     def _values(self, level: float) -> Floats:
         posterior, values = self.beliefs.posterior, np.zeros(len(self._noise))
         open_ = (self.beliefs.costs <= level) & np.isfinite(self._noise)
-        open_[self._taken] = False
+        open_[[each for each in self._taken if each < len(values)]] = False
         variance = posterior.variance[open_]
         settled = variance / np.sqrt(variance + self._noise[open_])
         values[open_] = expected_improvement(posterior.mean[open_], settled, self._best(level))
@@ -115,9 +123,9 @@ class Batch:
             self._prices[composition] = ask, self.problem.price([ask])
         return self._prices[composition]
 
-    def _add(self, option: tuple[int, Ask, float]) -> None:
-        number, ask, price = option
+    def _add(self, number: int, ask: Ask, price: float) -> None:
         self.asks.append(ask)
         self._taken.append(number)
         self._left -= price
-        self.beliefs.posterior.plan(number, float(self._noise[number]))
+        if number < len(self._noise):
+            self.beliefs.posterior.plan(number, float(self._noise[number]))

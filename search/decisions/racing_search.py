@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count, pairwise
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Ge
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ..problem import Ask, Decision, Problem, Row, Search
 from .beliefs import Surrogate, costs_of
@@ -47,7 +47,7 @@ class RacingSearch(BaseModel):
 
     pilot: int = Field(default=32, ge=1)
     pilot_share: float = Field(default=0.125, gt=0, le=1)
-    steps: tuple[Annotated[int, Ge(FEWEST_ITEMS)], ...] = (30, 60)
+    steps: tuple[Annotated[int, Field(ge=FEWEST_ITEMS)], ...] = (30, 60)
     pools: int = Field(default=4, ge=1)
     replicates: int = Field(default=8, ge=1)
     batch: int = Field(default=12, ge=1)
@@ -55,6 +55,13 @@ class RacingSearch(BaseModel):
     patience: float = Field(default=0.25, ge=0, le=1)
     tolerance: float = Field(default=0.001, ge=0)
     indifference: float = Field(default=0.001, ge=0)
+
+    @field_validator("steps")
+    @classmethod
+    def _rising(cls, steps: tuple[int, ...]) -> tuple[int, ...]:
+        if any(later <= earlier for earlier, later in pairwise(steps)):
+            raise ValueError(f"steps must rise, got {steps}; name each number of items once, fewest first")
+        return steps
 
     def search(self, problem: Problem, seed: int, proposers: Sequence[Proposer] = ()) -> Search:
         """Begin a search.
@@ -66,23 +73,21 @@ class RacingSearch(BaseModel):
         """
         rng, evidence, surrogate = np.random.default_rng(seed), Evidence(problem.items), Surrogate(seed)
         rungs = Rungs(rungs_of(self.steps, problem.items), self.pools, self.replicates, self.persistent)
-        asks, begun, turn, reason = self._pilot(problem, evidence, rungs, rng), None, 0, "the budget is spent"
-        while asks:
+        asks, begun = self._pilot(problem, evidence, rungs, rng), 0.0
+        if not asks:
+            return Decision((), "no composition is within a level")
+        for turn in count(1):
             rows = yield asks
             evidence.add(rows)
             if _is_cut_short(asks, rows) or problem.spent >= SPENT:
+                reason = "the budget is spent"
                 break
-            turn += 1
-            begun = problem.spent if begun is None else begun
-            batch = Batch(
-                problem,
-                evidence,
-                surrogate.beliefs(problem, evidence),
-                rungs,
-                turn % self.pools,
-                alpha=(1 - problem.spent) / (1 - begun),
-            )
+            begun = begun or problem.spent
+            beliefs, alpha = surrogate.beliefs(problem, evidence), (1 - problem.spent) / (1 - begun)
+            batch = Batch(problem, evidence, beliefs, rungs, turn % self.pools, alpha)
             reason = self._fill(batch, proposers, rng)
+            if not batch.asks:
+                break
             asks = batch.asks
         if not evidence.compositions:
             return Decision((), reason)

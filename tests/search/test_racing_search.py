@@ -243,3 +243,25 @@ def test_proposals_of_others_are_measured_too() -> None:
     search = RacingSearch().search(problem, 0, [Corner()])
     asks = search.send(problem.measure(next(search)))
     assert 127 in [ask.composition for ask in asks] and len(asks) <= RacingSearch().batch
+
+
+def test_a_composition_may_join_while_the_search_runs() -> None:
+    problem = Grid(hill()[:64], items=100)
+
+    class Newcomer:
+        def propose(
+            self, problem_: Problem, evidence: Evidence, incumbents: Sequence[int], rng: np.random.Generator
+        ) -> list[int]:
+            if problem.size == 64:
+                problem.features, problem.accuracies = GRID[:65], np.append(hill()[:64], 1.0)
+                problem.prices, problem.size = np.append(problem.prices, 3.0), 65
+                return [64]
+            return []
+
+    search = RacingSearch().search(problem, 0, [Newcomer()])
+    asks = search.send(problem.measure(next(search)))
+    assert asks[1].composition == 64
+    with pytest.raises(StopIteration) as end:
+        while True:
+            asks = search.send(problem.measure(asks))
+    assert end.value.value.choices[0].composition == 64
