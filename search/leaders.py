@@ -12,9 +12,8 @@ from ..orchestrator.intervals import wilson
 from ..orchestrator.strategy import Strategy
 from .decisions.evidence import Evidence
 from .frontier import Estimate
-from .live_problem import LiveProblem
 from .naming import name_of
-from .problem import Floats
+from .problem import Floats, Problem
 
 FEWEST = 15
 """Queries below which a composition leads nothing."""
@@ -37,7 +36,7 @@ class Leader:
     estimate: Estimate
 
 
-def leaders(problem: LiveProblem, evidence: Evidence, strategies: Sequence[Strategy]) -> tuple[Leader, ...]:
+def leaders(problem: Problem, evidence: Evidence, strategies: Sequence[Strategy]) -> tuple[Leader, ...]:
     """The composition with the highest mean within each level, of those seen on enough queries."""
     seen = ((number, evidence.values(number)) for number in evidence.compositions)
     fewest = min(FEWEST, evidence.items)

@@ -389,7 +389,7 @@ def test_a_command_that_cannot_work(capsys, arguments, said) -> None:
         ('"choice", values = [2, 4]', '"same", name = "draws"', "must name a domain of the space (none), got 'draws'"),
         ('"self_consistency"', '"self_consistensy"', "did you mean 'self_consistency'?"),
         ("max_tokens = 64", "colour = 3", "colour: Extra inputs are not permitted"),
-        ("max_tokens = 64", "temperature = nan", "temperature: "),
+        ("max_tokens = 64", "temperature = nan", "must be made of text, finite numbers of 64 bits"),
         ("max_tokens = 64", 'engine = "large"', "its self_consistency asks 'large'; add [engines.large], or name"),
         ("[[space.options]]", "[[grids]]", "space: Field required, add it"),
         ("generator = {", "other = {", "(other), but its self_consistency asks 'generator'; add [engines.generator]"),
@@ -427,6 +427,20 @@ def test_a_changed_sweep_is_told_apart_from_the_recorded_one(capsys) -> None:
         capsys, "sweep", "s.toml"
     )
     assert Path("runs/s.db").read_bytes() == before
+
+
+def test_a_sweep_that_was_refused_may_be_mended_under_its_name(capsys) -> None:
+    Path("s.toml").write_text(SWEEP.replace("max_tokens = 64", 'engine = "large"'))
+    refused(capsys, "sweep", "s.toml")
+    Path("s.toml").write_text(SWEEP)
+    assert ponder(capsys, "sweep", "s.toml")[0] == 0
+
+
+def test_a_level_that_nothing_fits_is_told(capsys) -> None:
+    Path("s.toml").write_text(SWEEP.replace("where", "levels = [20, 300]\nwhere"))
+    code, out, _ = ponder(capsys, "sweep", "s.toml")
+    assert code == 0
+    assert "note: nothing that was measured costs so little: 20 tokens a query\n" in out
 
 
 @pytest.mark.parametrize("where", [0, 40, 5000])

@@ -248,7 +248,14 @@ async def test_steps_must_be_what_they_were(bench: Bench) -> None:
         await bench.journal.check("task/0.a/0", "beam", b"other")
 
 
-def test_another_header_says_what_changed(bench: Bench) -> None:
+def test_a_run_in_which_nothing_was_recorded_may_change(bench: Bench) -> None:
+    assert bench.file.open_run("run", {"seed": 1}) == bench.run
+    assert bench.file.open_run("run", {"seed": 0}) == bench.run
+    assert bench.file.open_run("next", {"seed": 0}) != bench.run
+
+
+async def test_another_header_says_what_changed(bench: Bench) -> None:
+    await bench.draw()
     assert bench.file.open_run("run", {"seed": 0}) == bench.run
     assert bench.file.open_run("next", {"seed": 1}) != bench.run
     with pytest.raises(JournalError, match=r"run 'run' .* but budget, seed changed; .*another name"):
