@@ -14,6 +14,7 @@ from ..orchestrator.wording import in_words
 from .arms import is_pooled
 from .axis_effects import axis_effects
 from .confirmation import baselines
+from .curves import curves
 from .figures import full, unit
 from .frontier import Difference, Estimate, Point
 from .measure import natural_order
@@ -44,6 +45,8 @@ def report(record: Record) -> Report:
         points=tuple(points.values()),
         levels=_levels(record, measured, points),
         baselines=tuple(dict.fromkeys(points[id].name for id in _held_against(record, measured) if id in points)),
+        curves=curves(measured.holdings),
+        outlook=record.verdict.outlook if record.verdict else (),
         effects=axis_effects([member.choices for member in measured.members], measured.evidence),
         ended=record.verdict.reason if record.verdict else "",
         notes=_notes(record),

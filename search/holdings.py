@@ -104,6 +104,16 @@ class Holdings:
                     _use(touched[ask.composition, ask.replicate], item, held)
         return [self._tell(*place, touched[place]) for place in sorted(touched) if touched[place]]
 
+    def held(self, replicate: int = 0) -> dict[Arm, list[Pool]]:
+        """The pools of each pooled arm in one replicate, in the order of the queries."""
+        found: dict[str, list[Pool]] = defaultdict(list)
+        arms: dict[str, Arm] = {}
+        for place, one in sorted(self._held.items(), key=lambda each: each[0]):
+            if one.arm.is_pool and place[2] == replicate:
+                arms[one.arm.id] = one.arm
+                found[one.arm.id].append(self._pools[one.id])
+        return {arms[id]: pools for id, pools in found.items()}
+
     def _members(self, arm: Arm, draws: int) -> list[int]:
         """The compositions that a pool of an arm serves."""
         return [n for n in self._served[arm.stream] if self._draws[n] <= draws and arm.serves(self._arms[n])]

@@ -58,6 +58,7 @@ class Measured:
         development: what each gave there.
         confirmation: what each gave there that was measured on all of it: what ran short of the budget may be hard.
         evidence: on the development queries.
+        holdings: the pools of the development queries.
         fresh: what everything measured would have cost fresh, in the order of `COUNTED`.
     """
 
@@ -66,6 +67,7 @@ class Measured:
     development: Mapping[int, Seen]
     confirmation: Mapping[int, Seen]
     evidence: Evidence
+    holdings: Holdings
     fresh: Floats
 
     @classmethod
@@ -76,8 +78,11 @@ class Measured:
         searched = [batch for batch in record.batches if batch.phase != "confirmation"]
         confirming = [batch for batch in record.batches if batch.phase == "confirmation"]
         parts = record.parts
-        seen = _places(record, members, ids, searched, parts.development)
-        held = _places(record, members, ids, confirming, parts.confirmation)
+        strategies = [member.strategy for member in members]
+        holdings, others = (
+            Holdings(strategies, part, record.pools) for part in (parts.development, parts.confirmation)
+        )
+        seen, held = _places(holdings, ids, searched), _places(others, ids, confirming)
         confirmed = {number: _seen(places, parts.confirmation) for number, places in held.items()}
         costs = [o.cost for places in (seen, held) for of_one in places.values() for o in of_one.values()]
         return cls(
@@ -86,6 +91,7 @@ class Measured:
             {number: _seen(places, parts.development) for number, places in seen.items()},
             {number: seen for number, seen in confirmed.items() if len(seen.by_query) == len(parts.confirmation)},
             _evidence(seen, len(parts.development)),
+            holdings,
             np.sum(costs, axis=0) if costs else np.zeros(len(COUNTED)),
         )
 
@@ -99,12 +105,9 @@ class Measured:
         return cost / 1e9 if dimension == "cost_usd" else cost
 
 
-def _places(
-    record: Record, members: Sequence[Member], ids: Sequence[str], batches: Sequence[Batch], queries: Sequence[Query]
-) -> Places:
+def _places(holdings: Holdings, ids: Sequence[str], batches: Sequence[Batch]) -> Places:
     """The latest outcome of everything that the batches asked, or got beside."""
     number = {id: i for i, id in enumerate(ids)}
-    holdings = Holdings([member.strategy for member in members], queries, record.pools)
     found: Places = defaultdict(dict)
     for batch in batches:
         asks = [Ask(number[id], items, replicate) for id, items, replicate in batch.asks if id in number]

@@ -95,11 +95,12 @@ class Chosen(BaseModel):
 
 
 class Verdict(BaseModel):
-    """How a search ended: what it chose at each level, and why it measured no more."""
+    """How a search ended: what it chose at each level, why it measured no more, and what more would buy, in words."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     chosen: tuple[Chosen, ...] = ()
     reason: str = ""
+    outlook: tuple[str, ...] = ()
 
 
 class Member(BaseModel):

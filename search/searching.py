@@ -30,6 +30,7 @@ from .leaders import Leader, leaders
 from .live_problem import LiveProblem, even_levels, tenable
 from .measurer import Measurer
 from .problem import Ask, Decision, Row
+from .prospects import prospects
 from .record import LATEST, Batch, Chosen, Facts, Latest, Member, Phase, Verdict, pools_of
 from .split import Split
 from .sweep import Sweep
@@ -258,7 +259,9 @@ class Searching:
             )
             for choice in decision.choices
         ]
-        return Verdict(chosen=tuple(chosen), reason=decision.reason)
+        columns = self._sweep.space.columns
+        outlook = prospects(self._problem, self._evidence, decision, self._strategies, columns)
+        return Verdict(chosen=tuple(chosen), reason=decision.reason, outlook=outlook)
 
     def _tell(self, phase: Phase, wanted: Sequence[Wanted]) -> None:
         """Tell of the tasks that are to come."""

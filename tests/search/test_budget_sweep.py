@@ -88,7 +88,7 @@ def random_sweep(seed: int) -> Sweep:
 async def check(sweep: Sweep, journal: Path) -> Counter[str]:
     """Run one case and look for violations; what it was like."""
     try:
-        searching, watched = await searched(sweep, journal)
+        _, watched = await searched(sweep, journal)
     except UsageError:
         assert spent(journal).total.as_dict() == {}, "refused after calls were made"
         return Counter(refused=1)

@@ -285,8 +285,8 @@ def test_an_engine_that_stays_away_stops_the_sweep_and_everything_else_is_record
 @pytest.mark.parametrize("dimension", [name for name in COUNTED if name != "nfe"])
 def test_levels_and_budget_may_be_in_any_dimension(tmp_path, dimension) -> None:
     engines = {name: {**t, "prompt_price": 1.0, "completion_price": 2.0} for name, t in TABLE["engines"].items()}
-    limit = {"flops": 1e10, "cost_usd": 0.01, "calls": 200, "verifier_calls": 100}.get(dimension, 20_000)
-    by = dimension if dimension != "verifier_calls" else "calls"
+    limit = {"flops": 2e11, "cost_usd": 0.2, "calls": 600, "verifier_calls": 200}.get(dimension, 60_000)
+    by = "calls" if dimension == "verifier_calls" else dimension
     record, _ = swept(sweep_of(engines=engines, budget={dimension: limit}, by=by), tmp_path / "s.db")
     made, total = report(record), spent(tmp_path / "s.db").total
     assert record.sweep.budget.fits(total)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sweeping import REWARD, TABLE, sweep_of
+from sweeping import TABLE, sweep_of
 
 from ponder.orchestrator.budget import COUNTED, Budget
 from ponder.orchestrator.journal import Journal
