@@ -33,7 +33,7 @@ class FrontierPoint(BaseModel):
         high: upper end.
         items: queries the accuracy is of.
         critical_path: calls that follow one on another, where known.
-        tied_with: names of compositions within the level that the data cannot tell from it.
+        tied_with: names of the others between which the queries that choose could not decide: the choice and its ties.
         not_confirmed: why the accuracy is of the queries it was chosen on after all, and so flatters it; empty where it
             is confirmed.
     """

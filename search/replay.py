@@ -3,8 +3,7 @@
 Independent draws may have come in any order. So the strategy itself runs over many orders of a pool, by its own code,
 with its draws found instead of made: each order gives an answer and exactly what a fresh run would have paid. Their
 mean over orders estimates what a fresh run gives on average. An order in which the strategy wants what was never drawn
-or judged is *censored*: such orders are those in which it goes on for long, so that the mean over the others is biased,
-and none is given unless it is asked for.
+or judged is *censored*: such orders are those in which it goes on for long, so that the mean over the others is biased.
 
 The protocol is that of Stroebl, Kapoor and Narayanan 2024 (arXiv 2411.17501), who replay resampling over a thousand
 orders of a pool and cut what is censored; here it is told.
@@ -13,11 +12,7 @@ orders of a pool and cut what is censored; here it is told.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
-import numpy as np
-
-from ..orchestrator.budget import COUNTED, amounts
 from ..orchestrator.errors import UsageError
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Usage
@@ -40,17 +35,15 @@ class Outcome:
     usage: Usage
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Replay:
     """What a strategy gave for each order of a query's pools; None where it was censored.
 
     Args:
-        query_id: names the query.
         outcomes: in the order of the orders.
         reason: what the first order that was censored came to; empty where none was.
     """
 
-    query_id: str
     outcomes: tuple[Outcome | None, ...]
     reason: str = ""
 
@@ -59,31 +52,10 @@ class Replay:
         """The share of the orders that were censored."""
         return self.outcomes.count(None) / len(self.outcomes)
 
-    @cached_property
+    @property
     def complete(self) -> tuple[Outcome, ...]:
-        """The outcomes that were not censored."""
+        """The outcomes that were not censored; their mean is biased where others were."""
         return tuple(outcome for outcome in self.outcomes if outcome is not None)
-
-    def label(self, *, censored: bool = False) -> float | None:
-        """The expected label of a fresh run's answer; None where an order was censored.
-
-        Args:
-            censored: whether to give the mean over those that were not, where there are some. It is biased.
-        """
-        if not self._is_told(censored):
-            return None
-        return float(np.mean([outcome.label for outcome in self.complete]))
-
-    def cost(self, *, censored: bool = False) -> dict[str, float] | None:
-        """What a fresh run costs on average, by dimension of the budget; None where an order was censored."""
-        if not self._is_told(censored):
-            return None
-        columns = zip(*(amounts(outcome.usage) for outcome in self.complete), strict=True)
-        cost = {name: float(np.mean(column)) for name, column in zip(COUNTED, columns, strict=True)}
-        return cost | {"cost_usd": cost["cost_usd"] / 1e9}
-
-    def _is_told(self, censored: bool) -> bool:
-        return bool(self.complete) and (censored or len(self.complete) == len(self.outcomes))
 
 
 async def replay(strategy: Strategy, recorded: Recorded, orders: int = ORDERS) -> Replay:
@@ -111,7 +83,7 @@ async def replay(strategy: Strategy, recorded: Recorded, orders: int = ORDERS) -
         except NotRecorded as error:
             outcomes.append(None)
             reason = reason or str(error)
-    return Replay(recorded.query.id, tuple(outcomes), reason)
+    return Replay(tuple(outcomes), reason)
 
 
 async def _replayed(strategy: Strategy, recorded: Recorded, order: int) -> Outcome:

@@ -121,7 +121,7 @@ class Report(BaseModel):
         raise UsageError(f"a point must be in the report, got {name!r}; it holds {len(self.points)} others")
 
     def recommended_at(self, level: Level) -> Point:
-        """The cheapest point that the data cannot tell from the one chosen; confirmed where that one is."""
+        """The cheapest of the point chosen and those tied with it; confirmed where the one chosen is."""
         names = {level.chosen, *level.tied_with}
         points = [point for point in self.points if point.name in names]
         if not level.not_confirmed:

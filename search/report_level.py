@@ -51,8 +51,8 @@ class Level(BaseModel):
         limit: what a query was to cost on average at most, in the dimension of the report; the report says so where the
             choice turned out dearer.
         chosen: name of the point chosen.
-        tied_with: names of points within the limit that the data cannot tell from the one chosen: by the confirmation
-            queries where both were confirmed, else by the development queries.
+        tied_with: names of points within the limit that the development queries cannot tell from the one chosen; the
+            confirmation queries have no part in it, so that no one is chosen by them.
         contest: against the best baseline within the limit; None where no baseline fits, or nothing is confirmed.
         not_confirmed: why the point chosen was not measured on the confirmation queries; empty where it was.
     """

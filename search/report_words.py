@@ -37,7 +37,8 @@ def _recommendation(report: Report, levels: Sequence[Level], point: Point) -> It
     for level in levels:
         if not level.not_confirmed:
             if level.chosen != point.name:
-                yield f"The data cannot tell it from the dearer choice, {_claim(report, report.point(level.chosen))}."
+                dearer = _claim(report, report.point(level.chosen))
+                yield f"The development queries cannot tell it from the dearer choice, {dearer}."
             yield f"{level.chosen} {standing(report, level)}."
         if told := over(report, level):
             yield f"{told}."

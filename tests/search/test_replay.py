@@ -65,6 +65,12 @@ def is_right(text: str) -> bool:
     return text.endswith(f" {RIGHT}\n")
 
 
+def means(found: Replay) -> tuple[float, float]:
+    """The mean label and the mean of tokens."""
+    labels, tokens = zip(*((each.label, each.usage.total_tokens) for each in found.complete), strict=True)
+    return float(np.mean(labels)), float(np.mean(tokens))
+
+
 def answer_of(candidate: Candidate) -> str:
     return candidate.text.split()[-1]
 
@@ -119,7 +125,7 @@ class TestTruth:
 
         runs = np.array(asyncio.run(fresh()))
         assert all(found.censored == 0 for found in replays[name])
-        estimates = np.array([[found.label(), (found.cost() or {})["total_tokens"]] for found in replays[name]])
+        estimates = np.array([means(found) for found in replays[name]])
         error = np.sqrt(estimates.var(axis=0) / self.POOLS + runs.var(axis=0) / self.FRESH)
         assert (np.abs(estimates.mean(axis=0) - runs.mean(axis=0)) <= 3 * error).all()
         assert (estimates.var(axis=0) < runs.var(axis=0)).all()
@@ -159,7 +165,7 @@ class TestByHand:
         bench = lab()
         pool = await bench.drawn(8)
         right = [is_right(each.text) for each in (await bench.live(Sample(n=8, **LENGTH))).candidates]
-        assert (await replay(Sample(**LENGTH), bench.recorded([pool]), 16)).label() == np.mean(right)
+        assert means(await replay(Sample(**LENGTH), bench.recorded([pool]), 16))[0] == np.mean(right)
 
 
 class TestAgainstSubsets:
@@ -177,9 +183,8 @@ class TestAgainstSubsets:
         recorded = bench.recorded([pool], 3)
         for name, truth in (("vote", votes.vote(known, 4)), ("best", estimators.best_of_n(known, 4))):
             found = await replay(CHOOSING[name], recorded, 512)
-            label = found.label()
-            assert label is not None and 0 < truth < 1
-            assert abs(label - truth) <= 4 * math.sqrt(truth * (1 - truth) / 512)
+            assert found.censored == 0 < truth < 1
+            assert abs(means(found)[0] - truth) <= 4 * math.sqrt(truth * (1 - truth) / 512)
 
 
 class TestCensored:
@@ -195,8 +200,7 @@ class TestCensored:
                 first, second, third, fourth = (answer_of(drawn[i]) for i in order)
                 assert (outcome is None) == (first != second and third != fourth)
             shares.append(found.censored)
-            assert (found.label() is None) == (found.cost() is None) == (found.censored > 0)
-            assert (found.label(censored=True) is None) == (found.censored == 1)
+            assert len(found.complete) == sum(outcome is not None for outcome in found.outcomes)
             assert ("draw or judge more" in found.reason) == (found.censored > 0)
         assert min(shares) == 0 < max(shares)
 

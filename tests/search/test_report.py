@@ -150,8 +150,8 @@ class TestVerdict:
             "single is itself a baseline.",
             "Within 10 calls a query: fused 7: 61.0 % [55.0–67.0] at 7 calls a query "
             "(confirmed on 80 queries that had no part in the choice).",
-            "The data cannot tell it from the dearer choice, fused 9: 62.0 % [56.0–68.0] at 9 calls a query "
-            "(confirmed on 80 queries that had no part in the choice).",
+            "The development queries cannot tell it from the dearer choice, fused 9: 62.0 % [56.0–68.0] at 9 calls a "
+            "query (confirmed on 80 queries that had no part in the choice).",
             "fused 9 beats vote 8: +8.0 points [+4.0 to +12.0].",
             "Within 20 calls a query: archon 18: 70.0 % [64.0–76.0] at 18 calls a query "
             "(confirmed on 80 queries that had no part in the choice).",
