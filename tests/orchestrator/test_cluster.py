@@ -17,9 +17,10 @@ from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.errors import EngineRefused, EngineUnavailable
 from ponder.orchestrator.runtime import Runtime, Task
 from ponder.search.findings import report
-from ponder.search.grid import Grid
 from ponder.search.report import html
-from ponder.search.sweep import Progress, Sweep, run_sweep
+from ponder.search.run_sweep import run_sweep
+from ponder.search.searching import Progress
+from ponder.search.sweep import Sweep
 from ponder.strategies import BestOfN, Sample
 from ponder.verifiers import ExactMatch, ProcessReward
 
@@ -38,8 +39,24 @@ def one_cluster() -> Iterator[None]:
     ray.shutdown()
 
 
-def sweep_of(where: str, *, latency_s: float = 0.0, replicas: int = 1, runners: int = 1, size: int = 12) -> Sweep:
-    reward = {"kind": "process_reward"}
+SPACE = {
+    "options": [
+        {"kind": "self_consistency", "max_tokens": 64, "n": {"kind": "choice", "values": [1, 4, 8]}},
+        {
+            "kind": "best_of_n",
+            "max_tokens": 64,
+            "n": {"kind": "choice", "values": [2, 4, 8]},
+            "verifier": {"kind": "process_reward"},
+        },
+    ]
+}
+
+
+class Stopped(Exception):
+    """Raised by an observer that has seen enough."""
+
+
+def sweep_of(where: str, *, latency_s: float = 0.0, replicas: int = 1, runners: int = 1, size: int = 20) -> Sweep:
     return Sweep(
         name="small",
         data=SimulatedData(size=size),
@@ -48,12 +65,8 @@ def sweep_of(where: str, *, latency_s: float = 0.0, replicas: int = 1, runners: 
             "reward": SimulatedSpec(reward_noise=1.0, max_in_flight=32),
         },
         checker=ExactMatch(),
-        grids=(
-            Grid(strategy={"kind": "sample", "max_tokens": 64}),
-            Grid(strategy={"kind": "best_of_n", "verifier": reward, "max_tokens": 64}, over={"n": [2, 4, 8]}),
-            Grid(strategy={"kind": "self_consistency", "temperature": 0.7, "max_tokens": 64}, over={"n": [4, 8]}),
-        ),
-        budget=Budget(total_tokens=1_000_000),
+        space=SPACE,
+        budget=Budget(total_tokens=150_000),
         where=where,
         replicas={"generator": replicas},
         runners=runners,
@@ -61,8 +74,8 @@ def sweep_of(where: str, *, latency_s: float = 0.0, replicas: int = 1, runners: 
 
 
 async def page(sweep: Sweep, journal: Path, observe=lambda progress: None) -> tuple[str, Progress]:
-    evidence, progress = await run_sweep(sweep, journal, observe)
-    return html(report(evidence)), progress
+    record, progress = await run_sweep(sweep, journal, observe)
+    return html(report(record)), progress
 
 
 def processes(name: str) -> list[int]:
@@ -91,19 +104,23 @@ async def test_same_bytes_as_in_this_process(tmp_path: Path) -> None:
 
 
 async def test_resumes_in_this_process_what_began_on_ray(tmp_path: Path) -> None:
-    first, _ = await page(sweep_of("ray"), tmp_path / "j.db")
-    drawn = len(paid_keys(tmp_path / "j.db"))
-    with sqlite3.connect(tmp_path / "j.db") as connection:
-        connection.execute("DELETE FROM results")
-    second, progress = await page(sweep_of("local"), tmp_path / "j.db")
-    assert first == second
-    assert len(paid_keys(tmp_path / "j.db")) == drawn
-    assert progress.paid.total_tokens == 0
+    def stop(progress: Progress) -> None:
+        if progress.phase == "search" and progress.done >= 40:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        await page(sweep_of("ray"), tmp_path / "j.db", stop)
+    drawn = paid_keys(tmp_path / "j.db")
+    resumed, progress = await page(sweep_of("local"), tmp_path / "j.db")
+    whole, _ = await page(sweep_of("local"), tmp_path / "whole.db")
+    assert resumed == whole
+    assert progress.replayed >= 40
+    assert set(drawn) < set(paid_keys(tmp_path / "j.db")) == set(paid_keys(tmp_path / "whole.db"))
 
 
 @pytest.mark.parametrize("victim", ["EngineActor", "RunnerActor"])
 async def test_an_actor_killed_in_the_middle_changes_nothing(tmp_path: Path, victim: str) -> None:
-    size = 2 * MOST_TASKS_AT_ONCE // 3  # two arms: some queries are first asked about after the kill
+    size = 2 * MOST_TASKS_AT_ONCE // 3  # some queries are first asked about after the kill
     undisturbed, _ = await page(sweep_of("local", size=size), tmp_path / "calm.db")
     killed: list[int] = []
 
