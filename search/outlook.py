@@ -55,7 +55,7 @@ class Outlook:
     """What a greater cost a query is expected to buy.
 
     Args:
-        offers: the compositions of which most is expected, best first.
+        offers: the compositions that are surest to be good, by the lower ends of their intervals.
         refused: by family, why nothing is said of it.
     """
 
@@ -79,7 +79,8 @@ def outlook(
 
     Each row is a composition: one that was measured, or one that might be, of the space or of a greater one. Only
     compositions that were not measured are offered, and only where they differ from those of their family in knobs
-    that were varied.
+    that were varied. The best prediction of many is best by chance in part: offers are picked by the lower ends of
+    their intervals, and these hold for all families at once (Bonferroni).
 
     Args:
         features: the knobs of each composition, ordered ones on a logarithmic scale.
@@ -90,7 +91,7 @@ def outlook(
         level: what a query may cost now.
         factor: how many times that it might.
         most: offers at most.
-        confidence: of the intervals.
+        confidence: of the intervals of all families together.
 
     Raises:
         UsageError: lengths that differ, or a factor or level that is not above 0.
@@ -104,26 +105,31 @@ def outlook(
     if not (factor > 0 and level > 0):
         raise UsageError(f"level and factor must be above 0, got {level:g} and {factor:g}; take greater ones")
     counts = np.broadcast_to(np.asarray(items, dtype=np.float64), seen.shape)
-    offers: list[Offer] = []
+    laws: dict[int, tuple[AllocationModel, Indices, list[tuple[int, ...]]]] = {}
     refused: dict[int, str] = {}
     for family in np.unique(groups).tolist():
         is_measured = ~np.isnan(seen)
         pilots = np.flatnonzero((groups == family) & is_measured)
         others = np.flatnonzero((groups == family) & ~is_measured & (paid <= factor * level))
-        found = _extrapolated(knobs[pilots], seen[pilots], counts[pilots], knobs[others], confidence)
+        found = _extrapolated(knobs[pilots], seen[pilots], counts[pilots], knobs[others])
         if isinstance(found, str):
             refused[family] = found
-            continue
-        for row, accuracy, beyond in found:
-            offers.append(Offer(int(others[row]), family, float(paid[others[row]]), accuracy, beyond))
-    offers.sort(key=lambda offer: (-offer.accuracy.mean, offer.cost, offer.composition))
+        else:
+            laws[family] = (found[0], others[found[1]], found[2])
+    sure = 1 - (1 - confidence) / max(1, len(laws))
+    offers = [
+        Offer(int(number), family, float(paid[number]), accuracy, columns)
+        for family, (model, numbers, beyond) in laws.items()
+        for number, accuracy, columns in zip(numbers, model.interval(knobs[numbers], sure), beyond, strict=True)
+    ]
+    offers.sort(key=lambda offer: (-offer.accuracy.low, -offer.accuracy.mean, offer.cost, offer.composition))
     return Outlook(tuple(offers[:most]), refused)
 
 
 def _extrapolated(
-    pilots: Floats, accuracies: Floats, items: Floats, others: Floats, confidence: float
-) -> list[tuple[int, Interval, tuple[int, ...]]] | str:
-    """What the pilots of a family say of others: row, accuracy and columns beyond; or why they say nothing."""
+    pilots: Floats, accuracies: Floats, items: Floats, others: Floats
+) -> tuple[AllocationModel, Indices, list[tuple[int, ...]]] | str:
+    """The law of a family's pilots, the rows of others that it tells of, and their columns beyond; or why of none."""
     if not len(pilots):
         return "none of its compositions was measured"
     low, high = pilots.min(axis=0), pilots.max(axis=0)
@@ -140,9 +146,7 @@ def _extrapolated(
     rows = np.flatnonzero(~(is_beyond & (high <= low + EDGE)).any(axis=1))
     if not len(rows):
         return "nothing else of it fits the cost and differs in knobs that were varied alone"
-    accurate = model.interval(others[rows], confidence)
-    columns = [tuple(np.flatnonzero(is_beyond[row]).tolist()) for row in rows]
-    return list(zip(rows.tolist(), accurate, columns, strict=True))
+    return model, rows, [tuple(np.flatnonzero(is_beyond[row]).tolist()) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ...orchestrator.errors import UsageError
-from ...orchestrator.intervals import CONFIDENCE, Interval, ordered, tail_of
+from ...orchestrator.intervals import CONFIDENCE, Interval, ordered
 from ..problem import Floats
 
 CONSTANT = 1e-9  # a knob that strays no further from its mean has not varied
@@ -148,14 +148,25 @@ def _least_squares(rows: Floats, logits: Floats, weights: Floats) -> tuple[Float
     return slopes, factor, rank
 
 
+@lru_cache(maxsize=256)
 def _t(confidence: float, freedom: int) -> float:
-    """The quantile of Student's t, exact for 1 and 2 degrees of freedom and by `tail_of` beyond."""
-    tail = tail_of(freedom + 1, confidence)
-    if freedom == 1:
-        return math.tan(math.pi * confidence / 2)
-    if freedom == 2:
-        return confidence * math.sqrt(2 / (1 - confidence**2))
-    return -NormalDist().inv_cdf(tail) * math.sqrt(freedom / (freedom + 1))
+    """The two-sided quantile of Student's t, by halving."""
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        angle = (low + high) / 2
+        low, high = (angle, high) if _within(angle, freedom) < confidence else (low, angle)
+    return math.sqrt(freedom) * math.tan(low)
+
+
+def _within(angle: float, freedom: int) -> float:
+    """The chance that Student's t is within sqrt(freedom) tan(angle) of 0 (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
+    is_odd, cosine = freedom % 2, math.cos(angle)
+    term, total = cosine**is_odd, 0.0
+    for power in range(is_odd, freedom - 1, 2):
+        total += term
+        term *= cosine**2 * (power + 1) / (power + 2)
+    inner = math.sin(angle) * total
+    return 2 / math.pi * (angle + inner) if is_odd else inner
 
 
 def _accuracy(logit: float) -> float:

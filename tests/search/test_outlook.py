@@ -60,6 +60,22 @@ def test_the_intervals_of_offers_cover():
     assert np.mean(held) == pytest.approx(0.95, abs=0.03)
 
 
+def test_the_best_of_many_families_is_no_promise_by_chance():
+    """The offer that comes first is picked for its prediction: without allowing for that its interval held 86 %."""
+    rng, held, gaps, families = np.random.default_rng(0), [], [], 12
+    for _ in range(150):
+        truth = np.concatenate([law(0.2, noise=rng.normal(0, 0.1, len(N))) for _ in range(families)])
+        seen = rng.binomial(200, truth) / 200
+        shown = np.where(np.tile(MEASURED, families), seen, np.nan)
+        [best] = bought(
+            shown, np.repeat(np.arange(families), len(N)), np.tile(np.log2(N), families)[:, None], most=1
+        ).offers
+        held.append(best.accuracy.low <= seen[best.composition] <= best.accuracy.high)
+        gaps.append(best.accuracy.mean - truth[best.composition])
+    assert np.mean(held) > 0.92
+    assert np.mean(gaps) < 0.03
+
+
 def test_each_family_has_a_law_of_its_own():
     slow, fast = law(0.1, start=0.5), law(0.4, start=-1.5)
     accuracies = np.concatenate((np.where(MEASURED, slow, np.nan), np.where(MEASURED, fast, np.nan)))
