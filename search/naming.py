@@ -18,7 +18,7 @@ def name_of(strategy: Strategy) -> str:
     'vote of 8, T 0.7'
     """
     if isinstance(strategy, Pipeline):
-        return " → ".join(name_of(node.strategy) for node in strategy.nodes)
+        return " → ".join(in_words(node.strategy) for node in strategy.nodes)
     if not is_pooled(strategy):
         return in_words(strategy)
     method, n = method_of(strategy)
