@@ -15,12 +15,15 @@ TIED = NormalDist().inv_cdf(0.99)
 """Standard deviations within which the best and the cheapest count as tied; wide, since the best was picked for it."""
 KNOWN = 0.025
 """The standard deviation of their difference from which on it counts as known."""
+ALIKE = 3.0
+"""Standard deviations of Cochran's Q within which compositions as a whole count as alike."""
 
 
 def cheapest_of_tied(beliefs: Beliefs, level: float, fewest: int) -> int | None:
-    """The cheapest composition within a level where none is known to be better than it; None where one is.
+    """The cheapest composition within a level where none is known to be better than it; None where one may be.
 
-    A tie is told from ignorance by the standard deviation of the difference between it and the best.
+    A tie is told from ignorance by the standard deviation of the difference between it and the best, and from a
+    landscape that hides its best by how little all compositions differ.
     """
     best = beliefs.best(level, fewest)
     cheapest = int(np.argmin(beliefs.costs))
@@ -28,7 +31,8 @@ def cheapest_of_tied(beliefs: Beliefs, level: float, fewest: int) -> int | None:
         return None
     apart = float(beliefs.deviations_from(best)[cheapest])
     lead = float(beliefs.posterior.mean[best] - beliefs.posterior.mean[cheapest])
-    return cheapest if apart <= KNOWN and lead <= TIED * apart else None
+    is_tied = lead <= TIED * apart and apart <= KNOWN and beliefs.means.excess <= ALIKE
+    return cheapest if is_tied else None
 
 
 def choices(beliefs: Beliefs, levels: Sequence[float], fewest: int, indifference: float) -> Iterator[Choice]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,16 @@ class Means:
     items: Indices
     replicates: Indices
     scatter: float
+
+    @property
+    def excess(self) -> float:
+        """By how many standard deviations the means differ more than their noise alone would have them.
+
+        Cochran's Q (1954) against the mean and the deviation of its chi-squared distribution; 0 for one composition.
+        """
+        centre = np.average(self.means, weights=1 / self.noise)
+        q, freedom = float(((self.means - centre) ** 2 / self.noise).sum()), len(self.means) - 1
+        return (q - freedom) / math.sqrt(2 * freedom) if freedom else 0.0
 
 
 def composition_means(evidence: Evidence) -> Means:
