@@ -85,8 +85,8 @@ class Point(Estimate):
     Args:
         name: names it in the report; unique there.
         composition: the composition itself, as data.
-        method: how the draws become one answer, a key of `METHODS`.
-        n: draws a query.
+        method: how pooled draws become one answer, a key of `METHODS`; of what is no choice from a pool, its kind.
+        n: pooled draws a query; 1 for what is no choice from a pool.
         temperature: of the sampler, where it has one.
         cost: mean cost of a fresh query by dimension; `total_tokens` always, `cost_usd` in dollars.
         critical_path: calls of a query that follow one on another, where known.

@@ -44,6 +44,7 @@ class Offer:
         """The offer in a sentence, the composition by its name and columns by theirs."""
         found = self.accuracy
         told = f"{name}: {found.mean:.1%} ({found.low:.1%} to {found.high:.1%}) at {self.cost:g} a query, predicted"
+        told += " for development queries,"
         if not self.beyond:
             return f"{told} within the range measured"
         knobs = ", ".join(columns[column] if columns else f"column {column}" for column in self.beyond)
