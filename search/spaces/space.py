@@ -26,7 +26,7 @@ from .rules import check
 from .walking import OPTION, Axis, Pick, axes, combinations, every, named_domains, resolved
 
 MOST_POINTS = 10_000
-TRIES = 100
+TRIES = 1_000
 """Draws in vain after which a sample is given up."""
 
 
@@ -245,7 +245,7 @@ class Space(BaseModel):
     def sample(self, rng: np.random.Generator, n: int) -> list[Point]:
         """At most `n` different compositions, each value of a domain as likely as another, given those above it.
 
-        Fewer come back where a hundred draws in a row give none that is new and sound.
+        Fewer come back where a thousand draws in a row give none that is new and sound.
         """
         points: dict[str, Point] = {}
         vain = 0
