@@ -101,15 +101,16 @@ def leading(now: Progress) -> Table:
 @contextmanager
 def _lines(console: Console) -> Iterator[Callable[[Progress], None]]:
     """A line at the beginning and the end of what is to be done, at each phase, and now and then."""
-    started = time.monotonic()
-    last, phase, shown = -math.inf, "", ""
+    started, last, phase, shown = math.nan, -math.inf, "", ""
 
     def line(now: Progress) -> str:
         left = time_left(now, time.monotonic() - started)
         return f"{now.phase}: {now.done:,} of {now.tasks:,} tasks, {said(now)}{left}"
 
     def observe(now: Progress) -> None:
-        nonlocal last, phase, shown
+        nonlocal started, last, phase, shown
+        if not latest:
+            started = time.monotonic()
         if now.phase != phase or time.monotonic() - last >= LINE_EVERY_S:
             last, phase, shown = time.monotonic(), now.phase, line(now)
             console.print(shown, highlight=False, soft_wrap=True)
