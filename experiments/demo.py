@@ -1,6 +1,6 @@
 """The main job, whole, on the embedded models: search, report, serve the frontier, ask it.
 
-Shows that a composition is searched for, confirmed and served for real: Ray and vLLM on CPU, 60 compositions on 120
+Shows that a composition is searched for, confirmed and served for real: Ray and vLLM on CPU, 51 compositions on 120
 held-out problems under a token budget, what to use at each cost with intervals, an HTML report, and one question
 through the openai client. Takes under six minutes on two cores. Run again to resume or to see the report at once;
 ``rm -r runs/abacus_sweep*`` starts afresh.
