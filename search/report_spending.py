@@ -16,10 +16,10 @@ class Spending(BaseModel):
     """The ledger of a search, by dimension; money in dollars.
 
     Args:
-        spent: what was paid for everything that stands, each effect once.
+        spent: what was paid for everything that stands, each effect once; calls that failed or were cut off are not in
+            it, so that a search that was killed tells the same.
         fresh: what all that was measured would have cost had nothing been shared; empty where not known.
         phases: what each phase paid of `spent`, by its name, in the order they ran.
-        lost: what was paid beside, for calls that failed.
         failures: answers that were lost; each counts as wrong.
     """
 
@@ -27,7 +27,6 @@ class Spending(BaseModel):
     spent: Amounts = {}
     fresh: Amounts = {}
     phases: dict[str, Amounts] = {}
-    lost: Amounts = {}
     failures: NonNegativeInt = 0
 
     @model_validator(mode="after")

@@ -56,7 +56,7 @@ def _levels(report: Report, is_wide: bool) -> Table:
 
     What the sentences below tell, too, is left out where there is no room for it.
     """
-    table = _empty("Levels", f"{unit(report.by)} a query", 7)
+    table = _empty("Levels", f"{unit(report.by)}\na query", no_wrap=True)
     table.add_column("composition", no_wrap=True, max_width=NAME if is_wide else NARROW_NAME)
     table.add_column("confirmed, %", justify="right", no_wrap=True)
     if is_wide:
@@ -66,7 +66,7 @@ def _levels(report: Report, is_wide: bool) -> Table:
     if is_wide:
         table.add_column("serial", justify="right", min_width=4)
     table.add_column("baseline", no_wrap=True)
-    table.add_column("", no_wrap=True, min_width=11)
+    table.add_column("", min_width=11)
     for level in report.levels:
         chosen, recommended = report.point(level.chosen), report.recommended_at(level)
         at = f"≤ {full(level.limit, report.by)}"
@@ -126,7 +126,7 @@ def _spent(report: Report) -> Iterator[str]:
 
 
 def _ledger(ledger: Spending, by: str) -> Iterator[str]:
-    """What reuse saved, what each phase took, and what was lost, in the dimension `by`."""
+    """What reuse saved and what each phase took, in the dimension `by`, and how many answers were lost."""
     if (saved := ledger.saved(by)) is not None:
         yield f"replayed: {counted(ledger.replayed(by), by)}, {percent(saved)} % saved by reuse"
     shares = [f"{name} {percent(share)} %" for name in ledger.phases if (share := ledger.share(name, by)) is not None]
@@ -134,8 +134,6 @@ def _ledger(ledger: Spending, by: str) -> Iterator[str]:
         yield f"phases: {', '.join(shares)}"
     if ledger.failures:
         yield f"answers lost: {ledger.failures:,}"
-    if lost := ledger.lost.get(by):
-        yield f"{counted(lost, by)} paid for calls that failed"
 
 
 def _points(report: Report, title: str, points: Sequence[Point]) -> Table:
@@ -192,9 +190,9 @@ def _curve(curve: Curve) -> Table:
     return table
 
 
-def _empty(title: str, first: str, least: int | None = None) -> Table:
+def _empty(title: str, first: str, *, no_wrap: bool = False) -> Table:
     table = Table(title=_text(title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
-    table.add_column(first, min_width=least)
+    table.add_column(first, no_wrap=no_wrap)
     return table
 
 

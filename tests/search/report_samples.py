@@ -82,7 +82,6 @@ LEDGER = Spending(
     spent={"total_tokens": 250_000, "calls": 1200},
     fresh={"total_tokens": 1_000_000, "calls": 4800},
     phases={phase: {"calls": n} for phase, n in PHASES.items()},
-    lost={"calls": 7},
     failures=7,
 )
 

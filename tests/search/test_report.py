@@ -223,7 +223,7 @@ def hostile():
     """A report all of whose foreign texts are hostile."""
     bad = point(HOSTILE, 4, 0.5, by_difficulty={HOSTILE: estimate(0.5)})
     step = Effect(axis=HOSTILE, before=HOSTILE, after=HOSTILE, pairs=1, difference=moved(0.1))
-    ledger = Spending(spent={HOSTILE: 1}, fresh={HOSTILE: 2}, phases={HOSTILE: {HOSTILE: 1}}, lost={HOSTILE: 1})
+    ledger = Spending(spent={HOSTILE: 1}, fresh={HOSTILE: 2}, phases={HOSTILE: {HOSTILE: 1}})
     level = Level(limit=9, chosen=HOSTILE, tied_with=("fused 7",), not_confirmed=HOSTILE)
     texts = dict.fromkeys(("title", "data", "split", "ended"), HOSTILE)
     lines = dict.fromkeys(("notes", "incomplete", "outlook", "baselines"), (HOSTILE,))
@@ -293,7 +293,7 @@ class TestPage:
 
     def test_shows_the_ledger_by_phase(self):
         found = Page(html(report())).text
-        assert "Calls 1,200 2,000 60.0 % 3,600 75.0 % 7" in found
+        assert "Calls 1,200 2,000 60.0 % 3,600 75.0 %" in found
         assert "Confirmation 180 15.0 %" in found
 
     @pytest.mark.parametrize("cost", [0.0, 1e-9, 1e15])
