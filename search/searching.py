@@ -30,6 +30,7 @@ from .leaders import Leader, leaders
 from .live_problem import LiveProblem, even_levels, tenable
 from .measurer import Measurer
 from .problem import Ask, Decision, Row
+from .proposers import proposers_of
 from .prospects import prospects
 from .record import LATEST, Batch, Chosen, Facts, Latest, Member, Phase, Verdict, pools_of
 from .split import Split
@@ -147,7 +148,8 @@ class Searching:
 
     async def _decide(self) -> Decision:
         """Let the searcher ask until it has chosen."""
-        search = self._sweep.search.search(self._problem, self._sweep.seed)
+        proposers = proposers_of(self._catalogue.points, self._sweep.engines)
+        search = self._sweep.search.search(self._problem, self._sweep.seed, proposers)
         rows: list[Row] | None = None
         while True:
             try:

@@ -295,6 +295,24 @@ def test_levels_and_budget_may_be_in_any_dimension(tmp_path, dimension) -> None:
     assert all(made.point(level.chosen).cost_in(by) <= level.limit * 1.05 for level in made.levels)
 
 
+def test_models_are_tried_in_each_role(tmp_path) -> None:
+    engines = {**TABLE["engines"], "other": {"kind": "simulated", "world": {"seed": 5}}}
+    option = {**TABLE["space"]["options"][0], "engine": {"kind": "choice", "values": ["generator", "other"]}}
+    record, _ = swept(
+        sweep_of(engines=engines, space={"options": [option]}, search={"replicates": 1}), tmp_path / "s.db"
+    )
+    assert {member.strategy.engine for member in record.members.values()} == {"generator", "other"}
+    again = page(record)
+    assert (
+        page(
+            swept(sweep_of(engines=engines, space={"options": [option]}, search={"replicates": 1}), tmp_path / "t.db")[
+                0
+            ]
+        )
+        == again
+    )
+
+
 def test_a_sweep_is_loaded_from_its_file(tmp_path) -> None:
     (path := tmp_path / "mine.toml").write_text(tomli_w.dumps({k: v for k, v in TABLE.items() if k != "name"}))
     assert Sweep.load(path) == sweep_of(name="mine")
