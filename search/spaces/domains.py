@@ -59,7 +59,7 @@ class Domain(BaseModel):
             UsageError: it is none of the values.
         """
         for i, own in enumerate(self.labels):
-            if _is_same(own, label):
+            if own == label and isinstance(own, bool) == isinstance(label, bool):
                 return i
         raise UsageError(f"a value must be one of {list(self.labels)}, got {label!r}; take one of these")
 
@@ -91,9 +91,12 @@ class Choice(Domain):
 
     @model_validator(mode="after")
     def _has_each_once(self) -> Self:
-        for i, value in enumerate(self.values):
-            if any(_is_same(value, other) for other in self.values[:i]):
+        seen = set()
+        for value in self.values:
+            key = (isinstance(value, bool), value) if isinstance(value, Scalar) else repr(value)
+            if key in seen:
                 raise UsageError(f"the values of a choice must differ, got {value!r} twice; leave one of them out")
+            seen.add(key)
         return self
 
     @property
@@ -317,8 +320,3 @@ def _is_plain(part: Any) -> bool:
     if isinstance(part, int | float):
         return -(2**63) <= part < 2**63 if isinstance(part, int) else math.isfinite(part)
     return part is None
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    """Whether two values are equal, where true is not 1."""
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
