@@ -180,7 +180,10 @@ class GapOutlook:
         """What to do, in a few sentences."""
         at = ", ".join(f"{100 * self.half_width_at(times):.1f} with {times} times the items" for times in TIMES)
         apart = abs(100 * self.gap.interval.mean)
-        told = f"The leaders are {apart:.1f} points apart, give or take {100 * self.half_width:.1f}; expect {at}."
+        reach = 100 * self.half_width
+        told = (
+            f"The leaders are {apart:.1f} points apart on development queries, give or take {reach:.1f}; expect {at}."
+        )
         if not self.gap.is_tied:
             return f"{told} They are told apart already."
         if self.sample_sd is None:

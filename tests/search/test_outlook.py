@@ -163,6 +163,7 @@ def test_one_replicate_cannot_part_the_variance():
 def test_leaders_that_are_told_apart_need_nothing():
     found = gap_outlook(evidence_of(np.ones((2, 50)), np.zeros((2, 50))), 0, 1)
     assert not found.needs_items and found.in_words().endswith("They are told apart already.")
+    assert found.in_words().startswith("The leaders are 100.0 points apart on development queries, give or take ")
 
 
 def test_only_items_of_the_same_replicate_are_paired():
