@@ -16,13 +16,14 @@ from pydantic import BaseModel, ConfigDict
 
 from .budget import Budget, Ledger, Reservation
 from .collector import SeldomCollected
-from .context import Context, plan_for
+from .context import Context
 from .engine import Engine, EngineSpec
 from .errors import BudgetExceeded, EngineError, EngineUnavailable
 from .journal import Journal, Memory, Retries, Store
 from .pipeline import AnyStrategy
+from .plans import Plans
 from .run_state import Run
-from .shape import Estimate, Shape
+from .shape import Estimate
 from .strategy import Strategy
 from .types import Query, Result, Usage
 
@@ -109,6 +110,7 @@ class Runtime:
         self._journal = Journal(store, run, retries) if store is not None else None
         self._retries = retries
         self._seed = seed
+        self._plans = Plans(self._engines)
         self._collector = SeldomCollected()
 
     async def __aenter__(self) -> Self:
@@ -146,9 +148,7 @@ class Runtime:
 
     async def estimate(self, strategy: Strategy, query: Query) -> Estimate:
         """The least and the most that `strategy` may cost on `query`."""
-        plan = await plan_for(query, self._engines)
-        strategy.infer(Shape(), plan)
-        return plan.estimate
+        return self._plans.of(strategy, await self._plans.counted(query)).estimate
 
     def open_ledger(self, budget: Budget) -> Ledger:
         """The ledger that holds one task to its budget or its lease."""
@@ -181,10 +181,10 @@ class Runtime:
         """Refuse a budget that cannot pay for one attempt; a prompt that cannot be counted in time refuses nothing."""
         try:
             async with run.in_time():
-                plan = await plan_for(task.query, self._engines)
+                counted = await self._plans.counted(task.query)
         except (EngineError, BudgetExceeded):
             return
-        task.strategy.infer(Shape(), plan)
+        plan = self._plans.of(task.strategy, counted)
         ledger = Ledger(task.budget)
         (await ledger.reserve(plan.attempt.most)).release()
 

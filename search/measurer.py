@@ -93,10 +93,11 @@ class Measurer:
     async def _run(self, todo: Sequence[Wanted], deadline_s: float | None) -> None:
         """Run what is to be drawn."""
         by_id = {one.id: one for one in todo}
+        strategies = {(one.arm.id, one.draws): one.arm.at(one.draws) for one in todo}
         tasks = [
             Task(
                 id=one.id,
-                strategy=one.arm.at(one.draws),
+                strategy=strategies[one.arm.id, one.draws],
                 query=one.query,
                 budget=self._limits,
                 replicate=one.replicate,

@@ -12,12 +12,12 @@ from typing import Any, Self
 
 from ..budget import Budget
 from ..canonical import digest
-from ..context import plan_for
 from ..engine import Engine, EngineSpec
 from ..errors import EngineUnavailable, PonderError, UsageError
 from ..journal import Retries, Store
+from ..plans import Plans
 from ..runtime import Done, Task
-from ..shape import Estimate, Shape
+from ..shape import Estimate
 from ..strategy import Strategy
 from ..types import Query, Result, Usage
 from .engine_actor import EngineActor, Facts, Replicas
@@ -67,6 +67,7 @@ class Cluster:
         self._has_joined = self._owns_ray = False
         self._engine_actors: dict[str, list[Any]] = {}
         self._engines: dict[str, Replicas] = {}
+        self._plans = Plans(self._engines)
         self._runners: list[Any] = []
         self._store_actor: Any = None
 
@@ -94,9 +95,7 @@ class Cluster:
 
     async def estimate(self, strategy: Strategy, query: Query) -> Estimate:
         """The least and the most that `strategy` may cost on `query`."""
-        plan = await plan_for(query, self._engines)
-        strategy.infer(Shape(), plan)
-        return plan.estimate
+        return self._plans.of(strategy, await self._plans.counted(query)).estimate
 
     async def execute(self, task: Task, lease: Budget) -> Done:
         """Run a task on the runner that its query belongs to; when the runner dies, on the one that replaces it."""

@@ -1,0 +1,43 @@
+"""Plans of strategies on queries, each made once for prompts of the same length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .context import plan_for
+from .engine import Engine
+from .shape import Plan, Shape
+from .strategy import Strategy
+from .types import Query
+
+MOST_KEPT = 4096
+
+
+class Plans:
+    """What strategies may cost on queries.
+
+    Args:
+        engines: by name.
+    """
+
+    def __init__(self, engines: Mapping[str, Engine]) -> None:
+        self._engines = engines
+        self._kept: dict[tuple[int, ...], tuple[Strategy, Plan]] = {}
+
+    async def counted(self, query: Query) -> Plan:
+        """A plan that knows how long the query's prompt is, and nothing else."""
+        return await plan_for(query, self._engines)
+
+    def of(self, strategy: Strategy, counted: Plan) -> Plan:
+        """The plan of a strategy on a query that was counted; only to be read, for others have it too.
+
+        Raises:
+            ShapeError: the strategy cannot work.
+        """
+        key = (id(strategy), *counted.prompt_tokens.values())  # a strategy that is kept keeps its number
+        if key not in self._kept:
+            strategy.infer(Shape(), counted)
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[key] = strategy, counted
+        return self._kept[key][1]
