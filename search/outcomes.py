@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Usage
 from ..strategies import BestOfN, SelfConsistency
 from .arms import draws_of, is_pooled
-from .estimators import estimates, method_named
-from .pool import Pool
+from .estimators import estimates, labels_by_score, method_named, order_weights
+from .majority import MOST_DRAWS, majority
+from .pool import Pool, check_n
 from .problem import Floats
 
 
@@ -55,7 +57,7 @@ class Reading:
         """
         method, n = method_of(composition)
         if (method, n) not in self._values:
-            self._values[method, n] = float(estimates([self._pool], method, n)[0])
+            self._values[method, n] = min(1.0, max(0.0, self._value(method, n)))
         is_judged = n > 1 and method_named(method).judges
         return Outcome(
             self._values[method, n],
@@ -64,6 +66,23 @@ class Reading:
             self._unjudged,
             self._unscored if is_judged else 0,
         )
+
+    def _value(self, method: str, n: int) -> float:
+        """The expected label, as `estimators` and `votes` have it; what does not hang on n is found once."""
+        check_n(len(self._pool), n)
+        if method == "best_of_n":
+            return float(order_weights(len(self._pool), n) @ self._ranked)
+        if method == "vote" and len(self._pool) <= MOST_DRAWS:
+            return float(self._votes[n - 1])
+        return float(estimates([self._pool], method, n)[0])
+
+    @cached_property
+    def _ranked(self) -> Floats:
+        return labels_by_score(self._pool)
+
+    @cached_property
+    def _votes(self) -> Floats:
+        return majority(self._pool)
 
 
 def method_of(composition: Strategy) -> tuple[str, int]:

@@ -1,13 +1,17 @@
 """Holdings: which pools are wanted, and what those that came say of all the compositions that they serve."""
 
+import random
 from collections.abc import Sequence
 
 import pytest
 
+from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.pipeline import Pipeline
 from ponder.orchestrator.types import Query, Usage
+from ponder.search.estimators import estimates
 from ponder.search.holdings import Holdings, Told
 from ponder.search.needs import Need
+from ponder.search.outcomes import Reading, method_of
 from ponder.search.pool import Draw, Pool
 from ponder.search.problem import Ask
 from ponder.search.wanted import Wanted
@@ -137,3 +141,25 @@ def test_pools_that_different_judges_read_serve_together() -> None:
     holdings.told(asks, wanted)
     [(need,)] = sources(holdings.wanted([Ask(2, (0,))]))
     assert (need.draws, set(need.verifiers)) == (2, {REWARD, ExactMatch()})
+
+
+@pytest.mark.parametrize("draws", [1, 5, 64, 70])
+def test_a_reading_tells_what_the_estimators_tell(draws: int) -> None:
+    rng = random.Random(draws)
+    drawn = [
+        Draw(rng.choice("abc"), rng.random(), rng.choice((None, 0.2, 0.7)), Usage(10, 0, rng.randint(1, 9), 1))
+        for _ in range(draws)
+    ]
+    held = Pool("q", "", tuple(drawn))
+    reading = Reading(held)
+    for n in {1, min(4, draws), draws}:
+        for composition in (
+            SelfConsistency(n=n),
+            BestOfN(n=n, verifier=REWARD),
+            BestOfN(n=n, verifier=REWARD, weighted=True),
+        ):
+            method, number = method_of(composition)
+            told = reading.of(composition)
+            assert told.value == estimates([held], method, number)[0]
+    with pytest.raises(UsageError, match="draw more"):
+        reading.of(SelfConsistency(n=draws + 1))
