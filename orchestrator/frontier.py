@@ -95,6 +95,8 @@ class Frontier(BaseModel):
     def best(self, cost: float | None = None) -> FrontierPoint:
         """The most accurate point whose mean cost of a query is at most `cost`; of equals the cheapest.
 
+        Where any of them is confirmed, one that is not does not compete: its accuracy flatters it.
+
         Args:
             cost: in the dimension `by`; None for any.
 
@@ -107,7 +109,7 @@ class Frontier(BaseModel):
         if not fitting:
             least = self.points[0].cost[self.by]
             raise UsageError(f"{self.by} must be at least {least:g} for the cheapest point, got {cost:g}; allow more")
-        return max(fitting, key=lambda point: point.accuracy)
+        return max(fitting, key=lambda point: (not point.not_confirmed, point.accuracy))
 
     def pipelines(self) -> list[Pipeline]:
         """Each point as a pipeline of its own with the engines it uses: NAME-1 is the cheapest."""

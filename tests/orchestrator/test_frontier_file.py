@@ -68,6 +68,9 @@ def test_gives_the_most_accurate_point_within_a_cost() -> None:
     ]  # fmt: skip
     dearer = point(Sample(n=32, max_tokens=48), 32, 0.75)
     assert frontier(points=(*POINTS, dearer)).best() == POINTS[2]
+    flattered = POINTS[2].model_copy(update={"not_confirmed": "the budget ended"})
+    assert frontier(points=(*POINTS[:2], flattered)).best() == POINTS[1]
+    assert frontier(points=(flattered,)).best() == flattered
     with pytest.raises(UsageError, match=r"calls must be at least 1 for the cheapest point, got 0\.5"):
         frontier().best(0.5)
     with pytest.raises(UsageError, match="small has none; sweep with a larger budget"):
