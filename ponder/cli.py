@@ -369,7 +369,9 @@ def _show_report(record: Record, journal: Path, html: Path | None, *, is_full: b
     made = write_outputs(record, journal, html)
     terminal(made.report, out, is_full=is_full)
     _say(f"report: {made.html}, and as a table {made.csv}")
-    if made.frontier.points:
+    if not record.is_complete:
+        _say("next: the sweep has not ended; its command goes on where it stands")
+    elif made.frontier.points:
         _say(f"next: ponder serve {shlex.quote(str(made.toml))}")
     _tell_of_waste(journal, record.sweep.name)
 

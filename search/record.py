@@ -162,7 +162,10 @@ class Record:
                 name = next(iter(headers))
             if name not in headers:
                 known = ", ".join(headers) or "none"
-                raise UsageError(f"the journal {path} must hold the sweep asked for, got {name}; it holds: {known}")
+                remedy = "name one of them" if headers else "run a sweep with it first"
+                raise UsageError(
+                    f"the journal {path} must hold the sweep asked for, got {name}; it holds: {known}; {remedy}"
+                )
             results = journal.results(name)
             latest = Latest.model_validate_json(results.get(LATEST, b'{"budget":{"calls":0},"queries":""}'))
             sweep = Sweep.model_validate({**headers[name], "budget": latest.budget})

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ponder.cli import main, parse_budget
+from ponder.orchestrator.journal_file import JournalFile
 from ponder.orchestrator.types import Usage
 
 PIPELINE = """
@@ -361,6 +362,7 @@ def test_a_pipeline_that_cannot_work(capsys, text, said) -> None:
         (("run", "p.toml", QUESTION, "-b", "calls=nan"), "calls: Input should be a finite number (got nan)"),
         (("run", "p.toml", QUESTION, "-b", "calls=-1"), "calls: Input should be greater than or equal to 0 (got -1)"),
         (("run", "p.toml", QUESTION, "--journal", "/proc/no/j.db"), "must be in a writable folder"),
+        (("report", "other.db"), "it holds: none; run a sweep with it first"),
         (("report", "none.db"), "the journal must be a file, but none.db is none; run a sweep"),
         (("report", "p.toml"), "but: file is not a database; restore a copy or name another file"),
         (("sweep", "none.toml"), "must be readable at none.toml"),
@@ -372,6 +374,7 @@ def test_a_pipeline_that_cannot_work(capsys, text, said) -> None:
     ],
 )  # fmt: skip
 def test_a_command_that_cannot_work(capsys, arguments, said) -> None:
+    JournalFile("other.db").close()
     assert said in refused(capsys, *arguments)
 
 
@@ -493,6 +496,10 @@ def test_an_interrupted_sweep_goes_on(capsys) -> None:
         _, err = running.communicate(timeout=30)
     assert running.returncode not in (0, None)
     assert "Traceback" not in err
+    told = ponder(capsys, "report", "runs/s.db")
+    assert (told[0], told[1].splitlines()[-1]) == (
+        *(0, "next: the sweep has not ended; its command goes on where it stands"),
+    )
     assert ponder(capsys, "sweep", "s.toml", "-b", "total_tokens=30k")[0] == 0
 
 
