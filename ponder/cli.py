@@ -306,7 +306,7 @@ def _show_outline(found: Outline) -> None:
         _say(line)
     table = Table(box=None, pad_edge=False)
     table.add_column("at most")
-    for heading in ("cheapest, a query", "dearest, a query", "all of them, fresh", "budget"):
+    for heading in ("cheapest query", "dearest query", "all, fresh", "budget"):
         table.add_column(heading, justify="right")
     for row in found.costs():
         table.add_row(*map(Text, row))
