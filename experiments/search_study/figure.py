@@ -15,7 +15,7 @@ def draw(table: Table, study: Plan, file: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, panels = pyplot.subplots(
         1, len(study.levels), figsize=(5 * len(study.levels), 4.2), sharey=True, layout="constrained", squeeze=False
@@ -31,6 +31,9 @@ def draw(table: Table, study: Plan, file: Path) -> None:
             axes.plot(calls.mean(axis=1)[order], regrets.mean(axis=1)[order], "o-", color=colour, label=method)
             axes.plot(calls.ravel(), regrets.ravel(), ".", color=colour, alpha=0.35, ms=4)
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda calls, _: f"{calls / 1000:,.0f}k"))
+        axes.xaxis.set_minor_formatter(ticker.NullFormatter())
         axes.set_title(f"at most {level} calls a query")
         axes.set_xlabel("model calls of the search")
         axes.grid(alpha=0.3, which="both")
