@@ -3,7 +3,7 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.engine import Engine
 from ponder.orchestrator.journal import Journal, Retries
-from ponder.orchestrator.journal_file import JournalFile, ReadOnlyJournal, Spent
+from ponder.orchestrator.journal_file import JournalFile, ReadOnlyJournal, Row, Spent
 from ponder.orchestrator.runtime import Done, Host, Runtime, Task
 from ponder.orchestrator.shape import Estimate
 from ponder.orchestrator.strategy import Strategy
@@ -104,20 +104,45 @@ class WatchedHost:
         return self.host.engines
 
 
+@dataclass
+class WatchedStore:
+    """A journal's file that says how many rows were handed to it, before and after they are written."""
+
+    file: JournalFile
+    told: Callable[[int, str], None]
+    rows: int = 0
+
+    async def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        return await self.file.get(keys)
+
+    async def step(self, run: int, place: str) -> tuple[str, bytes] | None:
+        return await self.file.step(run, place)
+
+    async def append(self, rows: list[Row]) -> None:
+        self.rows += len(rows)
+        number = self.rows
+        self.told(number, "before")
+        await self.file.append(rows)
+        self.told(number, "after")
+
+
 async def searched(
-    sweep: Sweep, path: Path, on_commit: Callable[[int, str], None] | None = None, retries: Retries = Retries()
+    sweep: Sweep,
+    path: Path,
+    told: Callable[[int, str], None] = lambda row, when: None,
+    retries: Retries = Retries(),
 ) -> tuple[Searching, WatchedHost]:
     """A sweep run to its end, still there to be looked into, and what ended meanwhile."""
-    with closing(JournalFile(path, on_commit=on_commit)) as file:
-        run = file.open_run(sweep.name, sweep.header())
+    with closing(JournalFile(path)) as file:
+        run, store = file.open_run(sweep.name, sweep.header()), WatchedStore(file, told)
         known, progress = file.results(run), Progress(budget=sweep.budget, before=file.spent(run))
-        async with Runtime(sweep.engines, store=file, run=run, seed=sweep.seed, retries=retries) as runtime:
+        async with Runtime(sweep.engines, store=store, run=run, seed=sweep.seed, retries=retries) as runtime:
             watched = WatchedHost(runtime)
             searching = Searching(
                 sweep,
                 split(sweep.data.load(), sweep.confirmation),
                 watched,
-                Journal(file, run),
+                Journal(store, run),
                 results=known,
                 path=path,
                 progress=progress,

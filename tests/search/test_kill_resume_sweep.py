@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sqlite3
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,13 +43,13 @@ def sweep_within(tokens: int, **engine: object) -> Sweep:
     )
 
 
-def in_child(sweep: Sweep, journal: Path, on_commit: Callable[[int, str], None] | None = None) -> int:
+def in_child(sweep: Sweep, journal: Path, told: Callable[[int, str], None] = lambda row, when: None) -> int:
     """Run a sweep in a forked process; its exit status, negative for the signal that ended it."""
     pid = os.fork()
     if pid == 0:
         status = 1
         try:
-            asyncio.run(searched(sweep, journal, on_commit))
+            asyncio.run(searched(sweep, journal, told))
             status = 0
         except BaseException:
             traceback.print_exc()
@@ -57,12 +58,17 @@ def in_child(sweep: Sweep, journal: Path, on_commit: Callable[[int, str], None] 
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def kill_at(number: int, when: str) -> Callable[[int, str], None]:
-    def on_commit(commit: int, moment: str) -> None:
-        if (commit, moment) == (number, when):
-            os.kill(os.getpid(), signal.SIGKILL)
+def kill_at(number: int, moment: str) -> Callable[[int, str], None]:
+    """Kills the process at a row: before it is handed to the journal, while it may be being written, or after."""
 
-    return on_commit
+    def told(row: int, when: str) -> None:
+        if row == number and when == ("after" if moment == "after" else "before"):
+            if moment == "meanwhile":
+                threading.Timer(0.001, os.kill, (os.getpid(), signal.SIGKILL)).start()
+            else:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return told
 
 
 def rows(journal: Path, query: str) -> list[tuple[bytes, bytes]]:
@@ -77,17 +83,19 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("tokens", [AMPLE, TIGHT])
-def test_killed_at_any_commit_it_resumes_to_the_same_report(folder: Path, tokens: int) -> None:
+def test_killed_at_any_row_it_resumes_to_the_same_report(folder: Path, tokens: int) -> None:
     sweep = sweep_within(tokens)
-    commits: list[int] = []
+    handed: list[int] = []
     undisturbed = folder / f"{tokens}.db"
-    asyncio.run(searched(sweep, undisturbed, lambda number, when: commits.append(number)))
+    asyncio.run(searched(sweep, undisturbed, lambda row, when: handed.append(row)))
     expected, cost = files(Record.read(undisturbed)), spent(undisturbed).effects
     effects = dict(rows(undisturbed, "SELECT key, value FROM effects"))
     rng, at_risk = random.Random(tokens), 0
-    for number in sorted(rng.sample(range(1, max(commits) * 2 // 3), KILLS)):  # commits of several rows vary
+    for number in sorted(rng.sample(range(1, max(handed)), KILLS)):
         journal = folder / f"{tokens}-{number}.db"
-        assert in_child(sweep, journal, kill_at(number, rng.choice(("before", "after")))) == -signal.SIGKILL
+        assert (
+            in_child(sweep, journal, kill_at(number, rng.choice(("before", "meanwhile", "after")))) == -signal.SIGKILL
+        )
         paid = dict(rows(journal, "SELECT key, value FROM effects"))
         tokens_before = {token for token, _ in rows(journal, "SELECT token, key FROM intents")}
         at_risk += spent(journal).calls_at_risk

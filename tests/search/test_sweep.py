@@ -287,7 +287,9 @@ def test_levels_and_budget_may_be_in_any_dimension(tmp_path, dimension) -> None:
     engines = {name: {**t, "prompt_price": 1.0, "completion_price": 2.0} for name, t in TABLE["engines"].items()}
     limit = {"flops": 2e11, "cost_usd": 0.2, "calls": 600, "verifier_calls": 200}.get(dimension, 60_000)
     by = "calls" if dimension == "verifier_calls" else dimension
-    record, _ = swept(sweep_of(engines=engines, budget={dimension: limit}, by=by), tmp_path / "s.db")
+    record, _ = swept(
+        sweep_of(engines=engines, budget={dimension: limit}, by=by, search={"replicates": 1}), tmp_path / "s.db"
+    )
     made, total = report(record), spent(tmp_path / "s.db").total
     assert record.sweep.budget.fits(total)
     assert total.as_dict()
