@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 SWEEP = Path(__file__).parent / "abacus_sweep.toml"
-QUESTION = "37+52*4-19="
+QUESTION = "63-25*2+14="
 READY_S = 180.0
 
 
@@ -29,7 +29,7 @@ def main(sweep: Path = SWEEP) -> int:
     step(f"2/3  Serving the frontier, {frontier}, a model a point")
     answer = ask_served(frontier)
     step("3/3  The answer of its last, through the openai client")
-    print(f"Q: {QUESTION}\nA: {answer}")
+    print(f"Q: {QUESTION}  (from left to right)\nA: {answer}")
     step(f"Done in {time.monotonic() - started:.0f} s. Next:")
     print(f"  open {journal.with_suffix('.html')}: the report, with the frontier and every interval")
     print(f"  ponder report {journal} --full: the same in the terminal")
