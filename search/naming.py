@@ -20,7 +20,13 @@ def name_of(strategy: Strategy) -> str:
     if isinstance(strategy, Pipeline):
         return " → ".join(in_words(node.strategy) for node in strategy.nodes)
     if not is_pooled(strategy):
-        return in_words(strategy)
+        return in_words(strategy.model_copy(update=_seldom_looked_at(strategy)))
     method, n = method_of(strategy)
     label = method_named(method).label.format(n=n)
     return f"{label}, T {getattr(strategy, 'temperature', 0.0):g}"
+
+
+def _seldom_looked_at(strategy: Strategy) -> dict[str, object]:
+    """The defaults of knobs that compositions of one space have mostly in common."""
+    fields = type(strategy).model_fields
+    return {knob: fields[knob].get_default() for knob in ("max_tokens", "answer") if knob in fields}

@@ -42,7 +42,8 @@ def show(report: Report, console: Console, is_full: bool) -> None:
 
 
 def _show_rest(report: Report, console: Console) -> None:
-    console.print(_points(report, "All compositions", report.points))
+    rising = sorted(report.points, key=lambda point: point.cost_in(report.by))
+    console.print(_points(report, "All compositions", rising))
     if report.difficulties:
         console.print(_difficulties(report))
     if report.effects:
