@@ -63,18 +63,19 @@ class Holdings:
             self._served[arm.stream].append(number)
             self._judging[arm.stream][arm.id] = arm
         self._held: dict[Place, Wanted] = {}
+        self._best: dict[tuple[int, int, int], Wanted] = {}
         self._readings: dict[str, Reading] = {}
 
     def wanted(self, asks: Sequence[Ask]) -> list[Wanted]:
-        """The pools that these asks take beyond those held, each arm's as large as any of its members needs."""
+        """The pools that these asks take beyond those that tell of them, each arm's as large as any member needs."""
         found: dict[Place, Wanted] = {}
         asked: dict[Place, int] = {}
         for ask in asks:
             arm, draws = self._arms[ask.composition], self._draws[ask.composition]
             for item in ask.items:
                 place = (arm.id, item, ask.replicate)
-                held = found.get(place) or self._held.get(place)
-                if held is None or held.draws < draws:
+                is_known = (ask.composition, item, ask.replicate) in self._best
+                if not is_known and (place not in found or found[place].draws < draws):
                     found[place] = Wanted(arm, draws, self._queries[item], ask.replicate)
                     asked[place] = ask.composition
         known = self._held | found
@@ -90,19 +91,28 @@ class Holdings:
             asks: what was asked.
             had: what was wanted for it and came.
         """
+        return [self._tell(*place, items) for place, items in self.touched(asks, had).items()]
+
+    def touched(self, asks: Sequence[Ask], had: Sequence[Wanted]) -> dict[tuple[int, int], dict[int, Wanted]]:
+        """By composition and replicate, in their order, the largest pool that each query is told from; see `told`."""
         touched: dict[tuple[int, int], dict[int, Wanted]] = defaultdict(dict)
+
+        def touch(composition: int, item: int, one: Wanted) -> None:
+            best = self._best.get((composition, item, one.replicate))
+            if best is None or best.draws < one.draws:
+                best = self._best[composition, item, one.replicate] = one
+            touched[composition, one.replicate][item] = best
+
         for one in had:
             item = self._numbers[one.query.id]
             self._held[one.arm.id, item, one.replicate] = one
             for member in self._members(one.arm, one.draws):
-                _use(touched[member, one.replicate], item, one)
+                touch(member, item, one)
         for ask in asks:
-            arm, draws = self._arms[ask.composition], self._draws[ask.composition]
             for item in ask.items:
-                held = self._held.get((arm.id, item, ask.replicate))
-                if held is not None and held.draws >= draws:
-                    _use(touched[ask.composition, ask.replicate], item, held)
-        return [self._tell(*place, touched[place]) for place in sorted(touched) if touched[place]]
+                if best := self._best.get((ask.composition, item, ask.replicate)):
+                    touch(ask.composition, item, best)
+        return {place: touched[place] for place in sorted(touched)}
 
     def held(self, replicate: int = 0) -> dict[Arm, list[Pool]]:
         """The pools of each pooled arm in one replicate, in the order of the queries."""
@@ -143,19 +153,13 @@ class Holdings:
             found.append(replace(need, draws=min(sizes)))
         return tuple(found)
 
+    def outcome(self, composition: int, one: Wanted) -> Outcome:
+        """What a pool tells of a composition."""
+        if one.id not in self._readings:
+            self._readings[one.id] = Reading(self._pools[one.id])
+        return self._readings[one.id].of(self._strategies[composition])
+
     def _tell(self, composition: int, replicate: int, items: Mapping[int, Wanted]) -> Told:
-        strategy = self._strategies[composition]
         ordered = sorted(items)
-        outcomes = tuple(self._reading(items[item].id).of(strategy) for item in ordered)
+        outcomes = tuple(self.outcome(composition, items[item]) for item in ordered)
         return Told(composition, replicate, tuple(ordered), outcomes, self._draws[composition])
-
-    def _reading(self, name: str) -> Reading:
-        if name not in self._readings:
-            self._readings[name] = Reading(self._pools[name])
-        return self._readings[name]
-
-
-def _use(items: dict[int, Wanted], item: int, one: Wanted) -> None:
-    """Use a pool for an item, where none that is larger is used there."""
-    if item not in items or items[item].draws < one.draws:
-        items[item] = one

@@ -15,6 +15,7 @@ from .holdings import Holdings
 from .outcomes import Outcome
 from .problem import Ask, Floats, Row
 from .record import Batch, Member, Record
+from .wanted import Wanted
 
 Places = dict[int, dict[tuple[int, int], Outcome]]
 """By composition: the outcome at (query, replicate)."""
@@ -108,13 +109,15 @@ class Measured:
 def _places(holdings: Holdings, ids: Sequence[str], batches: Sequence[Batch]) -> Places:
     """The latest outcome of everything that the batches asked, or got beside."""
     number = {id: i for i, id in enumerate(ids)}
-    found: Places = defaultdict(dict)
+    latest: dict[int, dict[tuple[int, int], Wanted]] = defaultdict(dict)
     for batch in batches:
         asks = [Ask(number[id], items, replicate) for id, items, replicate in batch.asks if id in number]
-        for told in holdings.told(asks, batch.came(holdings.wanted(asks))):
-            for item, outcome in zip(told.items, told.outcomes, strict=True):
-                found[told.composition][item, told.replicate] = outcome
-    return dict(sorted(found.items()))
+        for (composition, replicate), items in holdings.touched(asks, batch.came(holdings.wanted(asks))).items():
+            latest[composition].update({(item, replicate): one for item, one in items.items()})
+    return {
+        composition: {place: holdings.outcome(composition, one) for place, one in places.items()}
+        for composition, places in sorted(latest.items())
+    }
 
 
 def _seen(places: Mapping[tuple[int, int], Outcome], queries: Sequence[Query]) -> Seen:

@@ -101,6 +101,15 @@ def test_what_is_asked_again_is_told_again() -> None:
     assert [(o.value, *o.cost) for o in again[0].outcomes] == [(o.value, *o.cost) for o in before.outcomes]
 
 
+def test_what_another_arm_told_already_is_neither_wanted_nor_replaced() -> None:
+    held = Held()
+    held.ask(Ask(VOTE4, (0,)), right=(1, 0, 0, 0))
+    held.ask(Ask(BEST4, (0,)), right=(1, 1, 1, 1))
+    wanted, told = held.ask(Ask(SAMPLE, (0,)))
+    assert wanted == [], "who judges them or reads them does not matter to a single draw"
+    assert [(one.composition, one.outcomes[0].value) for one in told] == [(SAMPLE, 0.25)]
+
+
 def sources(wanted: Sequence[Wanted]) -> list[tuple[Need, ...]]:
     return [one.replayed_from for one in wanted if not one.arm.is_pool]
 
