@@ -24,11 +24,9 @@ class Batch:
     """A batch in the making; each step picked narrows the beliefs by which the next is picked.
 
     Every composition is a candidate, measured or not, with the one step that lies before it: a first look, more
-    items, another replicate. What a step is worth is the expected improvement on the best belief, of the mean as it
-    will be once the step is made (its spread is that part of our doubt which the step will settle, so that a long
-    look is told from a short one; Frazier et al. 2009, the knowledge gradient of one arm). Divided by price^alpha,
-    alpha falling from 1 to 0 as the budget goes (CArBO, Lee et al. 2020, arXiv 2003.10870); the price is what the
-    step newly costs, so that steps whose calls are mostly paid already come first.
+    items, another replicate. Its value is the expected improvement on the best belief, divided by price^alpha, alpha
+    falling from 1 to 0 as the budget goes (CArBO, Lee et al. 2020, arXiv 2003.10870). The price is what the step newly
+    costs, so that steps whose calls are mostly paid already come first.
 
     Args:
         problem: what is searched.
@@ -106,9 +104,8 @@ class Batch:
         posterior, values = self.beliefs.posterior, np.zeros(len(self._noise))
         open_ = (self.beliefs.costs <= level) & np.isfinite(self._noise)
         open_[[each for each in self._taken if each < len(values)]] = False
-        variance = posterior.variance[open_]
-        settled = variance / np.sqrt(variance + self._noise[open_])
-        values[open_] = expected_improvement(posterior.mean[open_], settled, self._best(level))
+        deviation = np.sqrt(posterior.variance[open_])
+        values[open_] = expected_improvement(posterior.mean[open_], deviation, self._best(level))
         return values
 
     def _best(self, level: float) -> float:

@@ -37,7 +37,6 @@ class RacingSearch(BaseModel):
         pools: replicates among which first looks are spread, batch by batch.
         replicates: of a composition, at most.
         batch: steps measured between two decisions.
-        persistent: the share of the variance over items that replicates do not lessen.
         patience: share of the budget before which no tie with the cheapest is believed.
         tolerance: improvement in accuracy that is not worth any search.
         indifference: difference in accuracy that is not worth any cost of a query.
@@ -51,7 +50,6 @@ class RacingSearch(BaseModel):
     pools: int = Field(default=4, ge=1)
     replicates: int = Field(default=8, ge=1)
     batch: int = Field(default=12, ge=1)
-    persistent: float = Field(default=0.3, ge=0, lt=1)
     patience: float = Field(default=0.25, ge=0, le=1)
     tolerance: float = Field(default=0.001, ge=0)
     indifference: float = Field(default=0.001, ge=0)
@@ -72,7 +70,7 @@ class RacingSearch(BaseModel):
             proposers: further sources of compositions worth a look; a third of each batch is theirs at most.
         """
         rng, evidence, surrogate = np.random.default_rng(seed), Evidence(problem.items), Surrogate(seed)
-        rungs = Rungs(rungs_of(self.steps, problem.items), self.pools, self.replicates, self.persistent)
+        rungs = Rungs(rungs_of(self.steps, problem.items), self.pools, self.replicates)
         asks, begun = self._pilot(problem, evidence, rungs, rng), 0.0
         if not asks:
             return Decision((), "no composition is within a level")

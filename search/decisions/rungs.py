@@ -27,13 +27,11 @@ class Rungs:
         steps: how many items a composition is known on after each step, rising, the last all of them.
         pools: replicates among which first measurements are spread.
         replicates: replicates of a composition, at most.
-        persistent: the share of the variance over items that further replicates do not lessen.
     """
 
     steps: tuple[int, ...]
     pools: int
     replicates: int
-    persistent: float
 
     @property
     def items(self) -> int:
@@ -74,24 +72,14 @@ class Rungs:
     def noise_of_next(self, means: Means, known: Indices, replicates: Indices, accuracy: Floats) -> Floats:
         """The variance of the noise of what the next step of each composition adds; infinite where there is none.
 
-        A step to more items is a measurement of those items alone. A further replicate is a measurement that lowers
-        the variance of the mean as it would: the part of it that comes from draws is divided by one more.
-
         Args:
             means: what was measured, which tells how much answers vary.
             known: items each composition is known on; 0 where it was never measured.
             replicates: of each composition.
             accuracy: of each composition, as believed.
         """
-        variance = means.scatter * spread(accuracy)
-        climbing = variance / self.items_of_next(known)
-        before, after = (
-            variance * (self.persistent + (1 - self.persistent) / np.maximum(count, 1)) / self.items
-            for count in (replicates, replicates + 1)
-        )
-        again = 1 / np.maximum(1 / after - 1 / before, 1e-12)
-        again = np.where(replicates < self.replicates, again, np.inf)
-        return np.where(known < self.items, climbing, again)
+        variance = means.scatter * spread(accuracy) / self.items_of_next(known)
+        return np.where((known < self.items) | (replicates < self.replicates), variance, np.inf)
 
 
 def rungs_of(steps: Sequence[int], items: int) -> tuple[int, ...]:
