@@ -192,7 +192,7 @@ class Judging(Effects):
             return await self._recorded(query, candidates, verifier)
         if verifier.engine_names():
             return await verifier.score(query, candidates, self)
-        judging = asyncio.create_task(verifier.score(query, candidates, self))
+        judging: asyncio.Future[list[Score] | None] = asyncio.ensure_future(verifier.score(query, candidates, self))
         late = [Score(None, detail="not judged in time")] * len(candidates)
         return (await self._collect([judging], GRACE_S))[0] or late
 

@@ -24,8 +24,8 @@ def to_confirm(
 ) -> list[int]:
     """The numbers of what to confirm, the most important first.
 
-    First what is recommended at each level, the cheapest that is tied with the choice; then the choices; then, level by
-    level, the best of each kind of baseline that costs no more.
+    First the choices; then, level by level, the best of each kind of baseline that costs no more; then the cheapest
+    that is tied with each choice.
 
     Args:
         choices: of the search, in the order of the levels.
@@ -33,16 +33,12 @@ def to_confirm(
         strategies: all compositions, by number.
         costs: mean cost of a fresh query of each, in the dimension of the levels.
     """
-    wanted = [recommended(choice) for choice in choices] + [choice.composition for choice in choices]
+    wanted = [choice.composition for choice in choices]
     for choice in choices:
         ceiling = max(choice.level, costs[choice.composition])
         wanted += baselines(evidence, strategies, costs, ceiling).values()
+    wanted += [choice.tied[0] for choice in choices if choice.tied]
     return list(dict.fromkeys(wanted))
-
-
-def recommended(choice: Choice) -> int:
-    """The cheapest composition that the evidence cannot tell from the choice."""
-    return choice.tied[0] if choice.tied else choice.composition
 
 
 def baselines(

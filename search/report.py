@@ -120,13 +120,14 @@ class Report(BaseModel):
                 return point
         raise UsageError(f"a point must be in the report, got {name!r}; it holds {len(self.points)} others")
 
-    def recommended_at(self, level: Level) -> Point:
-        """The cheapest of the point chosen and those tied with it; confirmed where the one chosen is."""
-        names = {level.chosen, *level.tied_with}
-        points = [point for point in self.points if point.name in names]
-        if not level.not_confirmed:
-            points = [point for point in points if point.confirmed is not None]
-        return min(points, key=lambda point: (point.cost_in(self.by), point.name != level.chosen, point.name))
+    def cheapest_tied(self, level: Level) -> Point | None:
+        """The cheapest of those tied with the choice, confirmed where it is; None where none is cheaper than it."""
+        cost = self.point(level.chosen).cost_in(self.by)
+        tied = [self.point(name) for name in level.tied_with]
+        cheaper = [
+            point for point in tied if point.cost_in(self.by) < cost and (level.not_confirmed or point.confirmed)
+        ]
+        return min(cheaper, key=lambda point: (point.cost_in(self.by), point.name), default=None)
 
     @property
     def is_confirmed(self) -> bool:
@@ -135,12 +136,12 @@ class Report(BaseModel):
 
     @property
     def best(self) -> tuple[Point, ...]:
-        """What is recommended at each level, each once, cheapest first.
+        """What is recommended: the choice of each level, each once, cheapest first.
 
         Before anything was chosen: the frontier of the points measured on the most development queries.
         """
         if self.levels:
-            found = {point.name: point for level in self.levels for point in [self.recommended_at(level)]}
+            found = {level.chosen: self.point(level.chosen) for level in self.levels}
             return tuple(sorted(found.values(), key=lambda point: point.cost_in(self.by)))
         most = max((point.items for point in self.points), default=0)
         return frontier([point for point in self.points if point.items == most], self.by)

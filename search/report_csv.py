@@ -19,7 +19,7 @@ FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 def table(report: Report) -> str:
     """The rows as text; `kind` says which are levels and which points, shares run from 0 to 1.
 
-    A row of a level tells of the point recommended there. Text that a spreadsheet would take for a formula begins
+    A row of a level tells of the point chosen there. Text that a spreadsheet would take for a formula begins
     with an apostrophe.
     """
     rows = [*(_level(report, level) for level in report.levels), *(_point(report, point) for point in report.points)]
@@ -35,17 +35,17 @@ def _columns(report: Report) -> list[str]:
     costs = [f"cost_{dimension}" for dimension in report.dimensions]
     point = ["critical_path", "replicates", "replayed", "method", "n", "temperature", "remarks"]
     contest = ["baseline", "standing", "difference", "difference_low", "difference_high"]
-    level = ["chosen", "tied_with", *contest, "not_confirmed"]
+    level = ["tied_with", "cheapest_tied", *contest, "not_confirmed"]
     return ["kind", "name", "level", *figures, *costs, *point, *level]
 
 
 def _level(report: Report, level: Level) -> dict[str, Cell]:
     row: dict[str, Cell] = {
-        **_point(report, report.recommended_at(level)),
+        **_point(report, report.point(level.chosen)),
         "kind": "level",
         "level": level.limit,
-        "chosen": level.chosen,
         "tied_with": _joined(level.tied_with),
+        "cheapest_tied": tied.name if (tied := report.cheapest_tied(level)) else "",
         "not_confirmed": level.not_confirmed,
     }
     if level.contest is None:

@@ -1,4 +1,4 @@
-"""From a report to the frontier that is served: what is recommended at each level."""
+"""From a report to the frontier that is served: what was chosen at each level."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .report_level import Level
 
 
 def to_frontier(report: Report, name: str, engines: Mapping[str, AnyEngine]) -> Frontier:
-    """The points recommended at the levels of `report`, each once, cheapest first.
+    """The points chosen at the levels of `report`, each once, cheapest first.
 
     Before anything was chosen, the frontier of what was measured, each point marked as not confirmed.
 
     Args:
-        report: each recommended point must hold its composition.
+        report: each chosen point must hold its composition.
         name: of the sweep.
         engines: of the sweep; those that no point uses are left out.
     """
@@ -29,8 +29,8 @@ def to_frontier(report: Report, name: str, engines: Mapping[str, AnyEngine]) -> 
 
 
 def _point(report: Report, point: Point) -> FrontierPoint:
-    levels = [level for level in report.levels if report.recommended_at(level).name == point.name]
-    tied = dict.fromkeys(name for level in levels for name in (level.chosen, *level.tied_with))
+    levels = [level for level in report.levels if level.chosen == point.name]
+    tied = dict.fromkeys(name for level in levels for name in level.tied_with)
     estimate = point.confirmed or point
     return FrontierPoint(
         name=point.name,
@@ -39,7 +39,7 @@ def _point(report: Report, point: Point) -> FrontierPoint:
         cost=point.cost,
         critical_path=point.critical_path,
         **estimate.model_dump(include={"accuracy", "low", "high", "items"}),
-        tied_with=tuple(other for other in tied if other != point.name),
+        tied_with=tuple(tied),
         not_confirmed="" if point.confirmed else _why(report, levels),
     )
 

@@ -53,7 +53,7 @@ def _show_rest(report: Report, console: Console) -> None:
 
 
 def _levels(report: Report, is_wide: bool) -> Table:
-    """The choices: at each level the point chosen and, where another is recommended, that one below it.
+    """The choices: at each level the point chosen and, below it, the cheapest tied with it.
 
     What the sentences below tell, too, is left out where there is no room for it.
     """
@@ -69,12 +69,11 @@ def _levels(report: Report, is_wide: bool) -> Table:
     table.add_column("baseline", no_wrap=True)
     table.add_column("", min_width=11)
     for level in report.levels:
-        chosen, recommended = report.point(level.chosen), report.recommended_at(level)
+        chosen, tied = report.point(level.chosen), report.cheapest_tied(level)
         at = f"≤ {full(level.limit, report.by)}"
         table.add_row(*_row(report, level, chosen, is_wide, at, _standing(report, level), _note(report, level)))
-        if recommended is not chosen:
-            note = "cheapest tied" if level.not_confirmed else "recommended"
-            table.add_row(*_row(report, level, recommended, is_wide, "", "", note))
+        if tied is not None:
+            table.add_row(*_row(report, level, tied, is_wide, "", "", "cheapest tied"))
     return table
 
 

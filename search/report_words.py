@@ -27,7 +27,7 @@ def verdict(report: Report) -> tuple[str, ...]:
 
 def recommended(report: Report) -> list[tuple[list[Level], Point]]:
     """What is recommended, each point with the levels next to each other that it is recommended at."""
-    groups = groupby(report.levels, key=lambda level: (report.recommended_at(level).name, level.not_confirmed))
+    groups = groupby(report.levels, key=lambda level: (level.chosen, level.not_confirmed))
     return [(levels, report.point(name)) for (name, _), group in groups for levels in [list(group)]]
 
 
@@ -36,10 +36,9 @@ def _recommendation(report: Report, levels: Sequence[Level], point: Point) -> It
     yield f"{within(report, levels)}{why}: {_claim(report, point)}."
     for level in levels:
         if not level.not_confirmed:
-            if level.chosen != point.name:
-                dearer = _claim(report, report.point(level.chosen))
-                yield f"The development queries cannot tell it from the dearer choice, {dearer}."
             yield f"{level.chosen} {standing(report, level)}."
+            if (tied := report.cheapest_tied(level)) is not None:
+                yield f"Cheaper, and not told from it by the development queries: {_claim(report, tied)}."
         if told := over(report, level):
             yield f"{told}."
 

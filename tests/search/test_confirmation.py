@@ -1,8 +1,8 @@
-"""What is confirmed: what is recommended first, then the choices, then the baselines of equal cost."""
+"""What is confirmed: the choices first, then the baselines of equal cost, then the cheapest tied."""
 
 import numpy as np
 
-from ponder.search.confirmation import baselines, recommended, to_confirm
+from ponder.search.confirmation import baselines, to_confirm
 from ponder.search.decisions.evidence import Evidence
 from ponder.search.problem import Choice, Row
 from ponder.strategies import AdaptiveConsistency, BestOfN, Sample, SelfConsistency
@@ -59,8 +59,6 @@ def test_equals_are_parted_by_cost_and_then_by_name_wherever_they_stand() -> Non
 def test_the_most_important_is_confirmed_first_and_each_once() -> None:
     seen = evidence({ONE: (0.4, 10), VOTE4: (0.6, 10), BEST4: (0.5, 10), SURE: (0.9, 10)})
     choices = [Choice(50, VOTE4, 0.6, (ONE,)), Choice(100, SURE, 0.9, (BEST4, VOTE4))]
-    assert [recommended(choice) for choice in choices] == [ONE, BEST4]
-    assert recommended(Choice(50, VOTE4, 0.6)) == VOTE4
-    assert to_confirm(choices, seen, STRATEGIES, COSTS) == [ONE, BEST4, VOTE4, SURE]
+    assert to_confirm(choices, seen, STRATEGIES, COSTS) == [VOTE4, SURE, ONE, BEST4]
     assert to_confirm([Choice(100, SURE, 0.9)], seen, STRATEGIES, COSTS) == [SURE, ONE, VOTE4, BEST4]
     assert to_confirm([], seen, STRATEGIES, COSTS) == []

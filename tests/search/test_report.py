@@ -61,17 +61,18 @@ class TestReport:
     def test_survives_json(self):
         assert Report.model_validate_json(report().model_dump_json()) == report()
 
-    def test_recommends_the_cheapest_that_the_data_cannot_tell_from_the_choice(self):
+    def test_recommends_the_choices_and_tells_the_cheapest_tied_with_each(self):
         made = report()
-        assert names(made.recommended_at(level) for level in made.levels) == ["single", "fused 7", "archon 18"]
-        assert names(made.best) == ["single", "fused 7", "archon 18"]
+        assert [tied and tied.name for tied in map(made.cheapest_tied, made.levels)] == [None, "fused 7", None]
+        assert names(made.best) == ["single", "fused 9", "archon 18"]
         assert names(made.held_against) == ["vote 8", "best 16"]
         assert made.is_confirmed
 
-    def test_recommends_no_unconfirmed_point_beside_a_confirmed_choice(self):
+    def test_tells_of_no_unconfirmed_tie_beside_a_confirmed_choice(self):
         assert report().levels[2].tied_with == ("ranked 12",)
-        assert report().recommended_at(report().levels[2]).name == "archon 18"
-        assert unconfirmed().recommended_at(unconfirmed().levels[2]).name == "ranked 12"
+        assert report().cheapest_tied(report().levels[2]) is None
+        tied = unconfirmed().cheapest_tied(unconfirmed().levels[2])
+        assert tied is not None and tied.name == "ranked 12"
 
     def test_tells_how_far_the_development_queries_flattered(self):
         assert [gap(report(), level) for level in report().levels] == ["−1.0", "+4.0", "+4.0"]
@@ -148,11 +149,11 @@ class TestVerdict:
             "Within 2 calls a query: single: 41.0 % [35.0–47.0] at 1 call a query "
             "(confirmed on 80 queries that had no part in the choice).",
             "single is itself a baseline.",
-            "Within 10 calls a query: fused 7: 61.0 % [55.0–67.0] at 7 calls a query "
+            "Within 10 calls a query: fused 9: 62.0 % [56.0–68.0] at 9 calls a query "
             "(confirmed on 80 queries that had no part in the choice).",
-            "The development queries cannot tell it from the dearer choice, fused 9: 62.0 % [56.0–68.0] at 9 calls a "
-            "query (confirmed on 80 queries that had no part in the choice).",
             "fused 9 beats vote 8: +8.0 points [+4.0 to +12.0].",
+            "Cheaper, and not told from it by the development queries: fused 7: 61.0 % [55.0–67.0] at 7 calls a query "
+            "(confirmed on 80 queries that had no part in the choice).",
             "Within 20 calls a query: archon 18: 70.0 % [64.0–76.0] at 18 calls a query "
             "(confirmed on 80 queries that had no part in the choice).",
             "archon 18 cannot be told from best 16: +3.0 points [−1.0 to +7.0].",
@@ -198,7 +199,7 @@ class TestTerminal:
         text = printed(report())
         row = r"≤ 10 +fused 9 +62\.0 \[56\.0–68\.0\] +66\.0 \[60\.0–72\.0\] +\+4\.0 +9 +3 +beats +1 tied"
         assert re.search(row, text)
-        assert re.search(r"fused 7 +61\.0 \[55\.0–67\.0\] .* recommended", text)
+        assert re.search(r"fused 7 +61\.0 \[55\.0–67\.0\] .* cheapest tied", text)
         assert "paid: 250,000 tokens, 1,200 of 2,000 calls" in text
         assert "replayed: 3,600 calls, 75.0 % saved by reuse; phases: pilot 10.0 %, search 58.3 %" in text
         assert "outlook: ten times the budget" in text

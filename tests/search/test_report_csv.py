@@ -17,19 +17,19 @@ def rows(made):
 def test_a_row_for_each_level_then_for_each_point() -> None:
     found = rows(report())
     assert [row["kind"] for row in found] == ["level"] * 3 + ["point"] * 8
-    assert [row["name"] for row in found[:3]] == ["single", "fused 7", "archon 18"]
+    assert [row["name"] for row in found[:3]] == ["single", "fused 9", "archon 18"]
     assert [row["level"] for row in found[:4]] == ["2.0", "10.0", "20.0", ""]
 
 
 def test_a_level_tells_its_choice_its_figures_and_its_standing() -> None:
     level = rows(report())[1]
-    assert (level["chosen"], level["name"], level["tied_with"]) == ("fused 9", "fused 7", "fused 7")
-    assert [level[f"confirmed{part}"] for part in ("", "_low", "_high", "_items")] == ["0.61", "0.55", "0.67", "80"]
-    assert [level[f"development{part}"] for part in ("", "_items")] == ["0.64", "120"]
+    assert (level["name"], level["tied_with"], level["cheapest_tied"]) == ("fused 9", "fused 7", "fused 7")
+    assert [level[f"confirmed{part}"] for part in ("", "_low", "_high", "_items")] == ["0.62", "0.56", "0.68", "80"]
+    assert [level[f"development{part}"] for part in ("", "_items")] == ["0.66", "120"]
     assert [level[key] for key in ("baseline", "standing", "difference", "difference_low", "difference_high")] == [
         "vote 8", "beats", "0.08", "0.04", "0.12",
     ]  # fmt: skip
-    assert (level["cost_calls"], level["critical_path"], level["replicates"]) == ("7.0", "3.0", "4")
+    assert (level["cost_calls"], level["critical_path"], level["replicates"]) == ("9.0", "3.0", "4")
 
 
 def test_negative_figures_stay_figures() -> None:

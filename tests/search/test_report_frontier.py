@@ -15,14 +15,14 @@ def test_holds_what_is_recommended_at_its_confirmed_accuracy() -> None:
     made = to_frontier(report(), "small", ENGINES)
     assert [(p.name, p.level, p.cost["calls"], p.accuracy, p.items) for p in made.points] == [
         ("single", 2, 1, 0.41, 80),
-        ("fused 7", 10, 7, 0.61, 80),
+        ("fused 9", 10, 9, 0.62, 80),
         ("archon 18", 20, 18, 0.70, 80),
     ]
     assert made.by == "calls"
-    assert [p.tied_with for p in made.points] == [(), ("fused 9",), ("ranked 12",)]
+    assert [p.tied_with for p in made.points] == [(), ("fused 7",), ("ranked 12",)]
     assert {p.not_confirmed for p in made.points} == {""}
     assert list(made.engines) == ["generator"]
-    assert [p.strategy.n for p in made.points] == [1, 7, 18]
+    assert [p.strategy.n for p in made.points] == [1, 9, 18]
 
 
 def test_says_why_a_point_is_not_confirmed() -> None:
