@@ -17,9 +17,9 @@ from .confirmation import baselines
 from .curves import curves
 from .figures import full, unit
 from .frontier import Difference, Estimate, Point
-from .measure import natural_order
 from .measured import Measured, Seen
 from .naming import name_of
+from .natural_order import natural_order
 from .outcomes import method_of
 from .problem import Floats
 from .record import Facts, Record

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from ponder.orchestrator.errors import UsageError
 from ponder.search.frontier import Difference, Estimate, Point, frontier
-from ponder.search.measure import natural_order
+from ponder.search.natural_order import natural_order
 
 
 def point(name, tokens, accuracy, **more):
