@@ -34,6 +34,8 @@ class RacingSearch(BaseModel):
         pilot: compositions to begin with, over all levels.
         pilot_share: of the budget, what the pilot may cost at most.
         steps: items a composition is known on after each step, rising, 15 or more; then all.
+        roomy: evaluations on all items, of a composition of middling price, that make a budget roomy: then every first
+            look is at all items, since the luck of the first few is shared by all that stop at them.
         pools: replicates among which first looks are spread, batch by batch.
         replicates: of a composition, at most.
         batch: steps measured between two decisions.
@@ -47,6 +49,7 @@ class RacingSearch(BaseModel):
     pilot: int = Field(default=32, ge=1)
     pilot_share: float = Field(default=0.125, gt=0, le=1)
     steps: tuple[Annotated[int, Field(ge=FEWEST_ITEMS)], ...] = (30, 60)
+    roomy: float = Field(default=100.0, ge=0)
     pools: int = Field(default=4, ge=1)
     replicates: int = Field(default=8, ge=1)
     batch: int = Field(default=12, ge=1)
@@ -70,7 +73,7 @@ class RacingSearch(BaseModel):
             proposers: further sources of compositions worth a look; a third of each batch is theirs at most.
         """
         rng, evidence, surrogate = np.random.default_rng(seed), Evidence(problem.items), Surrogate(seed)
-        rungs = Rungs(rungs_of(self.steps, problem.items), self.pools, self.replicates)
+        rungs = self._rungs(problem)
         asks, begun = self._pilot(problem, evidence, rungs, rng), 0.0
         if not asks:
             return Decision((), "no composition is within a level")
@@ -91,6 +94,14 @@ class RacingSearch(BaseModel):
             return Decision((), reason)
         beliefs = surrogate.beliefs(problem, evidence)
         return Decision(tuple(choices(beliefs, problem.levels, rungs.fewest, self.indifference)), reason)
+
+    def _rungs(self, problem: Problem) -> Rungs:
+        """The steps that suit the budget."""
+        costs = costs_of(problem)
+        middling = int(np.argsort(costs, kind="stable")[len(costs) // 2])
+        whole = problem.price([Ask(middling, tuple(range(problem.items)))])
+        steps = () if whole * self.roomy <= 1 else self.steps
+        return Rungs(rungs_of(steps, problem.items), self.pools, self.replicates)
 
     def _pilot(self, problem: Problem, evidence: Evidence, rungs: Rungs, rng: np.random.Generator) -> list[Ask]:
         """The first steps of the largest pilot that its share of the budget pays."""
