@@ -133,6 +133,12 @@ def test_what_is_measured_climbs_through_items_then_replicates() -> None:
     assert len({ask.replicate for ask in problem.asked}) >= 4  # no single pool's luck is shared by all
 
 
+def test_a_roomy_budget_begins_with_all_items() -> None:
+    tight, roomy = Grid(hill(), items=100, budget=60_000), Grid(hill(), items=100, budget=300_000)
+    looks = [{len(ask.items) for ask in next(RacingSearch().search(problem, 0))} for problem in (tight, roomy)]
+    assert looks == [{30}, {100}]
+
+
 def test_the_pilot_keeps_to_its_share_and_sees_every_price() -> None:
     problem = Grid(hill(), items=100)
     asks = next(RacingSearch().search(problem, 0))
