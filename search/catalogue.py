@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,27 +22,6 @@ from .spaces.walking import OPTION
 MOST_ENUMERATED = 10_000
 SAMPLED = 4_000
 COUNTED_AT_ONCE = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """The compositions of a space that no query's limit forbids, each once.
-
-    Args:
-        points: the compositions.
-        most: (compositions, dimensions) the most that a query may cost, in the order of `COUNTED`.
-        least: the least that a query costs.
-        critical_paths: calls in sequence, at most.
-        is_sampled: whether the space holds more.
-        refused: how many were refused, by reason.
-    """
-
-    points: tuple[Point, ...]
-    most: Floats
-    least: tuple[Usage, ...]
-    critical_paths: tuple[int, ...]
-    is_sampled: bool
-    refused: Mapping[str, int]
 
 
 class Planner:
@@ -88,6 +67,65 @@ class Planner:
         return plan.estimate
 
 
+@dataclass(slots=True)
+class Catalogue:
+    """The compositions that can work and never cost more than a query's limit, each once; it may grow.
+
+    Args:
+        planner: says what a composition may cost.
+        per_query: the limit of a query.
+        is_sampled: whether the space holds more.
+        points: the compositions, by number.
+        strategies: the same as what runs.
+        least: the least that a query costs.
+        critical_paths: calls in sequence, at most.
+        refused: how many were refused, by reason.
+    """
+
+    planner: Planner
+    per_query: Budget
+    is_sampled: bool = False
+    points: list[Point] = field(default_factory=list)
+    strategies: list[Strategy] = field(default_factory=list)
+    least: list[Usage] = field(default_factory=list)
+    critical_paths: list[int] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
+    _most: list[tuple[int, ...]] = field(default_factory=list)
+    _numbers: dict[str, int | None] = field(default_factory=dict)
+
+    @property
+    def most(self) -> Floats:
+        """(compositions, dimensions) the most that a query may cost, in the order of `COUNTED`."""
+        return np.array(self._most, dtype=np.float64).reshape(-1, len(COUNTED))
+
+    def add(self, point: Point) -> int | None:
+        """The number of a composition, which joins where it is new; None where it is refused.
+
+        Raises:
+            UsageError: it asks an engine that is not there.
+        """
+        if point.id not in self._numbers:
+            self._numbers[point.id] = self._joined(point)
+        return self._numbers[point.id]
+
+    def _joined(self, point: Point) -> int | None:
+        self.planner.check_engines(point.strategy)
+        try:
+            estimate = self.planner.estimate(point.strategy)
+        except (ShapeError, UsageError) as error:
+            self.refused[str(error)] += 1
+            return None
+        if not self.per_query.fits(estimate.most):
+            self.refused[f"it may cost more than a query's limit ({self.per_query})"] += 1
+            return None
+        self.points.append(point)
+        self.strategies.append(point.strategy)
+        self.least.append(estimate.least)
+        self.critical_paths.append(estimate.critical_path)
+        self._most.append(amounts(estimate.most))
+        return len(self.points) - 1
+
+
 def catalogue(space: Space, planner: Planner, per_query: Budget, seed: int = 0) -> Catalogue:
     """The compositions of `space` that can work and never cost more than `per_query`.
 
@@ -97,32 +135,16 @@ def catalogue(space: Space, planner: Planner, per_query: Budget, seed: int = 0) 
         UsageError: there are none, an option has none, or one asks an engine that is not there.
     """
     is_sampled = space.combinations > MOST_ENUMERATED
-    found = space.sample(np.random.default_rng(seed), SAMPLED) if is_sampled else space.enumerate(MOST_ENUMERATED)
-    _check_options(space, found)
-    kept: list[tuple[Point, Estimate]] = []
-    refused: Counter[str] = Counter()
-    for point in found:
-        planner.check_engines(point.strategy)
-        try:
-            estimate = planner.estimate(point.strategy)
-        except (ShapeError, UsageError) as error:
-            refused[str(error)] += 1
-            continue
-        if per_query.fits(estimate.most):
-            kept.append((point, estimate))
-        else:
-            refused[f"it may cost more than a query's limit ({per_query})"] += 1
-    if not kept:
-        reasons = "; ".join(f"{reason} ({count})" for reason, count in refused.most_common(3)) or "the space is empty"
+    points = space.sample(np.random.default_rng(seed), SAMPLED) if is_sampled else space.enumerate(MOST_ENUMERATED)
+    _check_options(space, points)
+    found = Catalogue(planner, per_query, is_sampled)
+    for point in points:
+        found.add(point)
+    if not found.points:
+        commonest = found.refused.most_common(3)
+        reasons = "; ".join(f"{reason} ({count})" for reason, count in commonest) or "the space is empty"
         raise UsageError(f"a space must hold a composition that can be measured, got none: {reasons}")
-    return Catalogue(
-        tuple(point for point, _ in kept),
-        np.array([amounts(estimate.most) for _, estimate in kept], dtype=np.float64).reshape(-1, len(COUNTED)),
-        tuple(estimate.least for _, estimate in kept),
-        tuple(estimate.critical_path for _, estimate in kept),
-        is_sampled,
-        dict(refused),
-    )
+    return found
 
 
 def _check_options(space: Space, found: Sequence[Point]) -> None:

@@ -22,7 +22,7 @@ from .naming import name_of
 from .natural_order import natural_order
 from .outcomes import method_of
 from .problem import Floats
-from .record import Facts, Record
+from .record import Record
 from .report import Report
 from .report_level import Contest, Level
 from .report_spending import Spending
@@ -198,17 +198,20 @@ def _split(record: Record) -> str:
 
 
 def _notes(record: Record) -> tuple[str, ...]:
-    return (*_of_the_space(record.facts), *_of_the_levels(record))
+    return (*_of_the_space(record), *_of_the_levels(record))
 
 
-def _of_the_space(facts: Facts | None) -> Iterator[str]:
+def _of_the_space(record: Record) -> Iterator[str]:
+    facts = record.facts
     yield "costs are those of a fresh run, whatever was shared while searching"
     if facts and facts.refused:
         commonest, _ = max(facts.refused.items(), key=lambda each: each[1])
         count = sum(facts.refused.values())
         yield f"{count} compositions were refused before anything ran, most of them because: {commonest}"
     if facts and facts.is_sampled:
-        yield f"the space is too large to enumerate; {facts.compositions} of its compositions were drawn"
+        told = f"the space is too large to enumerate; {facts.compositions:,} of its compositions were drawn"
+        joined = record.verdict.compositions - facts.compositions if record.verdict else 0
+        yield f"{told}, and {joined:,} more were proposed while it was searched" if joined > 0 else told
 
 
 def _of_the_levels(record: Record) -> Iterator[str]:

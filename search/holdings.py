@@ -43,10 +43,11 @@ class Holdings:
     """The pools of one part of a data set.
 
     A composition that stops as it goes is replayed where the pools that it would draw from are held already, or are
-    wanted with it; what is run as it stands otherwise shares whatever draws it asks in the same words.
+    wanted with it; what is run as it stands otherwise shares whatever draws it asks in the same words. What joins the
+    compositions later is told of from the pools that are held already.
 
     Args:
-        strategies: all compositions, by number.
+        strategies: all compositions, by number; may grow.
         queries: the part, by number.
         pools: every pool by the name of its task; what is measured meanwhile appears there.
     """
@@ -54,20 +55,21 @@ class Holdings:
     def __init__(self, strategies: Sequence[Strategy], queries: Sequence[Query], pools: Mapping[str, Pool]) -> None:
         self._strategies, self._queries, self._pools = strategies, queries, pools
         self._numbers = {query.id: number for number, query in enumerate(queries)}
-        self._arms = [arm_of(strategy) for strategy in strategies]
-        self._draws = [draws_of(strategy) for strategy in strategies]
+        self._arms: list[Arm] = []
+        self._draws: list[int] = []
         self._sources = cache(self._sources_of)
         self._served: dict[str, list[int]] = defaultdict(list)
         self._judging: dict[str, dict[str, Arm]] = defaultdict(dict)
-        for number, arm in enumerate(self._arms):
-            self._served[arm.stream].append(number)
-            self._judging[arm.stream][arm.id] = arm
         self._held: dict[Place, Wanted] = {}
+        self._came: dict[str, list[Wanted]] = defaultdict(list)
         self._best: dict[tuple[int, int, int], Wanted] = {}
         self._readings: dict[str, Reading] = {}
+        self._untold: dict[tuple[int, int], dict[int, Wanted]] = defaultdict(dict)
+        self._follow()
 
     def wanted(self, asks: Sequence[Ask]) -> list[Wanted]:
         """The pools that these asks take beyond those that tell of them, each arm's as large as any member needs."""
+        self._follow()
         found: dict[Place, Wanted] = {}
         asked: dict[Place, int] = {}
         for ask in asks:
@@ -95,17 +97,16 @@ class Holdings:
 
     def touched(self, asks: Sequence[Ask], had: Sequence[Wanted]) -> dict[tuple[int, int], dict[int, Wanted]]:
         """By composition and replicate, in their order, the largest pool that each query is told from; see `told`."""
-        touched: dict[tuple[int, int], dict[int, Wanted]] = defaultdict(dict)
+        self._follow()
+        touched, self._untold = self._untold, defaultdict(dict)
 
         def touch(composition: int, item: int, one: Wanted) -> None:
-            best = self._best.get((composition, item, one.replicate))
-            if best is None or best.draws < one.draws:
-                best = self._best[composition, item, one.replicate] = one
-            touched[composition, one.replicate][item] = best
+            touched[composition, one.replicate][item] = self._bettered(composition, item, one)
 
         for one in had:
             item = self._numbers[one.query.id]
             self._held[one.arm.id, item, one.replicate] = one
+            self._came[one.arm.stream].append(one)
             for member in self._members(one.arm, one.draws):
                 touch(member, item, one)
         for ask in asks:
@@ -123,6 +124,27 @@ class Holdings:
                 arms[one.arm.id] = one.arm
                 found[one.arm.id].append(self._pools[one.id])
         return {arms[id]: pools for id, pools in found.items()}
+
+    def _bettered(self, composition: int, item: int, one: Wanted) -> Wanted:
+        """The largest pool that tells of a composition on a query, `one` among them."""
+        best = self._best.get((composition, item, one.replicate))
+        if best is None or best.draws < one.draws:
+            best = self._best[composition, item, one.replicate] = one
+        return best
+
+    def _follow(self) -> None:
+        """Take in the compositions that joined since."""
+        for number in range(len(self._arms), len(self._strategies)):
+            arm, draws = arm_of(self._strategies[number]), draws_of(self._strategies[number])
+            self._arms.append(arm)
+            self._draws.append(draws)
+            self._served[arm.stream].append(number)
+            self._judging[arm.stream][arm.id] = arm
+            self._sources.cache_clear()
+            for one in self._came[arm.stream]:
+                if one.draws >= draws and one.arm.serves(arm):
+                    item = self._numbers[one.query.id]
+                    self._untold[number, one.replicate][item] = self._bettered(number, item, one)
 
     def _members(self, arm: Arm, draws: int) -> list[int]:
         """The compositions that a pool of an arm serves."""

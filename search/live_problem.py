@@ -12,11 +12,11 @@ from ..orchestrator.budget import COUNTED, Budget, amounts
 from ..orchestrator.shape import Estimate
 from ..orchestrator.types import Usage
 from .arms import draws_of
-from .catalogue import Catalogue, Planner
+from .catalogue import Catalogue
 from .holdings import Told
 from .prices import Prices
 from .problem import Ask, Floats, Indices, Row
-from .spaces.space import Space
+from .spaces.space import Point, Space
 
 
 class LiveProblem:
@@ -24,38 +24,56 @@ class LiveProblem:
 
     Args:
         space: encodes compositions.
-        catalogue: the compositions.
-        planner: says what parts of a composition may cost.
+        catalogue: the compositions; grows as others join.
         by: the dimension of cost that levels are in.
         items: development queries.
         allowance: what the search may spend.
     """
 
-    def __init__(
-        self, space: Space, catalogue: Catalogue, planner: Planner, by: str, items: int, allowance: Budget
-    ) -> None:
+    def __init__(self, space: Space, catalogue: Catalogue, by: str, items: int, allowance: Budget) -> None:
+        self._space, self._catalogue = space, catalogue
         self.points = catalogue.points
         self.items = items
         self.levels: tuple[float, ...] = ()
-        self.features = space.encode(self.points)
-        self.families: Indices = np.asarray(space.families(self.points), dtype=np.intp)
+        self._features, self._families = space.encode(self.points), space.families(self.points)
         self._column = COUNTED.index(by)
         self._scale = 1e-9 if by == "cost_usd" else 1.0
         limits = allowance.limits()
         self._limits = np.array([np.inf if limit is None else max(limit, 1) for limit in limits], dtype=np.float64)
         self._seconds = allowance.seconds
-        self._prices = Prices(
-            [point.strategy for point in self.points],
+        self._known_prices = Prices(
+            catalogue.strategies,
             catalogue.most,
-            self.families,
+            self._families,
             items,
-            lambda part: _vector(planner.estimate(part)),
+            lambda part: _vector(catalogue.planner.estimate(part)),
         )
         self._spent = 0.0
 
     @property
     def size(self) -> int:
         return len(self.points)
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the space holds more compositions."""
+        return self._catalogue.is_sampled
+
+    @property
+    def features(self) -> Floats:
+        """One row a composition; see `Space.encode`."""
+        self._follow()
+        return self._features
+
+    @property
+    def families(self) -> Indices:
+        """One number a composition; see `Space.families`."""
+        self._follow()
+        return self._families
+
+    def add(self, point: Point) -> int | None:
+        """The number of a composition, which joins where it is new; None where it is refused, as for its most."""
+        return self._catalogue.add(point)
 
     @property
     def spent(self) -> float:
@@ -79,7 +97,7 @@ class LiveProblem:
     def elsewhere(self, items: int) -> Self:
         """The same on other queries, of which nothing is held."""
         other = copy.copy(self)
-        other.items, other._prices = items, self._prices.elsewhere(items)
+        other.items, other._known_prices = items, self._prices.elsewhere(items)
         return other
 
     def hold(self, ask: Ask) -> None:
@@ -103,6 +121,18 @@ class LiveProblem:
     def cheapest(self) -> int:
         """The composition that costs the least at most, in the dimension of the levels."""
         return int(np.argmin([self.cost(number) for number in range(self.size)]))
+
+    @property
+    def _prices(self) -> Prices:
+        self._follow()
+        return self._known_prices
+
+    def _follow(self) -> None:
+        """Take in the compositions that joined since."""
+        if (known := len(self._features)) < self.size:
+            self._features = np.vstack((self._features, self._space.encode(self.points[known:])))
+            self._families = self._space.families(self.points)
+            self._known_prices.grow(self._catalogue.most, self._families)
 
     def _share(self, cost: Floats | float) -> float:
         return float(np.max(np.asarray(cost) / self._limits))

@@ -63,6 +63,10 @@ class Prices:
         other._items, other._held = items, {}
         return other
 
+    def grow(self, most: Floats, families: Indices) -> None:
+        """Take in compositions that joined; those that were there keep their numbers."""
+        self._most, self._families, self._is_stale = most, families, True
+
     def see(self, composition: int, replicate: int, items: Indices, costs: Floats) -> None:
         """Take in what fresh runs of a composition cost, one row a query; what was known of these is replaced."""
         kept = self._seen[composition].setdefault(replicate, np.full((self._items, len(COUNTED)), np.nan))
@@ -88,7 +92,7 @@ class Prices:
     def costs(self) -> Floats:
         """(compositions, dimensions) the mean cost of a fresh query, as far as is known."""
         if self._is_stale:
-            self._all, self._is_stale = self._estimated(), False
+            self._all, self._is_stale = self._estimated() if self._means else self._most.copy(), False
         return self._all
 
     def new(self, composition: int, replicate: int, items: Indices) -> Floats:

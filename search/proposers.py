@@ -5,12 +5,32 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from .decisions.model_moves import ModelMoves, swaps_of
+from .decisions.neighbours import Neighbours
+from .decisions.optuna_proposer import OptunaProposer
 from .decisions.proposer import Proposer
+from .live_problem import LiveProblem
 from .spaces.space import Point
+from .sweep import Sweep
 
 
-def proposers_of(points: Sequence[Point], engines: Collection[str]) -> tuple[Proposer, ...]:
-    """Moves from model to model, where compositions differ in which engine plays a role; nothing else so far.
+def proposers_of(sweep: Sweep, problem: LiveProblem) -> tuple[Proposer, ...]:
+    """Moves from model to model where there are any, neighbours where the space is sampled, Optuna where it is asked.
+
+    Raises:
+        UsageError: Optuna is asked, and is not installed.
+    """
+    found: list[Proposer] = [*model_moves(problem.points, sweep.engines)]
+    point = problem.points.__getitem__
+    if problem.is_sampled:
+        found.append(Neighbours(sweep.space, point, problem.add))
+    if sweep.proposer == "optuna":
+        found.append(optuna := OptunaProposer(sweep.space, point, problem.add))
+        optuna.check()
+    return tuple(found)
+
+
+def model_moves(points: Sequence[Point], engines: Collection[str]) -> tuple[ModelMoves, ...]:
+    """Moves from model to model, where compositions differ in which engine plays a role.
 
     Args:
         points: the compositions.

@@ -95,12 +95,20 @@ class Chosen(BaseModel):
 
 
 class Verdict(BaseModel):
-    """How a search ended: what it chose at each level, why it measured no more, and what more would buy, in words."""
+    """How a search ended.
+
+    Args:
+        chosen: at each level.
+        reason: why it measured no more, in words.
+        outlook: what more would buy, in words.
+        compositions: how many it chose among, those included that joined while it searched.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     chosen: tuple[Chosen, ...] = ()
     reason: str = ""
     outlook: tuple[str, ...] = ()
+    compositions: int = 0
 
 
 class Member(BaseModel):

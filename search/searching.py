@@ -118,11 +118,12 @@ class Searching:
         sweep = self._sweep
         planner = await Planner.of(self._host.engines, (*self._parts.development, *self._parts.confirmation))
         self._catalogue = catalogue(sweep.space, planner, sweep.per_query, sweep.seed)
-        self._strategies = [point.strategy for point in self._catalogue.points]
+        self._strategies = self._catalogue.strategies
         self._progress.compositions = len(self._strategies)
         allowance = self._allowance = tenable(sweep.budget, self._for_search)
         items = len(self._parts.development)
-        self._problem = LiveProblem(sweep.space, self._catalogue, planner, sweep.by, items, allowance)
+        self._problem = LiveProblem(sweep.space, self._catalogue, sweep.by, items, allowance)
+        self._proposers = proposers_of(sweep, self._problem)
         self._development = Holdings(self._strategies, self._parts.development, self._measurer.pools)
         self._evidence = Evidence(items)
         check_affordable(self._sweep, self._catalogue)
@@ -148,8 +149,7 @@ class Searching:
 
     async def _decide(self) -> Decision:
         """Let the searcher ask until it has chosen."""
-        proposers = proposers_of(self._catalogue.points, self._sweep.engines)
-        search = self._sweep.search.search(self._problem, self._sweep.seed, proposers)
+        search = self._sweep.search.search(self._problem, self._sweep.seed, self._proposers)
         rows: list[Row] | None = None
         while True:
             try:
@@ -215,6 +215,7 @@ class Searching:
             return []
         rows = self._problem.take(told)
         self._evidence.add(rows)
+        self._progress.compositions = self._problem.size
         self._progress.measured = len(self._evidence.compositions)
         self._progress.share = self._problem.spent
         self._progress.leaders = leaders(self._problem, self._evidence, self._strategies)
@@ -263,7 +264,9 @@ class Searching:
         ]
         columns = self._sweep.space.columns
         outlook = prospects(self._problem, self._evidence, decision, self._strategies, columns)
-        return Verdict(chosen=tuple(chosen), reason=decision.reason, outlook=outlook)
+        return Verdict(
+            chosen=tuple(chosen), reason=decision.reason, outlook=outlook, compositions=len(self._strategies)
+        )
 
     def _tell(self, phase: Phase, wanted: Sequence[Wanted]) -> None:
         """Tell of the tasks that are to come."""

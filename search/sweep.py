@@ -41,6 +41,8 @@ class Sweep(BaseModel):
         confirmation: the share of the queries, and of half of that of the budget, that no search sees and the
             chosen are confirmed on.
         search: how it is searched.
+        proposer: what suggests compositions beside the search: ``optuna`` has its tree-structured Parzen estimator do
+            so; in a space too large to enumerate, the neighbours of the best so far are suggested in either case.
         seed: chooses the draws.
         where: ``ray`` (engines and runners as actors) or ``local`` (this process); the results are the same.
         replicas: replicas of each engine on a cluster; one where not named.
@@ -59,6 +61,7 @@ class Sweep(BaseModel):
     per_query: Budget = Budget()
     confirmation: Annotated[float, Field(ge=0.1, le=0.8)] = 0.4
     search: RacingSearch = RacingSearch()
+    proposer: Literal["neighbours", "optuna"] = "neighbours"
     seed: int = 0
     where: Literal["ray", "local"] = "ray"
     replicas: Mapping[str, int] = {}

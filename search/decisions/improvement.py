@@ -97,7 +97,7 @@ class Batch:
 
     def _is_open(self, number: int) -> bool:
         if number >= len(self._noise):
-            return True
+            return self.problem.cost(number) <= self.problem.levels[-1]
         return bool(np.isfinite(self._noise[number]) and self.beliefs.costs[number] <= self.problem.levels[-1])
 
     def _values(self, level: float) -> Floats:

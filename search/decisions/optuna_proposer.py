@@ -48,6 +48,14 @@ class OptunaProposer:
     number: Callable[[Point], int | None]
     batch: int = 8
 
+    def check(self) -> None:
+        """Refuse to begin without Optuna.
+
+        Raises:
+            UsageError: it is not installed.
+        """
+        _optuna()
+
     def propose(
         self, problem: Problem, evidence: Evidence, incumbents: Sequence[int], rng: np.random.Generator
     ) -> list[int]:

@@ -22,7 +22,7 @@ ALL = (0, 1, 2, 3, 4)
 async def problem_of(allowance: Budget, by: str = "calls", **prices: float) -> LiveProblem:
     engines = {"generator": SimulatedSpec(**prices).open()}
     planner = await Planner.of(engines, SimulatedData(size=5).load())
-    return LiveProblem(SPACE, catalogue(SPACE, planner, Budget()), planner, by, 5, allowance)
+    return LiveProblem(SPACE, catalogue(SPACE, planner, Budget()), by, 5, allowance)
 
 
 def told(composition: int, items: tuple[int, ...], value: float, **cost: float) -> Told:

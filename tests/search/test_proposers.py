@@ -1,7 +1,7 @@
 """Which proposers a space has."""
 
 from ponder.search.decisions.model_moves import ModelMoves
-from ponder.search.proposers import proposers_of
+from ponder.search.proposers import model_moves
 from ponder.search.spaces.domains import Choice, Integers
 from ponder.search.spaces.space import Space
 
@@ -14,7 +14,7 @@ def space_of(**knobs: object) -> Space:
 
 def test_engines_that_are_chosen_are_roles() -> None:
     points = space_of(engine=ENGINE).enumerate()
-    [moves] = proposers_of(points, ["small", "large", "reward"])
+    [moves] = model_moves(points, ["small", "large", "reward"])
     assert isinstance(moves, ModelMoves)
     by_choice = {(point.strategy.n, point.strategy.engine): i for i, point in enumerate(points)}
     assert {frozenset(group) for groups in moves.swaps.values() for group in groups} == {
@@ -23,6 +23,6 @@ def test_engines_that_are_chosen_are_roles() -> None:
 
 
 def test_without_a_choice_of_engines_there_is_none() -> None:
-    assert proposers_of(space_of().enumerate(), ["generator"]) == ()
-    assert proposers_of(space_of(engine="small").enumerate(), ["small", "large"]) == ()
-    assert proposers_of(space_of(engine=ENGINE).enumerate(), ["small"]) == (), "not all are engines"
+    assert model_moves(space_of().enumerate(), ["generator"]) == ()
+    assert model_moves(space_of(engine="small").enumerate(), ["small", "large"]) == ()
+    assert model_moves(space_of(engine=ENGINE).enumerate(), ["small"]) == (), "not all are engines"
