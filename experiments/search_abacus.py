@@ -41,7 +41,7 @@ from ponder.search.sweep import Sweep
 RESULTS = Path(__file__).parent / "results"
 JOURNAL = Path("runs") / "search_abacus.db"
 LEAST_COMPOSITIONS, MOST_SHARE, MOST_MINUTES = 500, 0.1, 20.0
-TOKENS = 4_000_000
+TOKENS = 2_200_000
 
 ANSWER = {"kind": "abacus"}
 TEMPERATURE = {"kind": "choice", "values": [0.6, 0.8, 1.0], "name": "temperature"}
