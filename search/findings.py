@@ -198,7 +198,7 @@ def _split(record: Record) -> str:
 
 
 def _notes(record: Record) -> tuple[str, ...]:
-    return (*_of_the_space(record), *_of_the_levels(record))
+    return (*_of_the_space(record), *_of_the_levels(record), *_of_the_policies(record))
 
 
 def _of_the_space(record: Record) -> Iterator[str]:
@@ -220,3 +220,16 @@ def _of_the_levels(record: Record) -> Iterator[str]:
         chosen = {choice.level for choice in record.verdict.chosen}
         if empty := [full(level, record.sweep.by) for level in record.facts.levels if level not in chosen]:
             yield f"nothing that was measured costs so little: {', '.join(empty)} {unit(record.sweep.by)} a query"
+
+
+def _of_the_policies(record: Record) -> Iterator[str]:
+    """What became of policies by difficulty, levels of one reason together."""
+    routings = record.verdict.routings if record.verdict else ()
+    for is_chosen, reason in dict.fromkeys((routing.is_chosen, routing.reason) for routing in routings):
+        levels = [
+            full(each.level, record.sweep.by)
+            for each in routings
+            if (each.is_chosen, each.reason) == (is_chosen, reason)
+        ]
+        told = "a policy by difficulty is chosen" if is_chosen else "no policy by difficulty"
+        yield f"{told} at {', '.join(levels)} {unit(record.sweep.by)} a query: on the queries searched on, {reason}"

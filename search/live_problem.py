@@ -84,6 +84,11 @@ class LiveProblem:
         """The mean cost of a fresh query, as far as is known, in the dimension of the levels."""
         return float(self._prices.costs()[composition, self._column]) * self._scale
 
+    def in_levels(self, costs: Floats) -> Floats:
+        """Costs, one row a query in the order of `COUNTED`, in the dimension of the levels."""
+        found: Floats = costs[:, self._column] * self._scale
+        return found
+
     def price(self, asks: Sequence[Ask]) -> float:
         """What measuring these would newly cost, as far as is known, as a share of the allowance."""
         items = {ask.items: np.asarray(ask.items, dtype=np.intp) for ask in asks}
@@ -114,8 +119,7 @@ class LiveProblem:
             self._prices.see(one.composition, one.replicate, items, costs)
             self._prices.hold(one.composition, one.draws, one.replicate, items)
             values = np.array([outcome.value for outcome in one.outcomes])
-            costs_by = costs[:, self._column] * self._scale
-            found.append(Row(one.composition, one.replicate, items, values, costs_by))
+            found.append(Row(one.composition, one.replicate, items, values, self.in_levels(costs)))
         return found
 
     def cheapest(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..orchestrator.pipeline import Pipeline
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.wording import in_words
+from ..strategies import RouteByDifficulty
 from .arms import is_pooled
 from .estimators import method_named
 from .outcomes import method_of
@@ -19,6 +20,8 @@ def name_of(strategy: Strategy) -> str:
     """
     if isinstance(strategy, Pipeline):
         return " → ".join(in_words(node.strategy) for node in strategy.nodes)
+    if isinstance(strategy, RouteByDifficulty):
+        return "by difficulty: " + " or ".join(map(name_of, strategy.routes))
     if not is_pooled(strategy):
         return in_words(strategy.model_copy(update=_seldom_looked_at(strategy)))
     method, n = method_of(strategy)

@@ -94,6 +94,15 @@ class Chosen(BaseModel):
     tied: tuple[str, ...] = ()
 
 
+class Routing(BaseModel):
+    """What became of a policy by difficulty at one level: whether it was chosen, and why or why not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    level: float
+    is_chosen: bool
+    reason: str
+
+
 class Verdict(BaseModel):
     """How a search ended.
 
@@ -102,6 +111,7 @@ class Verdict(BaseModel):
         reason: why it measured no more, in words.
         outlook: what more would buy, in words.
         compositions: how many it chose among, those included that joined while it searched.
+        routings: what became of policies by difficulty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -109,6 +119,7 @@ class Verdict(BaseModel):
     reason: str = ""
     outlook: tuple[str, ...] = ()
     compositions: int = 0
+    routings: tuple[Routing, ...] = ()
 
 
 class Member(BaseModel):

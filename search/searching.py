@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ from .judge import Judge
 from .leaders import Leader, leaders
 from .live_problem import LiveProblem, even_levels, tenable
 from .measurer import Measurer
-from .problem import Ask, Decision, Row
+from .policies import Policies, Routed
+from .problem import Ask, Choice, Decision, Row
 from .proposers import proposers_of
 from .prospects import prospects
 from .record import LATEST, Batch, Chosen, Facts, Latest, Member, Phase, Verdict, pools_of
@@ -130,8 +132,7 @@ class Searching:
         await self._journal.finish(LATEST, canonical_json(self._latest))
         with closing(ReadOnlyJournal(self._path)) as self._reader:
             await self._calibrate()
-            decision = await self._decide()
-            await self._confirm(decision)
+            await self._confirm(await self._route(await self._decide()))
         await self._write("complete", True)
 
     async def _calibrate(self) -> None:
@@ -156,18 +157,28 @@ class Searching:
                 asks = next(search) if rows is None else search.send(rows)
             except StopIteration as end:
                 decision: Decision = end.value
-                break
+                return decision
             rows = await self._measure("search", asks)
-        await self._write("verdict", self._verdict(decision))
-        return decision
 
-    async def _confirm(self, decision: Decision) -> None:
+    async def _route(self, decision: Decision) -> Routed:
+        """Put a policy by difficulty in the place of each choice on which one gains, and write down the verdict."""
+        problem, evidence, columns = self._problem, self._evidence, self._sweep.space.columns
+        outlook = prospects(problem, evidence, decision, self._strategies, columns)
+        verdict = Verdict(reason=decision.reason, outlook=outlook, compositions=problem.size)
+        policies = Policies(problem, evidence, self._development, partial(self._measure, "search"))
+        routed = await policies.routed(decision)
+        found = {"chosen": tuple(map(self._chosen, routed.decision.choices)), "routings": routed.routings}
+        await self._write("verdict", verdict.model_copy(update=found))
+        return routed
+
+    async def _confirm(self, routed: Routed) -> None:
         """Measure the chosen and the baselines on the queries that were held back, the most important first."""
         items = tuple(range(len(self._parts.confirmation)))
         holdings = Holdings(self._strategies, self._parts.confirmation, self._measurer.pools)
         prices = self._problem.elsewhere(len(items))
         costs = [self._problem.cost(number) for number in range(self._problem.size)]
-        left = [Ask(number, items) for number in to_confirm(decision.choices, self._evidence, self._strategies, costs)]
+        choices = (*routed.decision.choices, *routed.replaced)
+        left = [Ask(number, items) for number in to_confirm(choices, self._evidence, self._strategies, costs)]
         while affordable := self._affordable(left, prices):
             await self._measure("confirmation", affordable, holdings)
             left = [ask for ask in left if ask not in affordable]
@@ -249,24 +260,13 @@ class Searching:
         if what not in self._results:
             await self._journal.finish(self._latest.row(what), canonical_json(value))
 
-    def _verdict(self, decision: Decision) -> Verdict:
+    def _chosen(self, choice: Choice) -> Chosen:
         def id_of(number: int) -> str:
             return self._catalogue.points[number].id
 
-        chosen = [
-            Chosen(
-                level=choice.level,
-                composition=id_of(choice.composition),
-                estimate=choice.estimate,
-                tied=tuple(map(id_of, choice.tied)),
-            )
-            for choice in decision.choices
-        ]
-        columns = self._sweep.space.columns
-        outlook = prospects(self._problem, self._evidence, decision, self._strategies, columns)
-        return Verdict(
-            chosen=tuple(chosen), reason=decision.reason, outlook=outlook, compositions=len(self._strategies)
-        )
+        tied = tuple(map(id_of, choice.tied))
+        composition = id_of(choice.composition)
+        return Chosen(level=choice.level, composition=composition, estimate=choice.estimate, tied=tied)
 
     def _tell(self, phase: Phase, wanted: Sequence[Wanted]) -> None:
         """Tell of the tasks that are to come."""

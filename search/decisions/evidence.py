@@ -37,6 +37,15 @@ class Evidence:
         """The replicates in which a composition was measured, rising."""
         return sorted(self._values.get(composition, {}))
 
+    def without(self, replicate: int) -> Evidence:
+        """The same but for one replicate."""
+        other = Evidence(self.items)
+        for kept, table in ((other._values, self._values), (other._costs, self._costs)):
+            for number, rows in table.items():
+                if left := {each: row for each, row in rows.items() if each != replicate}:
+                    kept[number] = left
+        return other
+
     def values(self, composition: int) -> Floats:
         """One value an item: the mean over replicates, NaN where there is none."""
         return _mean(self._values.get(composition, {}), self.items)

@@ -22,6 +22,15 @@ def test_values_are_means_over_replicates_with_gaps() -> None:
     np.testing.assert_array_equal(evidence.replicated(7), [[1, 0, np.nan, np.nan], [np.nan, 1, 1, np.nan]])
 
 
+def test_one_replicate_can_be_left_out() -> None:
+    evidence = Evidence(2)
+    evidence.add([row(7, 0, [0, 1], [1.0, 0.0], 3.0), row(7, 3, [1], [1.0], 5.0), row(2, 3, [0], [0.25])])
+    other = evidence.without(3)
+    assert (other.compositions, other.replicates(7)) == ([7], [0])
+    np.testing.assert_array_equal([other.values(7), other.costs(7)], [[1.0, 0.0], [3.0, 3.0]])
+    assert evidence.replicates(7) == [0, 3]
+
+
 def test_costs_are_kept_beside_values() -> None:
     evidence = Evidence(2)
     evidence.add([row(0, 0, [0], [1.0], cost=3.0), row(0, 1, [0], [0.0], cost=5.0)])
