@@ -36,6 +36,7 @@ class LiveProblem:
         self.items = items
         self.levels: tuple[float, ...] = ()
         self._features, self._families = space.encode(self.points), space.families(self.points)
+        self.by = by
         self._column = COUNTED.index(by)
         self._scale = 1e-9 if by == "cost_usd" else 1.0
         limits = allowance.limits()

@@ -13,6 +13,7 @@ from ..orchestrator.errors import UsageError
 from ..orchestrator.intervals import CONFIDENCE, Comparison, Interval, compare
 from .decisions.allocation_model import AllocationModel
 from .decisions.evidence import Evidence
+from .figures import counted
 from .problem import Floats, Indices
 
 LEAST_FREEDOM = 3  # measured compositions beyond the coefficients, or a family is not extrapolated
@@ -40,10 +41,10 @@ class Offer:
     accuracy: Interval
     beyond: tuple[int, ...] = ()
 
-    def in_words(self, name: str, columns: Sequence[str] = ()) -> str:
-        """The offer in a sentence, the composition by its name and columns by theirs."""
-        found = self.accuracy
-        told = f"{name}: {found.mean:.1%} ({found.low:.1%} to {found.high:.1%}) at {self.cost:g} a query, predicted"
+    def in_words(self, name: str, by: str, columns: Sequence[str] = ()) -> str:
+        """The offer in a sentence, the composition by its name, its cost in the dimension `by`, columns by theirs."""
+        found, cost = self.accuracy, counted(self.cost, by)
+        told = f"{name}: {found.mean:.1%} ({found.low:.1%} to {found.high:.1%}) at {cost} a query, predicted"
         told += " for development queries,"
         if not self.beyond:
             return f"{told} within the range measured"

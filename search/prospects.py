@@ -47,7 +47,7 @@ def _offers(
         problem.features, accuracies, items, costs, problem.families, level=problem.levels[-1], factor=TIMES
     )
     for offer in found.offers:
-        yield offer.in_words(name_of(strategies[offer.composition]), columns)
+        yield offer.in_words(name_of(strategies[offer.composition]), problem.by, columns)
 
 
 def _gap(problem: LiveProblem, evidence: Evidence, decision: Decision) -> Iterator[str]:

@@ -36,8 +36,8 @@ def test_ten_times_the_cost_buys_what_the_law_says():
     assert [offer.composition for offer in found.offers] == [8, 7, 6]  # 256 draws at most: 512 are over 320
     assert [offer.accuracy.mean for offer in found.offers] == pytest.approx(truth[[8, 7, 6]])
     assert {offer.beyond for offer in found.offers} == {(0,)}
-    assert found.offers[0].in_words("vote of 256", ["n"]) == (
-        "vote of 256: 91.7% (91.7% to 91.7%) at 256 a query, predicted for development queries, "
+    assert found.offers[0].in_words("vote of 256", "calls", ["n"]) == (
+        "vote of 256: 91.7% (91.7% to 91.7%) at 256 calls a query, predicted for development queries, "
         "beyond the range measured of n"
     )
 
@@ -47,7 +47,7 @@ def test_what_lies_between_measured_knobs_is_no_extrapolation():
     accuracies[3] = np.nan
     found = bought(accuracies, factor=1)
     assert [(offer.composition, offer.beyond) for offer in found.offers] == [(3, ())]
-    assert found.offers[0].in_words("vote of 8").endswith("development queries, within the range measured")
+    assert found.offers[0].in_words("vote of 8", "calls").endswith("development queries, within the range measured")
 
 
 def test_the_intervals_of_offers_cover():
