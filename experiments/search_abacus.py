@@ -29,11 +29,11 @@ import numpy as np
 from rich.console import Console
 
 from ponder.orchestrator.budget import COUNTED
-from ponder.search.measured import Measured
-from ponder.search.outputs import Outputs, write_outputs
 from ponder.search.progress import show_progress
 from ponder.search.record import Record
-from ponder.search.report import Report, terminal
+from ponder.search.reports.measured import Measured
+from ponder.search.reports.outputs import Outputs, write_outputs
+from ponder.search.reports.report import Report, terminal
 from ponder.search.run_sweep import run_sweep
 from ponder.search.spaces.space import Space
 from ponder.search.sweep import Sweep

@@ -288,7 +288,7 @@ def _show_estimate(pipeline: Pipeline, question: str) -> None:
 
 def _show_range(estimate: Estimate) -> None:
     from .orchestrator.budget import COUNTED, amounts
-    from .search.figures import full
+    from .search.reports.figures import full
 
     table = Table(box=None, pad_edge=False)
     table.add_column("dimension")
@@ -351,7 +351,7 @@ def _show_scores(candidate: Candidate) -> None:
 
 def _show_ending(result: Result) -> None:
     from .orchestrator.budget import COUNTED, amounts
-    from .search.figures import full, unit
+    from .search.reports.figures import full, unit
 
     spent = zip(COUNTED, amounts(result.usage), strict=True)
     used = [f"{full(n / 1e9 if name == 'cost_usd' else n, name)} {unit(name)}" for name, n in spent if n]
@@ -363,8 +363,8 @@ def _show_ending(result: Result) -> None:
 
 
 def _show_report(record: Record, journal: Path, html: Path | None, *, is_full: bool = False) -> None:
-    from .search.outputs import write_outputs
-    from .search.report import terminal
+    from .search.reports.outputs import write_outputs
+    from .search.reports.report import terminal
 
     made = write_outputs(record, journal, html)
     terminal(made.report, out, is_full=is_full)

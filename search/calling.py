@@ -19,8 +19,8 @@ from ..orchestrator.types import Query
 from ..orchestrator.verifier import Verifier
 from ..verifiers import ExactMatch
 from ..verifiers.abacus import AbacusChecker
-from .outputs import write_outputs
 from .progress import show_progress
+from .reports.outputs import write_outputs
 from .run_sweep import run_sweep
 from .searching import Progress
 from .spaces.space import Space

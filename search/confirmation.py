@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..orchestrator.strategy import Strategy
-from .arms import is_pooled
 from .decisions.evidence import Evidence
-from .outcomes import method_of
+from .pools.arms import is_pooled
+from .pools.outcomes import method_of
 from .problem import Choice
 
 BASELINES: Mapping[str, tuple[str, ...]] = {

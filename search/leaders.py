@@ -11,9 +11,9 @@ import numpy as np
 from ..orchestrator.intervals import wilson
 from ..orchestrator.strategy import Strategy
 from .decisions.evidence import Evidence
-from .frontier import Estimate
-from .naming import name_of
 from .problem import Floats, Problem
+from .reports.frontier import Estimate
+from .reports.naming import name_of
 
 FEWEST = 15
 """Queries below which a composition leads nothing."""

@@ -11,9 +11,9 @@ import numpy as np
 from ..orchestrator.budget import COUNTED, Budget, amounts
 from ..orchestrator.shape import Estimate
 from ..orchestrator.types import Usage
-from .arms import draws_of
 from .catalogue import Catalogue
-from .holdings import Told
+from .pools.arms import draws_of
+from .pools.holdings import Told
 from .prices import Prices
 from .problem import Ask, Floats, Indices, Row
 from .spaces.space import Point, Space

@@ -13,12 +13,12 @@ from ..orchestrator.errors import EngineUnavailable
 from ..orchestrator.journal import Journal
 from ..orchestrator.runtime import Done, Host, Task, run_tasks
 from ..orchestrator.types import Candidate, Usage
-from .judge import Judge
-from .pool import Draw, Pool
+from .pools.judge import Judge
+from .pools.pool import Draw, Pool
+from .pools.recorded import Recorded
+from .pools.replay import replay
+from .pools.wanted import Wanted
 from .record import POOL
-from .recorded import Recorded
-from .replay import replay
-from .wanted import Wanted
 
 ORDERS = 16
 """Orders of a pool that a composition is replayed over."""

@@ -13,8 +13,8 @@ from ..orchestrator.data.sources import check_references
 from ..orchestrator.runtime import Runtime
 from .affordable import check_affordable
 from .catalogue import Catalogue, Planner, catalogue
-from .figures import full
 from .problem import Floats
+from .reports.figures import full
 from .spaces.space import Space
 from .split import split
 from .sweep import Sweep

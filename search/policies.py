@@ -11,12 +11,12 @@ import numpy as np
 from ..orchestrator.budget import amounts
 from ..orchestrator.types import Usage
 from ..strategies import BestOfN, RouteByDifficulty, Sample
-from .arms import Arm
 from .decisions.evidence import Evidence
-from .holdings import Holdings
 from .live_problem import LiveProblem
 from .policy import Policy, choose_policy
-from .pool import Draw, Pool
+from .pools.arms import Arm
+from .pools.holdings import Holdings
+from .pools.pool import Draw, Pool
 from .problem import Ask, Choice, Decision, Floats
 from .record import Routing
 from .spaces.plain import plain

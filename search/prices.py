@@ -16,8 +16,8 @@ from ..orchestrator.canonical import stable_id
 from ..orchestrator.pipeline import Pipeline
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.verifier import Verifier
-from .arms import arm_of, draws_of, stream_of
-from .needs import needs
+from .pools.arms import arm_of, draws_of, stream_of
+from .pools.needs import needs
 from .problem import Floats, Indices
 
 Mask = NDArray[np.bool_]

@@ -16,7 +16,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from .figures import full, percent, printable, span, unit
+from .reports.figures import full, percent, printable, span, unit
 from .searching import Progress
 
 LINE_EVERY_S = 10.0

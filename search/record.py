@@ -17,10 +17,10 @@ from ..orchestrator.errors import UsageError
 from ..orchestrator.journal_file import ReadOnlyJournal
 from ..orchestrator.pipeline import AnyStrategy
 from ..orchestrator.types import Usage
-from .pool import Pool
+from .pools.pool import Pool
+from .pools.wanted import Wanted
 from .split import Split, split
 from .sweep import Sweep
-from .wanted import Wanted
 
 POOL = TypeAdapter(Pool)
 LATEST = "@latest"

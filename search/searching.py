@@ -25,19 +25,19 @@ from .affordable import check_affordable
 from .catalogue import Planner, catalogue
 from .confirmation import to_confirm
 from .decisions.evidence import Evidence
-from .holdings import Holdings
-from .judge import Judge
 from .leaders import Leader, leaders
 from .live_problem import LiveProblem, even_levels, tenable
 from .measurer import Measurer
 from .policies import Policies, Routed
+from .pools.holdings import Holdings
+from .pools.judge import Judge
+from .pools.wanted import Wanted
 from .problem import Ask, Choice, Decision, Row
 from .proposers import proposers_of
-from .prospects import prospects
 from .record import LATEST, Batch, Chosen, Facts, Latest, Member, Phase, Verdict, pools_of
+from .reports.prospects import prospects
 from .split import Split
 from .sweep import Sweep
-from .wanted import Wanted
 
 CALIBRATION_ITEMS = 15
 CERTAIN = 0.98

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ponder.orchestrator.types import Usage
-from ponder.search.estimators import best_of_n, coverage, mean, pass_at_k
-from ponder.search.pool import Draw, Pool
-from ponder.search.votes import vote, weighted_vote
+from ponder.search.pools.estimators import best_of_n, coverage, mean, pass_at_k
+from ponder.search.pools.pool import Draw, Pool
+from ponder.search.pools.votes import vote, weighted_vote
 
 from .cells import COLUMNS, Plan, rows
 from .ladders import LADDERS, POOLS

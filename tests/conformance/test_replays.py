@@ -12,9 +12,9 @@ from ponder.orchestrator.journal import Journal, Memory
 from ponder.orchestrator.run_state import Run
 from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.types import Candidate, Query
-from ponder.search.needs import Need, needs
-from ponder.search.recorded import Recorded
-from ponder.search.replay import replay
+from ponder.search.pools.needs import Need, needs
+from ponder.search.pools.recorded import Recorded
+from ponder.search.pools.replay import replay
 
 QUERY = Query.ask("Problem 3?", reference="579")
 OPEN = {name: SimulatedSpec().open() for name in ("generator", "second", "reward", "judge")}

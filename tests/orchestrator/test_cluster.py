@@ -16,8 +16,8 @@ from ponder.orchestrator.data.sources import SimulatedData
 from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.errors import EngineRefused, EngineUnavailable
 from ponder.orchestrator.runtime import Runtime, Task
-from ponder.search.findings import report
-from ponder.search.report import html
+from ponder.search.reports.findings import report
+from ponder.search.reports.report import html
 from ponder.search.run_sweep import run_sweep
 from ponder.search.searching import Progress
 from ponder.search.sweep import Sweep

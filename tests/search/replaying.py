@@ -9,8 +9,8 @@ from ponder.orchestrator.journal import Memory, Store
 from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.strategy import Strategy
 from ponder.orchestrator.types import Candidate, Query, Result
-from ponder.search.needs import Need
-from ponder.search.recorded import Recorded
+from ponder.search.pools.needs import Need
+from ponder.search.pools.recorded import Recorded
 from ponder.strategies import BestOfN, Sample
 from ponder.verifiers import ExactMatch, ProcessReward
 

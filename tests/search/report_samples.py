@@ -1,11 +1,11 @@
 """Reports made by hand: of a search that confirmed its choices, and of one that could not."""
 
-from ponder.search.axis_effects import Effect
-from ponder.search.frontier import Difference, Estimate, Point
-from ponder.search.report import Report
-from ponder.search.report_curve import Curve, CurveRow
-from ponder.search.report_level import Contest, Level
-from ponder.search.report_spending import Spending
+from ponder.search.reports.axis_effects import Effect
+from ponder.search.reports.frontier import Difference, Estimate, Point
+from ponder.search.reports.report import Report
+from ponder.search.reports.report_curve import Curve, CurveRow
+from ponder.search.reports.report_level import Contest, Level
+from ponder.search.reports.report_spending import Spending
 
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(2)> \x1b[31mred\x1b]8;;http://evil\x07"

@@ -17,10 +17,10 @@ from ponder.orchestrator.runtime import Done, Host, Runtime, Task
 from ponder.orchestrator.shape import Estimate
 from ponder.orchestrator.strategy import Strategy
 from ponder.orchestrator.types import Query
-from ponder.search.findings import report
 from ponder.search.record import Record
-from ponder.search.report import csv, html
-from ponder.search.report_frontier import to_frontier
+from ponder.search.reports.findings import report
+from ponder.search.reports.report import csv, html
+from ponder.search.reports.report_frontier import to_frontier
 from ponder.search.run_sweep import run_sweep
 from ponder.search.searching import Progress, Searching
 from ponder.search.split import split

@@ -3,7 +3,7 @@
 import pytest
 
 from ponder.orchestrator.pipeline import Pipeline
-from ponder.search.arms import Arm, arm_of, draws_of, is_pooled
+from ponder.search.pools.arms import Arm, arm_of, draws_of, is_pooled
 from ponder.strategies import AdaptiveConsistency, BestOfN, Rank, Sample, SelfConsistency
 from ponder.verifiers import ExactMatch, PairwiseJudge, ProcessReward
 from ponder.verifiers.answers import TextAnswer

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from ponder.orchestrator.intervals import bootstrap
-from ponder.search.axis_effects import axis_effects
 from ponder.search.decisions.evidence import Evidence
 from ponder.search.problem import Row
+from ponder.search.reports.axis_effects import axis_effects
 
 
 def evidence(*tables, items=20):

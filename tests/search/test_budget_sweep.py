@@ -10,8 +10,8 @@ from sweeping import REWARD, in_memory, searched, spent, sweep_of
 
 from ponder.orchestrator.budget import COUNTED, Budget, amounts
 from ponder.orchestrator.errors import UsageError
-from ponder.search.findings import report
 from ponder.search.record import Record
+from ponder.search.reports.findings import report
 from ponder.search.sweep import Sweep
 
 CASES = 1_000

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from ponder.orchestrator.budget import COUNTED
 from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.types import Usage
-from ponder.search.estimators import (
+from ponder.search.pools.estimators import (
     METHODS,
     best_of_n,
     coverage,
@@ -22,8 +22,8 @@ from ponder.search.estimators import (
     order_weights,
     pass_at_k,
 )
-from ponder.search.outcomes import Reading
-from ponder.search.pool import Draw, Pool
+from ponder.search.pools.outcomes import Reading
+from ponder.search.pools.pool import Draw, Pool
 from ponder.strategies import BestOfN, Sample, SelfConsistency
 from ponder.verifiers import ProcessReward
 

@@ -13,13 +13,13 @@ from ponder.orchestrator.frontier import Frontier
 from ponder.orchestrator.run import arun
 from ponder.orchestrator.runtime import Done
 from ponder.orchestrator.types import Candidate, Finish, Query, Result, Usage
-from ponder.search.arms import arm_of
-from ponder.search.findings import report
-from ponder.search.judge import Judge
-from ponder.search.measured import Measured
-from ponder.search.outputs import write_outputs
+from ponder.search.pools.arms import arm_of
+from ponder.search.pools.judge import Judge
 from ponder.search.record import Record
-from ponder.search.report import html, terminal
+from ponder.search.reports.findings import report
+from ponder.search.reports.measured import Measured
+from ponder.search.reports.outputs import write_outputs
+from ponder.search.reports.report import html, terminal
 from ponder.strategies import BestOfN, Sample
 from ponder.verifiers import ExactMatch, ProcessReward
 

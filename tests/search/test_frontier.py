@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ponder.orchestrator.errors import UsageError
-from ponder.search.frontier import Difference, Estimate, Point, frontier
-from ponder.search.natural_order import natural_order
+from ponder.search.reports.frontier import Difference, Estimate, Point, frontier
+from ponder.search.reports.natural_order import natural_order
 
 
 def point(name, tokens, accuracy, **more):

@@ -15,11 +15,11 @@ from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.search.catalogue import SAMPLED, Catalogue, Planner
 from ponder.search.decisions.evidence import Evidence
 from ponder.search.decisions.neighbours import Neighbours
-from ponder.search.findings import report
 from ponder.search.live_problem import LiveProblem
-from ponder.search.measured import Measured
 from ponder.search.problem import Ask, Row
 from ponder.search.record import Record
+from ponder.search.reports.findings import report
+from ponder.search.reports.measured import Measured
 from ponder.search.spaces.domains import Choice, Floats, Integers
 from ponder.search.spaces.space import Space
 from ponder.search.sweep import Sweep

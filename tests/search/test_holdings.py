@@ -8,13 +8,13 @@ import pytest
 from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.pipeline import Pipeline
 from ponder.orchestrator.types import Query, Usage
-from ponder.search.estimators import estimates
-from ponder.search.holdings import Holdings, Told
-from ponder.search.needs import Need
-from ponder.search.outcomes import Reading, method_of
-from ponder.search.pool import Draw, Pool
+from ponder.search.pools.estimators import estimates
+from ponder.search.pools.holdings import Holdings, Told
+from ponder.search.pools.needs import Need
+from ponder.search.pools.outcomes import Reading, method_of
+from ponder.search.pools.pool import Draw, Pool
+from ponder.search.pools.wanted import Wanted
 from ponder.search.problem import Ask
-from ponder.search.wanted import Wanted
 from ponder.strategies import AdaptiveConsistency, BestOfN, FirstAccepted, Rank, Sample, SelfConsistency
 from ponder.verifiers import ExactMatch, ProcessReward
 

@@ -8,9 +8,9 @@ from ponder.orchestrator.data.sources import SimulatedData
 from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.types import Usage
 from ponder.search.catalogue import Planner, catalogue
-from ponder.search.holdings import Told
 from ponder.search.live_problem import LiveProblem, even_levels, tenable
-from ponder.search.outcomes import Outcome
+from ponder.search.pools.holdings import Told
+from ponder.search.pools.outcomes import Outcome
 from ponder.search.problem import Ask
 from ponder.search.spaces.domains import Integers
 from ponder.search.spaces.space import Space

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from ponder.orchestrator.errors import UsageError
-from ponder.search.estimators import METHODS, coverage
-from ponder.search.majority import majority
-from ponder.search.n_curve import n_curve, ways
-from ponder.search.pool import Draw, Pool
+from ponder.search.pools.estimators import METHODS, coverage
+from ponder.search.pools.majority import majority
+from ponder.search.pools.n_curve import n_curve, ways
+from ponder.search.pools.pool import Draw, Pool
 
 ANSWERS = ("r", "a", "b", "c")
 CHANCES = (0.34, 0.3, 0.2, 0.16)

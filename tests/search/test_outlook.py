@@ -7,8 +7,8 @@ import pytest
 
 from ponder.orchestrator.errors import UsageError
 from ponder.search.decisions.evidence import Evidence
-from ponder.search.outlook import gap_outlook, outlook
 from ponder.search.problem import Row
+from ponder.search.reports.outlook import gap_outlook, outlook
 
 N = 2.0 ** np.arange(10)  # draws: 1 to 512
 MEASURED = N <= 32

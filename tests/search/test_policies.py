@@ -8,8 +8,8 @@ from sweeping import REWARD, files, sweep_of, swept
 
 from ponder.orchestrator.data.sources import SimulatedData
 from ponder.orchestrator.engines.simulated_world import World
-from ponder.search.findings import report
 from ponder.search.record import Record
+from ponder.search.reports.findings import report
 from ponder.search.searching import Progress
 from ponder.search.sweep import Sweep
 

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.types import Usage
-from ponder.search.frontier import Estimate
 from ponder.search.leaders import Leader
 from ponder.search.progress import leading, show_progress, spending, time_left
+from ponder.search.reports.frontier import Estimate
 from ponder.search.searching import Progress
 
 

@@ -11,10 +11,10 @@ from ponder.orchestrator.data.sources import SimulatedData
 from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.journal_file import JournalFile
 from ponder.orchestrator.types import Query, Usage
-from ponder.search.arms import arm_of
+from ponder.search.pools.arms import arm_of
+from ponder.search.pools.wanted import Wanted
 from ponder.search.record import LATEST, Batch, Facts, Latest, Member, Record
 from ponder.search.split import split
-from ponder.search.wanted import Wanted
 from ponder.strategies import Sample
 
 SWEEP = sweep_of()

@@ -17,11 +17,11 @@ from ponder.orchestrator.journal_file import JournalFile
 from ponder.orchestrator.pipeline import Pipeline
 from ponder.orchestrator.strategy import Strategy
 from ponder.orchestrator.types import Candidate, Usage
-from ponder.search import estimators, votes
-from ponder.search.needs import Need, needs
-from ponder.search.pool import Draw, Pool
-from ponder.search.recorded import Recorded
-from ponder.search.replay import Replay, replay
+from ponder.search.pools import estimators, votes
+from ponder.search.pools.needs import Need, needs
+from ponder.search.pools.pool import Draw, Pool
+from ponder.search.pools.recorded import Recorded
+from ponder.search.pools.replay import Replay, replay
 from ponder.strategies import (
     AdaptiveConsistency,
     AdaptiveSampling,

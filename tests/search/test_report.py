@@ -10,15 +10,15 @@ from report_samples import HOSTILE, curve, effects, estimate, levels, moved, poi
 from rich.console import Console
 
 from ponder.orchestrator.errors import UsageError
-from ponder.search.axis_effects import Effect
-from ponder.search.chart import cost_chart, log_ticks
-from ponder.search.figures import full, printable, short
-from ponder.search.report import Report, html, terminal
-from ponder.search.report_curve import Curve, CurveRow
-from ponder.search.report_level import Contest, Level
-from ponder.search.report_panels import curve_panels, effect_chart
-from ponder.search.report_spending import Spending
-from ponder.search.report_words import ORACLE, gap, verdict
+from ponder.search.reports.axis_effects import Effect
+from ponder.search.reports.chart import cost_chart, log_ticks
+from ponder.search.reports.figures import full, printable, short
+from ponder.search.reports.report import Report, html, terminal
+from ponder.search.reports.report_curve import Curve, CurveRow
+from ponder.search.reports.report_level import Contest, Level
+from ponder.search.reports.report_panels import curve_panels, effect_chart
+from ponder.search.reports.report_spending import Spending
+from ponder.search.reports.report_words import ORACLE, gap, verdict
 
 
 def printed(shown, **more):

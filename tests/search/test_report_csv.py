@@ -5,9 +5,9 @@ from io import StringIO
 
 from report_samples import HOSTILE, point, points, report, unconfirmed
 
-from ponder.search.report import Report
-from ponder.search.report import csv as csv_of
-from ponder.search.report_level import Level
+from ponder.search.reports.report import Report
+from ponder.search.reports.report import csv as csv_of
+from ponder.search.reports.report_level import Level
 
 
 def rows(made):

@@ -5,8 +5,8 @@ from report_samples import points, report, unconfirmed
 
 from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.errors import UsageError
-from ponder.search.report import Report
-from ponder.search.report_frontier import to_frontier
+from ponder.search.reports.report import Report
+from ponder.search.reports.report_frontier import to_frontier
 
 ENGINES = {"generator": SimulatedSpec(), "judge": SimulatedSpec(reward_noise=1.0)}
 

@@ -17,9 +17,9 @@ from ponder.orchestrator.errors import EngineUnavailable, JournalError, UsageErr
 from ponder.orchestrator.journal import Retries
 from ponder.orchestrator.journal_file import ReadOnlyJournal
 from ponder.orchestrator.types import Usage
-from ponder.search.findings import report
-from ponder.search.measured import Measured
 from ponder.search.record import Record
+from ponder.search.reports.findings import report
+from ponder.search.reports.measured import Measured
 from ponder.search.searching import Progress
 from ponder.search.sweep import Sweep
 

@@ -12,9 +12,9 @@ from ponder.orchestrator.journal import Journal
 from ponder.orchestrator.journal_file import JournalFile
 from ponder.orchestrator.runtime import Runtime, Task
 from ponder.orchestrator.types import Usage
-from ponder.search.holdings import Holdings, Told
-from ponder.search.judge import Judge
 from ponder.search.measurer import ORDERS, Measurer
+from ponder.search.pools.holdings import Holdings, Told
+from ponder.search.pools.judge import Judge
 from ponder.search.problem import Ask
 from ponder.strategies import (
     AdaptiveConsistency,

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ponder.orchestrator.types import Candidate, Finish, Score
-from ponder.search.majority import majority
-from ponder.search.pool import Draw, Pool
-from ponder.search.votes import vote, weighted_vote
+from ponder.search.pools.majority import majority
+from ponder.search.pools.pool import Draw, Pool
+from ponder.search.pools.votes import vote, weighted_vote
 from ponder.strategies.voting import vote as strategy_vote
 
 

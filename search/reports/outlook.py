@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..orchestrator.errors import UsageError
-from ..orchestrator.intervals import CONFIDENCE, Comparison, Interval, compare
-from .decisions.allocation_model import AllocationModel
-from .decisions.evidence import Evidence
+from ...orchestrator.errors import UsageError
+from ...orchestrator.intervals import CONFIDENCE, Comparison, Interval, compare
+from ..decisions.allocation_model import AllocationModel
+from ..decisions.evidence import Evidence
+from ..problem import Floats, Indices
 from .figures import counted
-from .problem import Floats, Indices
 
 LEAST_FREEDOM = 3  # measured compositions beyond the coefficients, or a family is not extrapolated
 LEAST_R_SQUARED = 0.5

@@ -7,15 +7,15 @@ from functools import cached_property
 
 import numpy as np
 
-from ..orchestrator.budget import amounts
-from ..orchestrator.strategy import Strategy
-from ..orchestrator.types import Usage
-from ..strategies import BestOfN, SelfConsistency
+from ...orchestrator.budget import amounts
+from ...orchestrator.strategy import Strategy
+from ...orchestrator.types import Usage
+from ...strategies import BestOfN, SelfConsistency
+from ..problem import Floats
 from .arms import draws_of, is_pooled
 from .estimators import estimates, labels_by_score, method_named, order_weights
 from .majority import MOST_DRAWS, majority
 from .pool import Pool, check_n
-from .problem import Floats
 
 
 @dataclass(frozen=True, slots=True)

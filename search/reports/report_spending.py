@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, model_validator
 
-from ..orchestrator.errors import UsageError
+from ...orchestrator.errors import UsageError
 from .frontier import Amount
 
 Amounts = dict[str, Amount]

@@ -13,12 +13,12 @@ from itertools import pairwise
 import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
-from ..orchestrator.canonical import canonical_json
-from ..orchestrator.intervals import CONFIDENCE, compare
-from ..orchestrator.wording import in_words
-from .decisions.evidence import Evidence
+from ...orchestrator.canonical import canonical_json
+from ...orchestrator.intervals import CONFIDENCE, compare
+from ...orchestrator.wording import in_words
+from ..decisions.evidence import Evidence
+from ..problem import Floats
 from .frontier import Difference
-from .problem import Floats
 
 LEAST_ITEMS = 15  # fewer queries say next to nothing of a difference
 Choices = Mapping[str, object]

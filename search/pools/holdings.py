@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from ..orchestrator.strategy import Strategy
-from ..orchestrator.types import Query
+from ...orchestrator.strategy import Strategy
+from ...orchestrator.types import Query
+from ..problem import Ask
 from .arms import Arm, arm_of, draws_of, stream_of
 from .needs import Need, needs
 from .outcomes import Outcome, Reading
 from .pool import Pool
-from .problem import Ask
 from .wanted import Wanted
 
 Place = tuple[str, int, int]

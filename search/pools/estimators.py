@@ -15,7 +15,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from ..orchestrator.errors import UsageError
+from ...orchestrator.errors import UsageError
 from .pool import Draw, Pool, check_n
 from .votes import vote, weighted_vote
 

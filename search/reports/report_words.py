@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from .estimators import METHODS
+from ..pools.estimators import METHODS
 from .figures import counted, full, percent, points_more, span
 from .frontier import Difference, Estimate, Point
 from .report import Report

@@ -7,22 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ..orchestrator.budget import COUNTED, amounts
-from ..orchestrator.intervals import accuracy_interval, compare
-from ..orchestrator.types import Usage
-from ..orchestrator.wording import in_words
-from .arms import is_pooled
+from ...orchestrator.budget import COUNTED, amounts
+from ...orchestrator.intervals import accuracy_interval, compare
+from ...orchestrator.types import Usage
+from ...orchestrator.wording import in_words
+from ..confirmation import baselines
+from ..pools.arms import is_pooled
+from ..pools.outcomes import method_of
+from ..problem import Floats
+from ..record import Record
 from .axis_effects import axis_effects
-from .confirmation import baselines
 from .curves import curves
 from .figures import full, unit
 from .frontier import Difference, Estimate, Point
 from .measured import Measured, Seen
 from .naming import name_of
 from .natural_order import natural_order
-from .outcomes import method_of
-from .problem import Floats
-from .record import Record
 from .report import Report
 from .report_level import Contest, Level
 from .report_spending import Spending

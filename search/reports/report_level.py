@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ..orchestrator.errors import UsageError
+from ...orchestrator.errors import UsageError
 from .frontier import Amount, Difference
 
 Standing = Literal["beats", "tied", "behind"]

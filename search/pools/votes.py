@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..orchestrator.canonical import digest
+from ...orchestrator.canonical import digest
 from .majority import MOST_DRAWS, majority
 from .pool import Draw, Pool, check_n
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ..orchestrator.strategy import Strategy
-from .decisions.evidence import Evidence
-from .live_problem import LiveProblem
+from ...orchestrator.strategy import Strategy
+from ..decisions.evidence import Evidence
+from ..live_problem import LiveProblem
+from ..problem import Decision
 from .naming import name_of
 from .outlook import gap_outlook, outlook
-from .problem import Decision
 
 TIMES = 10.0
 

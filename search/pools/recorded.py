@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..orchestrator.budget import Budget, Ledger
-from ..orchestrator.canonical import digest
-from ..orchestrator.context import AnswerReader
-from ..orchestrator.draw import COMPLETION, Ask, draw_key
-from ..orchestrator.effects import Effects
-from ..orchestrator.engine import Completion, Engine, Prompt, Sampling
-from ..orchestrator.errors import JournalError, UsageError
-from ..orchestrator.journal import Call, Journal, Store
-from ..orchestrator.journal_file import Row
-from ..orchestrator.run_state import Run
-from ..orchestrator.types import Candidate, Query, Score, Usage
-from ..orchestrator.verifier import Verifier
+from ...orchestrator.budget import Budget, Ledger
+from ...orchestrator.canonical import digest
+from ...orchestrator.context import AnswerReader
+from ...orchestrator.draw import COMPLETION, Ask, draw_key
+from ...orchestrator.effects import Effects
+from ...orchestrator.engine import Completion, Engine, Prompt, Sampling
+from ...orchestrator.errors import JournalError, UsageError
+from ...orchestrator.journal import Call, Journal, Store
+from ...orchestrator.journal_file import Row
+from ...orchestrator.run_state import Run
+from ...orchestrator.types import Candidate, Query, Score, Usage
+from ...orchestrator.verifier import Verifier
 from .needs import Need
 
 ROOT = "0"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..orchestrator.errors import UsageError
-from ..orchestrator.types import Usage
+from ...orchestrator.errors import UsageError
+from ...orchestrator.types import Usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..orchestrator.errors import UsageError
-from ..orchestrator.frontier import SUFFIX, Frontier
+from ...orchestrator.errors import UsageError
+from ...orchestrator.frontier import SUFFIX, Frontier
+from ..record import Record
 from .findings import report as report_of
-from .record import Record
 from .report import Report, csv, html
 from .report_frontier import to_frontier
 

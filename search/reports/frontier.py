@@ -7,8 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, PositiveInt, model_validator
 
-from ..orchestrator.errors import UsageError
-from ..orchestrator.intervals import Interval
+from ...orchestrator.errors import UsageError
+from ...orchestrator.intervals import Interval
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..orchestrator.budget import Budget, Ledger
-from ..orchestrator.context import Context
-from ..orchestrator.journal import Journal, Memory
-from ..orchestrator.run_state import Run
-from ..orchestrator.runtime import Done
-from ..orchestrator.types import Candidate, Query, Score, Usage
-from ..orchestrator.verifier import Verifier
-from ..verifiers.answers import AnswerKey
+from ...orchestrator.budget import Budget, Ledger
+from ...orchestrator.context import Context
+from ...orchestrator.journal import Journal, Memory
+from ...orchestrator.run_state import Run
+from ...orchestrator.runtime import Done
+from ...orchestrator.types import Candidate, Query, Score, Usage
+from ...orchestrator.verifier import Verifier
+from ...verifiers.answers import AnswerKey
 from .arms import Arm
 from .pool import Draw, Pool
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..orchestrator.canonical import stable_id
-from ..orchestrator.types import Query
+from ...orchestrator.canonical import stable_id
+from ...orchestrator.types import Query
 from .arms import Arm
 from .needs import Need
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..orchestrator.budget import COUNTED
-from ..orchestrator.types import Query
-from .decisions.evidence import Evidence
-from .holdings import Holdings
-from .outcomes import Outcome
-from .problem import Ask, Floats, Row
-from .record import Batch, Member, Record
-from .wanted import Wanted
+from ...orchestrator.budget import COUNTED
+from ...orchestrator.types import Query
+from ..decisions.evidence import Evidence
+from ..pools.holdings import Holdings
+from ..pools.outcomes import Outcome
+from ..pools.wanted import Wanted
+from ..problem import Ask, Floats, Row
+from ..record import Batch, Member, Record
 
 Places = dict[int, dict[tuple[int, int], Outcome]]
 """By composition: the outcome at (query, replicate)."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..orchestrator.engine import Sampling
-from ..orchestrator.shape import Plan, Shape
-from ..orchestrator.strategy import Strategy
-from ..orchestrator.verifier import Verifier
+from ...orchestrator.engine import Sampling
+from ...orchestrator.shape import Plan, Shape
+from ...orchestrator.strategy import Strategy
+from ...orchestrator.verifier import Verifier
 
 
 @dataclass(frozen=True, slots=True)

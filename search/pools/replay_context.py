@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from ..orchestrator.budget import Deferred, Reservation
-from ..orchestrator.context import AnswerReader, Context
-from ..orchestrator.draw import Ask
-from ..orchestrator.effects import Places, Started
-from ..orchestrator.engine import Prompt
-from ..orchestrator.run_state import Run
-from ..orchestrator.types import Candidate, Query, Usage
-from ..orchestrator.verifier import Verifier
+from ...orchestrator.budget import Deferred, Reservation
+from ...orchestrator.context import AnswerReader, Context
+from ...orchestrator.draw import Ask
+from ...orchestrator.effects import Places, Started
+from ...orchestrator.engine import Prompt
+from ...orchestrator.run_state import Run
+from ...orchestrator.types import Candidate, Query, Usage
+from ...orchestrator.verifier import Verifier
 from .recorded import PAST, Recorded, Told
 
 

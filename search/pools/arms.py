@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..orchestrator.canonical import stable_id
-from ..orchestrator.engine import Sampling
-from ..orchestrator.strategy import Strategy
-from ..orchestrator.verifier import Verifier
-from ..strategies import BestOfN, Sample, SelfConsistency
-from ..verifiers.answers import AnswerKey
+from ...orchestrator.canonical import stable_id
+from ...orchestrator.engine import Sampling
+from ...orchestrator.strategy import Strategy
+from ...orchestrator.verifier import Verifier
+from ...strategies import BestOfN, Sample, SelfConsistency
+from ...verifiers.answers import AnswerKey
 
 
 @dataclass(frozen=True, slots=True)

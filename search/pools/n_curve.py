@@ -7,13 +7,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..orchestrator.errors import UsageError
-from ..orchestrator.intervals import CONFIDENCE, accuracy_interval
+from ...orchestrator.errors import UsageError
+from ...orchestrator.intervals import CONFIDENCE, accuracy_interval
+from ..reports.frontier import Estimate
+from ..reports.report_curve import Curve, CurveKind, CurveRow
 from .estimators import Floats, labels, labels_by_score, order_weights
-from .frontier import Estimate
 from .majority import MOST_DRAWS, majority
 from .pool import Pool, check_n
-from .report_curve import Curve, CurveKind, CurveRow
 from .votes import vote
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..orchestrator.engines import AnyEngine
-from ..orchestrator.frontier import Frontier, FrontierPoint
-from ..orchestrator.pipeline import build_strategy
+from ...orchestrator.engines import AnyEngine
+from ...orchestrator.frontier import Frontier, FrontierPoint
+from ...orchestrator.pipeline import build_strategy
 from .frontier import Point
 from .report import Report
 from .report_level import Level

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..orchestrator.wording import in_words
-from ..strategies import BestOfN, Sample
-from .arms import Arm
-from .holdings import Holdings
-from .n_curve import n_curve
-from .pool import Pool
+from ...orchestrator.wording import in_words
+from ...strategies import BestOfN, Sample
+from ..pools.arms import Arm
+from ..pools.holdings import Holdings
+from ..pools.n_curve import n_curve
+from ..pools.pool import Pool
 from .report_curve import Curve
 
 LEAST_ITEMS = 15

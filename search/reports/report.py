@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
-from ..orchestrator.errors import UsageError
+from ...orchestrator.errors import UsageError
 from .axis_effects import Effect
 from .frontier import Amount, Point, frontier
 from .report_curve import Curve

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
 
-from ..orchestrator.errors import UsageError
+from ...orchestrator.errors import UsageError
 from .frontier import Estimate
 
 CurveKind = Literal["average", "best", "worst", "majority", "best_by_score"]

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..orchestrator.errors import UsageError
-from ..orchestrator.strategy import Strategy
-from ..orchestrator.types import Usage
+from ...orchestrator.errors import UsageError
+from ...orchestrator.strategy import Strategy
+from ...orchestrator.types import Usage
 from .recorded import ROOT, NotRecorded, Recorded
 from .replay_context import ReplayContext
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..orchestrator.pipeline import Pipeline
-from ..orchestrator.strategy import Strategy
-from ..orchestrator.wording import in_words
-from ..strategies import RouteByDifficulty
-from .arms import is_pooled
-from .estimators import method_named
-from .outcomes import method_of
+from ...orchestrator.pipeline import Pipeline
+from ...orchestrator.strategy import Strategy
+from ...orchestrator.wording import in_words
+from ...strategies import RouteByDifficulty
+from ..pools.arms import is_pooled
+from ..pools.estimators import method_named
+from ..pools.outcomes import method_of
 
 
 def name_of(strategy: Strategy) -> str:
