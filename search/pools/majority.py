@@ -29,7 +29,7 @@ def majority(pool: Pool) -> Floats:
     Args:
         pool: at most `MOST_DRAWS` draws, or it takes long.
 
-    >>> from ponder.search.pool import Draw
+    >>> from ponder.search.pools.pool import Draw
     >>> majority(Pool("q", "", (Draw("7", 1), Draw("7", 1), Draw("9", 0)))).round(3).tolist()
     [0.667, 0.667, 1.0]
     """
