@@ -9,8 +9,8 @@ search and successive halving. Ours gets a share of the calls that they made. A 
 every composition is as good. Writes tables, all numbers and (with matplotlib, the extra `plot`) a figure to
 `experiments/results/search_vs_itas*`. The exit status tells whether every goal was met.
 
-Takes about an hour of one core, five minutes of sixteen; `--quick` a few seconds, for a look at its workings.
-Stopped, it goes on where it was: what is done is kept under `runs/search_vs_itas`.
+Takes about two hours of one core, eight minutes of sixteen; `--quick` a few seconds, for a look at its workings.
+Stopped, it goes on where it was: what is done is kept under `runs/search_vs_itas`, which must go once a search changed.
 """
 
 from __future__ import annotations

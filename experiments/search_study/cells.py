@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,7 @@ class Table:
             key: Runs(*key, tuple(sorted(found, key=lambda each: int(each["seed"])))) for key, found in grouped.items()
         }
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Runs]:
         return iter(self._runs.values())
 
     def at(self, cell: Cell, method: str, budget: str) -> Runs:

@@ -58,15 +58,18 @@ class Found:
 def searcher(method: str, shrink: int) -> Searcher:
     """The search of a method, its evaluations divided."""
     evaluations = 500 // shrink
+    itas = Itas(initial=230 // shrink, evaluations=evaluations)
     searchers: dict[str, Searcher] = {
         plan.OURS: RacingSearch(),
+        plan.ITAS: itas,
+        plan.ITAS_CACHED: itas,
         plan.TUNED_BO: TunedBO(initial=max(2, 30 // shrink), evaluations=230 // shrink),
         plan.RANDOM: RandomSearch(evaluations=evaluations),
         plan.RANDOM_CACHED: RandomSearch(evaluations=plan.UNLIMITED),
         plan.GREEDY: Greedy(evaluations=evaluations),
         plan.HALVING: SuccessiveHalving(compositions=256 // shrink),
     }
-    return searchers.get(method, Itas(initial=230 // shrink, evaluations=evaluations))
+    return searchers[method]
 
 
 def run(trial: Trial, study: Plan, folder: Path) -> dict[str, Any]:
