@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..orchestrator.budget import COUNTED, amounts
 from ..orchestrator.errors import UsageError
 from .catalogue import Catalogue
+from .reports.figures import counted
 from .sweep import Sweep
 
 
@@ -23,14 +24,23 @@ def check_affordable(sweep: Sweep, catalogue: Catalogue) -> None:
     least = min(catalogue.least, key=lambda usage: amounts(usage)[column])
     if not sweep.budget.fits(least):
         limits = zip(COUNTED, amounts(least), sweep.budget.limits(), strict=True)
-        short = [f"{amount:,} {name}" for name, amount, limit in limits if limit is not None and amount > limit]
+        short = [_counted(amount, name) for name, amount, limit in limits if limit is not None and amount > limit]
         raise UsageError(
             f"the budget must pay for one query of the cheapest composition, which takes {', '.join(short)} at least, "
             f"got {sweep.budget}; raise it"
         )
-    cheapest = amounts(least)[column] * (1e-9 if sweep.by == "cost_usd" else 1)
-    if sweep.levels and sweep.levels[-1] < cheapest:
+    cheapest = amounts(least)[column]
+    if sweep.levels and sweep.levels[-1] < cheapest * _unit(sweep.by):
         raise UsageError(
-            f"levels must leave room for a composition, but the cheapest takes {cheapest:,g} {sweep.by} at least, got "
-            f"{sweep.levels[-1]:,g} as the highest; raise it"
+            f"levels must leave room for a composition, but the cheapest takes {_counted(cheapest, sweep.by)} at least, "
+            f"got {counted(sweep.levels[-1], sweep.by)} as the highest; raise it"
         )
+
+
+def _counted(amount: int, dimension: str) -> str:
+    return counted(amount * _unit(dimension), dimension)
+
+
+def _unit(dimension: str) -> float:
+    """Money is counted in nano-dollars."""
+    return 1e-9 if dimension == "cost_usd" else 1.0

@@ -24,6 +24,7 @@ from ponder.search.searching import Progress
 from ponder.search.sweep import Sweep
 
 FEW = {"options": TABLE["space"]["options"][:1]}
+PRICED = {name: {**table, "completion_price": 2.0} for name, table in TABLE["engines"].items()}
 TREES = {
     "kind": "rebase",
     "n": {"kind": "choice", "values": [2, 4]},
@@ -258,6 +259,7 @@ def test_data_that_changed_is_searched_anew_and_draws_are_kept(tmp_path) -> None
         ({"levels": [2, 1]}, "levels must rise"),
         ({"levels": [1]}, "levels must leave room for a composition"),
         ({"by": "cost_usd"}, "must cost something in what levels are in"),
+        ({"engines": PRICED, "budget": {"cost_usd": 1e-9}}, "takes 2e-06 US dollars at least, got 1e-09"),
     ],
 )  # fmt: skip
 def test_a_sweep_that_cannot_work_is_refused(tmp_path, changes, problem) -> None:
