@@ -77,10 +77,8 @@ def standing(report: Report, level: Level) -> str:
     """How the choice of a level stands against the best baseline of equal cost."""
     if level.not_confirmed:
         return "is not confirmed, and so not compared"
-    if level.chosen in report.baselines:
-        return "is itself a baseline"
     if level.contest is None:
-        return "has no baseline that fits its level"
+        return "is itself a baseline" if level.chosen in report.baselines else "has no baseline that fits its level"
     told = {"beats": "beats", "tied": "cannot be told from", "behind": "is behind"}[level.contest.standing]
     return f"{told} {level.contest.baseline}: {difference(level.contest.difference)}"
 

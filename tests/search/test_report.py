@@ -163,6 +163,7 @@ class TestVerdict:
         assert verdict(chosen("fused 9"))[-1] == "fused 9 has no baseline that fits its level."
         lost = Contest(baseline="vote 8", difference=moved(-0.08), is_tied=False)
         assert verdict(chosen("fused 9", contest=lost))[-1].startswith("fused 9 is behind vote 8: −8.0 points")
+        assert verdict(chosen("single", contest=lost))[-1].startswith("single is behind vote 8: −8.0 points")
 
     def test_says_where_a_choice_turned_out_dearer_than_its_level(self):
         dear = chosen("archon 18")
