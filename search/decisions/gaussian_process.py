@@ -207,7 +207,7 @@ def _checked(x: Floats, y: Floats, noise: Floats) -> tuple[Floats, Floats, Float
     if x.ndim != 2 or len(x) == 0 or y.shape != (len(x),) or noise.shape != (len(x),):
         raise UsageError(
             "a Gaussian process needs at least one point, and a value and a noise variance for each, "
-            f"got shapes {x.shape}, {y.shape} and {noise.shape}"
+            f"got shapes {x.shape}, {y.shape} and {noise.shape}; give one of each a point"
         )
     if not all(np.isfinite(each).all() for each in (x, y, noise)) or noise.min() < 0:
         raise UsageError("points, values and noise must be finite and noise at least 0; leave unmeasured points out")

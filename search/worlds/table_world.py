@@ -31,7 +31,7 @@ class TableWorld:
         if len(accuracies) != len(archon_points()) or not 0.01 <= accuracies.min() <= accuracies.max() <= 0.99:
             raise UsageError(
                 f"accuracies must be {len(archon_points())} numbers from 0.01 to 0.99, one a composition, "
-                f"got {len(accuracies)}"
+                f"got {len(accuracies)}: {accuracies}; mend them"
             )
         self.seed, self.size = seed, ITEMS
         self.difficulty = np.random.default_rng((seed, 0)).normal(0, 1.4, ITEMS)

@@ -42,13 +42,13 @@ class WorldProblem:
         if not levels or list(levels) != sorted(set(levels)):
             raise UsageError(f"levels must rise, got {list(levels)}; name each once, lowest first")
         if budget < 1:
-            raise UsageError(f"the budget must be at least 1 call, got {budget}")
+            raise UsageError(f"the budget must be at least 1 call, got {budget}; raise it")
         if not 1 <= items <= world.size:
-            raise UsageError(f"items must be between 1 and the world's {world.size}, got {items}")
+            raise UsageError(f"items must be between 1 and the world's {world.size}, got {items}; take so many")
         table, self._known_calls = numbered_calls()
         fitting = [number for number, point in enumerate(archon_points()) if point.calls <= levels[-1]]
         if not fitting:
-            raise UsageError(f"no composition makes {levels[-1]:g} calls or fewer; the cheapest makes 2")
+            raise UsageError(f"levels must fit a composition, and the cheapest makes 2 calls, got {levels[-1]:g}; raise it")
         self.points = tuple(archon_points()[number] for number in fitting)
         self.numbers = np.array(fitting, dtype=np.intp)
         self._features, self._families = features(self.points), families(self.points)
@@ -148,10 +148,10 @@ class WorldProblem:
 
     def _items_of(self, ask: Ask) -> Indices:
         if not 0 <= ask.composition < self.size:
-            raise UsageError(f"compositions are numbered 0 to {self.size - 1}, got {ask.composition}")
+            raise UsageError(f"compositions are numbered 0 to {self.size - 1}, got {ask.composition}; ask for one of them")
         items = np.array(ask.items, dtype=np.intp)
         if len(items) != len(set(ask.items)) or (len(items) and not 0 <= items.min() <= items.max() < self.items):
-            raise UsageError(f"items must be different numbers from 0 to {self.items - 1}, got {ask.items}")
+            raise UsageError(f"items must be different numbers from 0 to {self.items - 1}, got {ask.items}; mend them")
         return items
 
 
