@@ -11,12 +11,10 @@ import numpy as np
 from ..orchestrator.intervals import wilson
 from ..orchestrator.strategy import Strategy
 from .decisions.evidence import Evidence
+from .decisions.rungs import FEWEST_ITEMS
 from .problem import Floats, Problem
 from .reports.frontier import Estimate
 from .reports.naming import name_of
-
-FEWEST = 15
-"""Queries below which a composition leads nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class Leader:
 def leaders(problem: Problem, evidence: Evidence, strategies: Sequence[Strategy]) -> tuple[Leader, ...]:
     """The composition with the highest mean within each level, of those seen on enough queries."""
     seen = ((number, evidence.values(number)) for number in evidence.compositions)
-    fewest = min(FEWEST, evidence.items)
+    fewest = min(FEWEST_ITEMS, evidence.items)
     known = {number: values[~np.isnan(values)] for number, values in seen if (~np.isnan(values)).sum() >= fewest}
     costs = {number: problem.cost(number) for number in known}
     mean = cache(lambda number: float(known[number].mean()))
