@@ -1,4 +1,4 @@
-"""Estimators from a pool: the guide's exact values, identities, and truth by enumeration and simulation."""
+"""Estimators from a pool: exact values, identities, and truth by enumeration and simulation."""
 
 import itertools
 import math
@@ -51,7 +51,7 @@ draws = st.lists(
 
 class TestWeights:
     @pytest.mark.parametrize(("m", "n"), [(1, 1), (4, 2), (16, 4), (16, 16), (64, 32), (400, 200)])
-    def test_are_the_binomials_of_the_guide(self, m, n):
+    def test_are_the_binomials(self, m, n):
         exact = [math.comb(j - 1, n - 1) / math.comb(m, n) for j in range(1, m + 1)]
         assert order_weights(m, n) == pytest.approx(exact, rel=1e-9, abs=1e-300)
 

@@ -1,4 +1,4 @@
-"""The vote: guide values, invariances, and documented ties."""
+"""The vote: exact values, invariances, and documented ties."""
 
 import itertools
 from dataclasses import replace
