@@ -32,8 +32,8 @@ def check_affordable(sweep: Sweep, catalogue: Catalogue) -> None:
     cheapest = amounts(least)[column]
     if sweep.levels and sweep.levels[-1] < cheapest * _unit(sweep.by):
         raise UsageError(
-            f"levels must leave room for a composition, but the cheapest takes {_counted(cheapest, sweep.by)} at least, "
-            f"got {counted(sweep.levels[-1], sweep.by)} as the highest; raise it"
+            f"levels must leave room for a composition, but the cheapest takes {_counted(cheapest, sweep.by)} at "
+            f"least, got {counted(sweep.levels[-1], sweep.by)} as the highest; raise it"
         )
 
 

@@ -48,7 +48,7 @@ class WorldProblem:
         table, self._known_calls = numbered_calls()
         fitting = [number for number, point in enumerate(archon_points()) if point.calls <= levels[-1]]
         if not fitting:
-            raise UsageError(f"levels must fit a composition, and the cheapest makes 2 calls, got {levels[-1]:g}; raise it")
+            raise UsageError(f"levels must fit a composition, the cheapest makes 2 calls, got {levels[-1]:g}; raise it")
         self.points = tuple(archon_points()[number] for number in fitting)
         self.numbers = np.array(fitting, dtype=np.intp)
         self._features, self._families = features(self.points), families(self.points)
@@ -148,7 +148,7 @@ class WorldProblem:
 
     def _items_of(self, ask: Ask) -> Indices:
         if not 0 <= ask.composition < self.size:
-            raise UsageError(f"compositions are numbered 0 to {self.size - 1}, got {ask.composition}; ask for one of them")
+            raise UsageError(f"compositions are numbered 0 to {self.size - 1}, got {ask.composition}; name one of them")
         items = np.array(ask.items, dtype=np.intp)
         if len(items) != len(set(ask.items)) or (len(items) and not 0 <= items.min() <= items.max() < self.items):
             raise UsageError(f"items must be different numbers from 0 to {self.items - 1}, got {ask.items}; mend them")
