@@ -74,6 +74,7 @@ def outlook(
     *,
     level: float,
     factor: float = 10.0,
+    better_than: float = 0.0,
     most: int = 3,
     confidence: float = CONFIDENCE,
 ) -> Outlook:
@@ -92,6 +93,7 @@ def outlook(
         families: one number a composition: the same where compositions differ in ordered knobs alone.
         level: what a query may cost now.
         factor: how many times that it might.
+        better_than: the accuracy that an offer must be expected to exceed.
         most: offers at most.
         confidence: of the intervals of all families together.
 
@@ -123,6 +125,7 @@ def outlook(
         Offer(int(number), family, float(paid[number]), accuracy, columns)
         for family, (model, numbers, beyond) in laws.items()
         for number, accuracy, columns in zip(numbers, model.interval(knobs[numbers], sure), beyond, strict=True)
+        if accuracy.mean > better_than
     ]
     offers.sort(key=lambda offer: (-offer.accuracy.low, -offer.accuracy.mean, offer.cost, offer.composition))
     return Outlook(tuple(offers[:most]), refused)

@@ -30,13 +30,14 @@ def prospects(
     """
     if not decision.choices:
         return ()
-    return (*_offers(problem, evidence, strategies, columns), *_gap(problem, evidence, decision))
+    believed = decision.choices[-1].estimate
+    return (*_offers(problem, evidence, believed, strategies, columns), *_gap(problem, evidence, decision))
 
 
 def _offers(
-    problem: LiveProblem, evidence: Evidence, strategies: Sequence[Strategy], columns: Sequence[str]
+    problem: LiveProblem, evidence: Evidence, believed: float, strategies: Sequence[Strategy], columns: Sequence[str]
 ) -> Iterator[str]:
-    """Compositions that were not measured, of which much is expected at several times the highest level."""
+    """Compositions that were not measured and are expected to exceed `believed`, at several times the highest level."""
     accuracies, items = np.full(problem.size, np.nan), np.ones(problem.size)
     for number in evidence.compositions:
         values = evidence.values(number)
@@ -44,19 +45,32 @@ def _offers(
         accuracies[number], items[number] = known.mean(), len(known)
     costs = [problem.cost(number) for number in range(problem.size)]
     found = outlook(
-        problem.features, accuracies, items, costs, problem.families, level=problem.levels[-1], factor=TIMES
+        problem.features,
+        accuracies,
+        items,
+        costs,
+        problem.families,
+        level=problem.levels[-1],
+        factor=TIMES,
+        better_than=believed,
     )
+    if not found.offers and len(found.refused) < len(np.unique(problem.families)):
+        yield (
+            "nothing that was not measured is expected to be better than the choice of the highest level, at up to "
+            f"{TIMES:g} times its cost a query"
+        )
     for offer in found.offers:
         yield offer.in_words(name_of(strategies[offer.composition]), problem.by, columns)
 
 
 def _gap(problem: LiveProblem, evidence: Evidence, decision: Decision) -> Iterator[str]:
-    """Whether more queries would tell the leaders of the highest level apart."""
+    """Whether more queries would tell the choice of the highest level from the next best that shares many with it."""
     chosen = decision.choices[-1]
     rivals = [n for n in evidence.compositions if n != chosen.composition and problem.cost(n) <= chosen.level]
-    shared = [n for n in rivals if _shared(evidence, chosen.composition, n) >= 2]
-    if shared:
-        second = max(shared, key=lambda n: (n in chosen.tied, float(np.nanmean(evidence.values(n))), -n))
+    shared = {n: _shared(evidence, chosen.composition, n) for n in rivals}
+    enough = max(2, max(shared.values(), default=0) // 2)
+    if known := [n for n in rivals if shared[n] >= enough]:
+        second = max(known, key=lambda n: (n in chosen.tied, float(np.nanmean(evidence.values(n))), -n))
         yield gap_outlook(evidence, chosen.composition, second).in_words()
 
 
