@@ -91,7 +91,6 @@ class Point(Estimate):
         cost: mean cost of a fresh query by dimension; `total_tokens` always, `cost_usd` in dollars.
         critical_path: calls of a query that follow one on another, where known.
         replicates: independent sets of draws that the accuracy is the mean of.
-        replayed: the share of what it was measured on that was paid for by others, where known.
         by_difficulty: the accuracy on the queries of each difficulty.
         is_oracle: whether it needs the answers; such a point is a bound, and never on a frontier.
         failed: draws that failed; each is counted as wrong, and paid for.
@@ -108,7 +107,6 @@ class Point(Estimate):
     cost: dict[str, Amount]
     critical_path: Amount | None = None
     replicates: PositiveInt = 1
-    replayed: Share | None = None
     by_difficulty: dict[str, Estimate] = {}
     is_oracle: bool = False
     failed: NonNegativeInt = 0

@@ -41,7 +41,6 @@ class Report(BaseModel):
         ledger: what was paid, and what reuse saved.
         ended: why the search measured no more, in words; empty where it is not known.
         outlook: what more budget or more queries would buy, a line each.
-        incomplete: what the budget did not reach, a line each.
         notes: whatever else the reader must know.
         by: the dimension of the levels.
         confidence: of every interval.
@@ -63,7 +62,6 @@ class Report(BaseModel):
     ledger: Spending = Spending()
     ended: str = ""
     outlook: tuple[str, ...] = ()
-    incomplete: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     by: str = "total_tokens"
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95

@@ -33,7 +33,7 @@ def table(report: Report) -> str:
 def _columns(report: Report) -> list[str]:
     figures = [f"{which}{part}" for which in ("development", "confirmed") for part in ("", "_low", "_high", "_items")]
     costs = [f"cost_{dimension}" for dimension in report.dimensions]
-    point = ["critical_path", "replicates", "replayed", "method", "n", "temperature", "remarks"]
+    point = ["critical_path", "replicates", "method", "n", "temperature", "remarks"]
     contest = ["baseline", "standing", "difference", "difference_low", "difference_high"]
     level = ["tied_with", "cheapest_tied", *contest, "not_confirmed"]
     return ["kind", "name", "level", *figures, *costs, *point, *level]
@@ -64,7 +64,6 @@ def _point(report: Report, point: Point) -> dict[str, Cell]:
         **{f"cost_{dimension}": cost for dimension, cost in point.cost.items()},
         "critical_path": point.critical_path,
         "replicates": point.replicates,
-        "replayed": point.replayed,
         "method": point.method,
         "n": point.n,
         "temperature": point.temperature,

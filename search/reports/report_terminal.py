@@ -113,8 +113,6 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
         yield f"ended: {report.ended}", "dim"
     for line in report.outlook:
         yield f"outlook: {line}", ""
-    for line in report.incomplete:
-        yield f"not reached: {line}", "yellow"
     for line in report.notes:
         yield f"note: {line}", "dim"
 

@@ -212,9 +212,6 @@ class TestTerminal:
         assert "10 steps" in text
         assert re.search(r"samples +2 +4 +\+5\.2 \[\+3\.2 to \+7\.2\] +12 +120", text)
 
-    def test_says_what_the_budget_did_not_reach(self):
-        assert "not reached: the last ten" in printed(report(incomplete=("the last ten",)))
-
     def test_hostile_text_moves_no_cursor_and_is_no_markup(self):
         text = printed(hostile(), is_full=True)
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
@@ -228,7 +225,7 @@ def hostile():
     ledger = Spending(spent={HOSTILE: 1}, fresh={HOSTILE: 2}, phases={HOSTILE: {HOSTILE: 1}})
     level = Level(limit=9, chosen=HOSTILE, tied_with=("fused 7",), not_confirmed=HOSTILE)
     texts = dict.fromkeys(("title", "data", "split", "ended"), HOSTILE)
-    lines = dict.fromkeys(("notes", "incomplete", "outlook", "baselines"), (HOSTILE,))
+    lines = dict.fromkeys(("notes", "outlook", "baselines"), (HOSTILE,))
     return report(points=(*points(), bad), levels=(level,), effects=(step,), curves=(curve(HOSTILE),), ledger=ledger,
                   budget={HOSTILE: 1}, **texts, **lines)  # fmt: skip
 
@@ -250,7 +247,7 @@ class TestPage:
     def test_stays_under_a_megabyte_whatever_comes(self):
         many = tuple(point(f"{i} {'x' * 500}", 2 + i % 60, (i * 37 % 1000) / 1000, 0.5) for i in range(600))
         rising = tuple(Level(limit=62 + i, chosen=many[i].name, tied_with=tuple(names(many[:50]))) for i in range(200))
-        texts = {key: ("n" * 5000,) * 300 for key in ("notes", "incomplete", "outlook")}
+        texts = {key: ("n" * 5000,) * 300 for key in ("notes", "outlook")}
         curves = (curve("y" * 500, range(1, 257)),) * 40
         page = html(report(points=many, levels=rising, baselines=(), curves=curves, effects=effects() * 100, **texts))
         assert len(page.encode()) < 1_000_000
