@@ -139,17 +139,17 @@ def main() -> int:
 def study(record: Record, outputs: Outputs, minutes: float | None) -> dict[str, Any]:
     """The figures of the study."""
     assert record.facts is not None
-    whole = fresh_tokens(record)
+    whole, count = fresh_tokens(record), record.facts.compositions
     share = TOKENS / whole
     goals = {
-        "compositions": goal(record.facts.compositions, f">= {LEAST_COMPOSITIONS}", record.facts.compositions >= 500),
+        "compositions": goal(count, f">= {LEAST_COMPOSITIONS}", count >= LEAST_COMPOSITIONS),
         "share of a fresh measurement": goal(round(share, 4), f"<= {MOST_SHARE}", share <= MOST_SHARE),
         "minutes": goal(
             minutes and round(minutes, 1), f"<= {MOST_MINUTES:g}", minutes is None or minutes <= MOST_MINUTES
         ),
     }
     return {
-        "compositions": record.facts.compositions,
+        "compositions": count,
         "measured": len(record.members),
         "spent_tokens": record.paid.total_tokens,
         "fresh_tokens_of_all": round(whole),
