@@ -15,7 +15,7 @@ from ..confirmation import baselines
 from ..pools.arms import is_pooled
 from ..pools.outcomes import method_of
 from ..problem import Floats
-from ..record import Record
+from ..record import Chosen, Record
 from .axis_effects import axis_effects
 from .curves import curves
 from .figures import full, unit
@@ -118,7 +118,7 @@ def _levels(record: Record, measured: Measured, points: Mapping[str, Point]) -> 
                 limit=limit,
                 chosen=point.name,
                 tied_with=tuple(tied),
-                contest=_contest(record, measured, points, chosen.composition, limit) if point.confirmed else None,
+                contest=_contest(record, measured, points, chosen) if point.confirmed else None,
                 not_confirmed=why,
             )
         )
@@ -130,15 +130,14 @@ def _unconfirmed(record: Record) -> str:
     return "the budget ended before it could be" if record.is_complete else "the sweep has not come to it yet"
 
 
-def _contest(
-    record: Record, measured: Measured, points: Mapping[str, Point], chosen: str, limit: float
-) -> Contest | None:
+def _contest(record: Record, measured: Measured, points: Mapping[str, Point], chosen: Chosen) -> Contest | None:
     """The choice against the baseline that looked best of those that cost no more and are confirmed."""
-    rivals = [id for id in _baselines(record, measured, limit) if id in points and points[id].confirmed is not None]
-    if not rivals or chosen in rivals:
+    ceiling = _ceiling(record, measured, chosen)
+    rivals = [id for id in _baselines(record, measured, ceiling) if id in points and points[id].confirmed is not None]
+    if not rivals or chosen.composition in rivals:
         return None
     best = max(rivals, key=lambda id: points[id].accuracy)
-    mine, theirs = (measured.confirmation[measured.number(id)] for id in (chosen, best))
+    mine, theirs = (measured.confirmation[measured.number(id)] for id in (chosen.composition, best))
     shared = sorted(mine.by_query.keys() & theirs.by_query.keys())
     if not shared:
         return None
@@ -152,8 +151,13 @@ def _held_against(record: Record, measured: Measured) -> list[str]:
     """The ids of every baseline of every level."""
     if record.verdict is None:
         return _baselines(record, measured, np.inf)
-    limits = [max(c.level, measured.cost(c.composition, record.sweep.by)) for c in record.verdict.chosen]
+    limits = [_ceiling(record, measured, chosen) for chosen in record.verdict.chosen]
     return [id for limit in limits for id in _baselines(record, measured, limit)]
+
+
+def _ceiling(record: Record, measured: Measured, chosen: Chosen) -> float:
+    """What a baseline of equal cost may cost: as much as the level, or as the choice where that turned out dearer."""
+    return max(chosen.level, measured.cost(chosen.composition, record.sweep.by))
 
 
 def _baselines(record: Record, measured: Measured, limit: float) -> list[str]:

@@ -16,8 +16,8 @@ class Contest(BaseModel):
     """The choice of a level against the best baseline of equal cost, on the confirmation queries.
 
     Args:
-        baseline: name of the baseline's point: the most accurate on the development queries that fits the level, so
-            that no one is chosen by the queries that judge.
+        baseline: name of the baseline's point: the most accurate on the development queries of those that cost no more
+            than the level, or than the choice where it turned out dearer; no one is chosen by the queries that judge.
         difference: accuracy of the choice less that of the baseline, query by query.
         is_tied: whether the queries cannot tell the two apart, as `compare` says.
     """
@@ -53,7 +53,7 @@ class Level(BaseModel):
         chosen: name of the point chosen.
         tied_with: names of points within the limit that the development queries cannot tell from the one chosen; the
             confirmation queries have no part in it, so that no one is chosen by them.
-        contest: against the best baseline within the limit; None where no baseline fits, or nothing is confirmed.
+        contest: against the best baseline of equal cost; None where none is confirmed, or the choice is one itself.
         not_confirmed: why the point chosen was not measured on the confirmation queries; empty where it was.
     """
 

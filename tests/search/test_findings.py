@@ -15,11 +15,12 @@ from ponder.orchestrator.runtime import Done
 from ponder.orchestrator.types import Candidate, Finish, Query, Result, Usage
 from ponder.search.pools.arms import arm_of
 from ponder.search.pools.judge import Judge
-from ponder.search.record import Record
+from ponder.search.record import Chosen, Record, Verdict
 from ponder.search.reports.findings import report
 from ponder.search.reports.measured import Measured
 from ponder.search.reports.outputs import write_outputs
 from ponder.search.reports.report import html, terminal
+from ponder.search.reports.report_level import Contest
 from ponder.strategies import BestOfN, Sample
 from ponder.verifiers import ExactMatch, ProcessReward
 
@@ -43,9 +44,25 @@ def test_what_is_chosen_is_confirmed_and_held_against_baselines_of_equal_cost(re
         if level.contest is not None:
             rival = made.point(level.contest.baseline)
             assert rival.confirmed.items == 16
-            assert rival.cost_in("total_tokens") <= level.limit
+            assert rival.cost_in("total_tokens") <= max(level.limit, point.cost_in("total_tokens"))
             gap = point.confirmed.accuracy - rival.confirmed.accuracy
             assert level.contest.difference.mean == pytest.approx(gap, abs=1e-9)
+
+
+def test_a_choice_that_turned_out_dearer_meets_baselines_as_dear(record) -> None:
+    measured = Measured.of(record)
+
+    def contest(id: str, level: float) -> Contest | None:
+        verdict = Verdict(chosen=(Chosen(level=level, composition=id, estimate=0.5),))
+        return report(replace(record, verdict=verdict)).levels[0].contest
+
+    found = []
+    dearest = sorted(measured.confirmation, key=lambda n: -measured.cost(measured.ids[n], "total_tokens"))[:4]
+    for number in dearest:
+        id, cost = measured.ids[number], measured.cost(measured.ids[number], "total_tokens")
+        found.append(contest(id, cost))
+        assert contest(id, cost / 2) == found[-1]
+    assert any(found)
 
 
 def test_the_figures_of_a_point_are_the_means_of_what_was_measured(record) -> None:
