@@ -38,8 +38,8 @@ class Sweep(BaseModel):
             five are laid evenly on a logarithmic scale over what the space costs.
         per_query: hard limits of one answer, whatever the sweep has left; a composition that could exceed them is never
             measured.
-        confirmation: the share of the queries, and of half of that of the budget, that no search sees and the
-            chosen are confirmed on.
+        confirmation: the share of the queries that no search sees and the chosen are confirmed on; half as large a
+            share of the budget is kept for that.
         search: how it is searched.
         proposer: what suggests compositions beside the search: ``optuna`` has its tree-structured Parzen estimator do
             so; in a space too large to enumerate, the neighbours of the best so far are suggested in either case.

@@ -122,7 +122,7 @@ def _optuna() -> Any:
     try:
         import optuna
     except ImportError:
-        needed = "proposals in spaces too large to enumerate need optuna, which is not installed"
+        needed = "the proposer optuna must be installed, but is not"
         raise UsageError(f'{needed}; pip install "ponder[search]"') from None
     return optuna
 

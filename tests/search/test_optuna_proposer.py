@@ -177,4 +177,4 @@ def test_without_optuna_the_extra_is_named():
         "proposer.propose(None, Evidence(1), [], np.random.default_rng(0))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stderr.splitlines()[-1].endswith('need optuna, which is not installed; pip install "ponder[search]"')
+    assert done.stderr.splitlines()[-1].endswith('optuna must be installed, but is not; pip install "ponder[search]"')
