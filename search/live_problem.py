@@ -91,9 +91,16 @@ class LiveProblem:
         return found
 
     def price(self, asks: Sequence[Ask]) -> float:
-        """What measuring these would newly cost, as far as is known, as a share of the allowance."""
-        items = {ask.items: np.asarray(ask.items, dtype=np.intp) for ask in asks}
-        return self._share(sum(self._prices.new(ask.composition, ask.replicate, items[ask.items]) for ask in asks))
+        """What measuring these would newly cost together, as far as is known, as a share of the allowance."""
+        prices, total = self._prices, np.zeros(len(COUNTED))
+        if len(asks) > 1:
+            prices = prices.beside()
+        for ask in asks:
+            items = np.asarray(ask.items, dtype=np.intp)
+            total += prices.new(ask.composition, ask.replicate, items)
+            if len(asks) > 1:
+                prices.hold(ask.composition, self._draws(ask.composition), ask.replicate, items)
+        return self._share(total)
 
     def settle(self, spent: Usage, seconds: float) -> None:
         """Note what everything so far has cost, and how long it took."""
@@ -108,8 +115,8 @@ class LiveProblem:
 
     def hold(self, ask: Ask) -> None:
         """Note that this is measured."""
-        draws = draws_of(self.points[ask.composition].strategy)
-        self._prices.hold(ask.composition, draws, ask.replicate, np.asarray(ask.items, dtype=np.intp))
+        items = np.asarray(ask.items, dtype=np.intp)
+        self._prices.hold(ask.composition, self._draws(ask.composition), ask.replicate, items)
 
     def take(self, told: Iterable[Told]) -> list[Row]:
         """The rows of what was measured, from which prices are learnt too."""
@@ -126,6 +133,9 @@ class LiveProblem:
     def cheapest(self) -> int:
         """The composition that costs the least at most, in the dimension of the levels."""
         return int(np.argmin([self.cost(number) for number in range(self.size)]))
+
+    def _draws(self, composition: int) -> int:
+        return draws_of(self.points[composition].strategy)
 
     @property
     def _prices(self) -> Prices:

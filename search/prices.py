@@ -63,6 +63,12 @@ class Prices:
         other._items, other._held = items, {}
         return other
 
+    def beside(self) -> Self:
+        """The same, where more can be held without a trace here."""
+        other = copy.copy(self)
+        other._held = {place: kept.copy() for place, kept in self._held.items()}
+        return other
+
     def grow(self, most: Floats, families: Indices) -> None:
         """Take in compositions that joined; those that were there keep their numbers."""
         self._most, self._families, self._is_stale = most, families, True

@@ -60,6 +60,7 @@ async def test_rows_teach_prices_and_hold_draws() -> None:
     assert (row.values.tolist(), row.costs.tolist()) == ([0.5] * 3, [2] * 3)
     assert problem.price([Ask(1, (0, 1, 2))]) == 0
     assert problem.price([Ask(3, ALL)]) == (3 * 2 + 2 * 4) / 100
+    assert problem.price([Ask(2, ALL), Ask(3, ALL)]) == problem.price([Ask(3, ALL)]), "a pool of 4 serves 3"
     other = problem.elsewhere(5)
     assert other.price([Ask(1, (0, 1, 2))]) == 6 / 100
     other.hold(Ask(3, ALL))
