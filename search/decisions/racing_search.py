@@ -32,7 +32,7 @@ class RacingSearch(BaseModel):
 
     Args:
         pilot: compositions to begin with, over all levels.
-        pilot_share: of the budget, what the pilot may cost at most.
+        pilot_share: of the budget, what the pilot may cost at most, as prices are known before it; one step is made.
         steps: items a composition is known on after each step, rising, 15 or more; then all.
         roomy: evaluations on all items, of a composition of middling price, that make a budget roomy: then every first
             look is at all items, since the luck of the first few is shared by all that stop at them.
@@ -109,9 +109,19 @@ class RacingSearch(BaseModel):
         while True:
             numbers = pilot(costs_of(problem), problem.features, problem.levels, each, rng)
             asks = [ask for number in numbers if (ask := rungs.next_ask(evidence, number, 0))]
-            if each == 1 or problem.price(asks) <= self.pilot_share:
+            if problem.price(asks) <= self.pilot_share:
                 return asks
+            if each == 1:
+                return self._afforded(problem, asks)
             each //= 2
+
+    def _afforded(self, problem: Problem, asks: Sequence[Ask]) -> list[Ask]:
+        """The cheapest of some first steps, as many as the pilot's share pays and one at least."""
+        kept: list[Ask] = []
+        for ask in sorted(asks, key=lambda ask: problem.price([ask])):
+            if not kept or problem.price([*kept, ask]) <= self.pilot_share:
+                kept.append(ask)
+        return kept
 
     def _fill(self, batch: Batch, proposers: Sequence[Proposer], rng: np.random.Generator) -> str:
         """Fill a batch, level by level in turn; why the search ends if the batch stays empty."""
