@@ -20,6 +20,8 @@ from .rungs import FEWEST_ITEMS, Rungs, rungs_of
 
 SPENT = 0.999
 """The share of the budget at which a search counts as out of it."""
+MOST_PILOT = 0.5
+"""The share of the budget that even the fewest compositions to begin with may cost: fewer tell too little."""
 
 
 class RacingSearch(BaseModel):
@@ -32,7 +34,7 @@ class RacingSearch(BaseModel):
 
     Args:
         pilot: compositions to begin with, over all levels.
-        pilot_share: of the budget, what the pilot may cost at most, as prices are known before it; one step is made.
+        pilot_share: of the budget, what the pilot may cost; half of it where the fewest compositions cost more.
         steps: items a composition is known on after each step, rising, 15 or more; then all.
         roomy: evaluations on all items, of a composition of middling price, that make a budget roomy: then every first
             look is at all items, since the luck of the first few is shared by all that stop at them.
@@ -116,10 +118,10 @@ class RacingSearch(BaseModel):
             each //= 2
 
     def _afforded(self, problem: Problem, asks: Sequence[Ask]) -> list[Ask]:
-        """The cheapest of some first steps, as many as the pilot's share pays and one at least."""
+        """The cheapest of the fewest first steps, as many as half of the budget pays and one at least."""
         kept: list[Ask] = []
         for ask in sorted(asks, key=lambda ask: problem.price([ask])):
-            if not kept or problem.price([*kept, ask]) <= self.pilot_share:
+            if not kept or problem.price([*kept, ask]) <= max(self.pilot_share, MOST_PILOT):
                 kept.append(ask)
         return kept
 
