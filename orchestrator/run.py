@@ -123,10 +123,8 @@ def outside_a_loop(name: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     Raises:
         UsageError: an event loop is running already.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work())
-    raise UsageError(
-        f"{name} must be called outside an event loop, but one is running; use await ponder.a{name}(...) here"
-    )
+    if asyncio._get_running_loop() is not None:
+        raise UsageError(
+            f"{name} must be called outside an event loop, but one is running; use await ponder.a{name}(...) here"
+        )
+    return asyncio.run(work())

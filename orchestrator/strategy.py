@@ -28,6 +28,9 @@ class Strategy(BaseModel):
     """Whether the first of several candidates that it returns was chosen, rather than being the first by chance."""
     kind: str
 
+    def __hash__(self) -> int:
+        return hash(self.id)
+
     @property
     def id(self) -> str:
         """Twelve hexadecimal digits that name this strategy and its knobs."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from .canonical import canonical_json
 from .engine import Engine, Sampling
 from .types import Candidate, Query, Score, Usage
 
@@ -26,6 +27,9 @@ class Verifier(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: str
+
+    def __hash__(self) -> int:
+        return hash(canonical_json(self))
 
     @property
     def name(self) -> str:

@@ -138,6 +138,8 @@ def catalogue(space: Space, planner: Planner, per_query: Budget, seed: int = 0) 
     points = space.sample(np.random.default_rng(seed), SAMPLED) if is_sampled else space.enumerate(MOST_ENUMERATED)
     _check_options(space, points)
     found = Catalogue(planner, per_query, is_sampled)
+    if not is_sampled:
+        found.refused.update(f"{each.slot}: {each.rule}; {each.remedy}" for each in space.refused(MOST_ENUMERATED))
     for point in points:
         found.add(point)
     if not found.points:

@@ -71,26 +71,26 @@ class Measurer:
         """Note that the sweep had taken so long by now in an earlier run."""
         self._opened = time.monotonic() - seconds
 
-    async def measure(self, wanted: Sequence[Wanted], deadline_s: float | None) -> None:
-        """Have every pool that is wanted, as far as the budget reaches.
+    async def measure(self, wanted: Sequence[Wanted], limits: Budget) -> None:
+        """Have every pool that is wanted, as far as a budget reaches.
 
         Args:
             wanted: the pools, in the order of importance.
-            deadline_s: seconds of the sweep after which no more is begun; None for no such limit.
+            limits: what the sweep may have spent and how long it may have taken by the end.
 
         Raises:
             EngineUnavailable: an engine stayed away; everything else is recorded.
         """
         todo = [one for one in wanted if one.id not in self.pools]
-        await self._run([one for one in todo if not one.replayed_from], deadline_s)
-        await self._run(await self._replay([one for one in todo if one.replayed_from]), deadline_s)
+        await self._run([one for one in todo if not one.replayed_from], limits)
+        await self._run(await self._replay([one for one in todo if one.replayed_from]), limits)
         if self._cut:
             raise EngineUnavailable(
                 f"{self._cut} tasks lost calls to an engine that stayed away; everything else is recorded; see to the "
                 "engine, then run the same command again"
             )
 
-    async def _run(self, todo: Sequence[Wanted], deadline_s: float | None) -> None:
+    async def _run(self, todo: Sequence[Wanted], limits: Budget) -> None:
         """Run what is to be drawn."""
         by_id = {one.id: one for one in todo}
         strategies = {(one.arm.id, one.draws): one.arm.at(one.draws) for one in todo}
@@ -113,9 +113,9 @@ class Measurer:
                 await self._write(one, await self._judge.pool(one.arm, one.draws, one.query, done))
             self._on_done(done.paid)
 
-        left = None if deadline_s is None else max(0.0, deadline_s - self.seconds)
-        budget = self._budget.model_copy(update={"seconds": left})
+        left = None if limits.seconds is None else max(0.0, limits.seconds - self.seconds)
         if tasks:
+            budget = limits.model_copy(update={"seconds": left})
             await run_tasks(self._host, tasks, budget, spent=self._spent, on_done=record)
 
     async def _replay(self, todo: Sequence[Wanted]) -> list[Wanted]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -12,10 +11,9 @@ from ..orchestrator.budget import COUNTED, Budget
 from ..orchestrator.data.sources import check_references
 from ..orchestrator.runtime import Runtime
 from .affordable import check_affordable
-from .catalogue import Catalogue, Planner, catalogue
+from .catalogue import Planner, catalogue
 from .problem import Floats
 from .reports.figures import full
-from .spaces.space import Space
 from .split import split
 from .sweep import Sweep
 
@@ -90,17 +88,10 @@ async def outline(sweep: Sweep) -> Outline:
     return Outline(
         compositions=len(found.points),
         is_sampled=found.is_sampled,
-        refused=_refused(sweep.space, found),
+        refused=dict(found.refused),
         development=len(parts.development),
         confirmation=len(parts.confirmation),
         most=np.asarray(found.most),
         critical_path=max(found.critical_paths),
         budget=sweep.budget,
     )
-
-
-def _refused(space: Space, found: Catalogue) -> dict[str, int]:
-    """What the space itself refuses and what the catalogue does; of a sampled space only the latter is known."""
-    unsound = [] if found.is_sampled else space.refused()
-    by_space = Counter(f"{each.slot}: {each.rule}; {each.remedy}" for each in unsound)
-    return dict(by_space + Counter(found.refused))

@@ -16,6 +16,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from ..orchestrator.budget import COUNTED, amounts
 from .reports.figures import full, percent, printable, span, unit
 from .searching import Progress
 
@@ -35,16 +36,21 @@ def said(now: Progress) -> str:
 
 
 def spending(now: Progress) -> str:
-    """What is spent of what the budget allows, in words."""
-    spent, budget = now.spent, now.budget
-    words = [
-        f"{spent.total_tokens:,} of {budget.total_tokens:,} tokens"
-        if budget.total_tokens
-        else f"{spent.total_tokens:,} tokens"
-    ]
-    if spent.nano_usd or budget.cost_usd is not None:
-        words.append(f"${spent.cost_usd:.4f}" + (f" of ${budget.cost_usd:g}" if budget.cost_usd is not None else ""))
-    return ", ".join(words)
+    """What is spent of each thing that the budget limits, in words; tokens where it limits only time.
+
+    >>> spending(Progress(paid=Usage(calls=20), budget=Budget(calls=2000)))
+    '20 of 2,000 calls'
+    """
+    spent = dict(zip(COUNTED, amounts(now.spent), strict=True))
+    limits = {name: limit for name in COUNTED if (limit := getattr(now.budget, name)) is not None}
+    words = [_of(spent[name], limit, name) for name, limit in limits.items()]
+    return ", ".join(words) or f"{now.spent.total_tokens:,} tokens"
+
+
+def _of(spent: int, limit: float, dimension: str) -> str:
+    if dimension == "cost_usd":
+        return f"${spent / 1e9:.4f} of ${limit:g}"
+    return f"{full(spent, dimension)} of {full(limit, dimension)} {unit(dimension)}"
 
 
 def time_left(now: Progress, elapsed_s: float) -> str:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import orjson
 from pydantic import BaseModel, ConfigDict, TypeAdapter, field_serializer
 
 from ..orchestrator.budget import Budget
@@ -156,12 +157,13 @@ class Facts(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Everything that a sweep under one budget has found so far."""
+    """Everything that a sweep under one budget has found so far; `start` is what was spent before, under others."""
 
     sweep: Sweep
     parts: Split
     facts: Facts | None
     members: Mapping[str, Member]
+    start: Usage
     batches: Sequence[Batch]
     verdict: Verdict | None
     pools: Mapping[str, Pool]
@@ -212,6 +214,7 @@ class Record:
             parts,
             Facts.model_validate_json(own["facts"]) if "facts" in own else None,
             members,
+            Usage(**orjson.loads(own.get("start", b"{}"))),
             [Batch.model_validate_json(own[f"batch/{number}"]) for number in numbered],
             Verdict.model_validate_json(own["verdict"]) if "verdict" in own else None,
             pools_of(results),

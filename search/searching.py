@@ -131,6 +131,7 @@ class Searching:
         check_affordable(self._sweep, self._catalogue)
         await self._journal.finish(LATEST, canonical_json(self._latest))
         with closing(ReadOnlyJournal(self._path)) as self._reader:
+            await self._write("start", self._effects())
             await self._calibrate()
             await self._confirm(await self._route(await self._decide()))
         await self._write("complete", True)
@@ -236,14 +237,18 @@ class Searching:
     async def _spend(self, phase: Phase, named: tuple[Named, ...], wanted: Sequence[Wanted]) -> Batch:
         """Have what is wanted, and say what came and what all effects of the sweep have cost then."""
         limits = self._sweep.budget if phase == "confirmation" else self._allowance
-        await self._measurer.measure(wanted, limits.seconds)
+        await self._measurer.measure(wanted, limits)
         return Batch(
             phase=phase,
             asks=named,
             missing=frozenset(one.id for one in wanted if one.id not in self._measurer.pools),
-            spent=self._reader.spent(self._sweep.name).effects.as_dict(),
+            spent=self._effects(),
             seconds=self._measurer.seconds,
         )
+
+    def _effects(self) -> dict[str, int]:
+        """What all effects of the sweep have cost, by count of `Usage`."""
+        return self._reader.spent(self._sweep.name).effects.as_dict()
 
     async def _introduce(self, compositions: Set[int]) -> None:
         """Write down each composition that was asked for, or of which anything is known."""

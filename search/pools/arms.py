@@ -12,11 +12,12 @@ from ...strategies import BestOfN, Sample, SelfConsistency
 from ...verifiers.answers import AnswerKey
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Arm:
     """Independent draws of one kind, judged and read in one way, at any number; or one composition, run as it stands.
 
-    Draws are named by what is asked, so arms that draw alike share them whatever judges and reads them.
+    Draws are named by what is asked, so arms that draw alike share them whatever judges and reads them. Arms of one id
+    are equal.
 
     Args:
         strategy: what is run; its own number of draws says nothing.
@@ -43,6 +44,12 @@ class Arm:
             stream = stream_of(self.strategy.engine, drawn)
         object.__setattr__(self, "id", id)
         object.__setattr__(self, "stream", stream)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Arm) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     def at(self, draws: int) -> Strategy:
         """What is run for a pool of so many draws; an arm that is no pool runs as it stands."""

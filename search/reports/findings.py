@@ -172,7 +172,7 @@ def _baselines(record: Record, measured: Measured, limit: float) -> list[str]:
 def _spending(record: Record, measured: Measured) -> Spending:
     """What was paid by phase, and what all that was measured would have cost fresh."""
     phases: dict[str, Usage] = {}
-    before = Usage()
+    before = record.start
     for batch in record.batches:
         now = Usage(**batch.spent)
         phases[batch.phase] = phases.get(batch.phase, Usage()) + (now - before)

@@ -4,8 +4,8 @@ import pytest
 
 from ponder.orchestrator.pipeline import Pipeline
 from ponder.search.pools.arms import Arm, arm_of, draws_of, is_pooled
-from ponder.strategies import AdaptiveConsistency, BestOfN, Rank, Sample, SelfConsistency
-from ponder.verifiers import ExactMatch, PairwiseJudge, ProcessReward
+from ponder.strategies import AdaptiveConsistency, BestOfN, Rank, Sample, SelfConsistency, TreeOfThoughts
+from ponder.verifiers import ExactMatch, PairwiseJudge, ProcessReward, ScalarJudge
 from ponder.verifiers.answers import TextAnswer
 
 REWARD = ProcessReward()
@@ -66,3 +66,11 @@ def test_a_subclass_may_do_more_than_choose_and_runs_as_it_stands() -> None:
         """Another strategy."""
 
     assert arm_of(Twice(n=4, verifier=REWARD)) == Arm(Twice(n=4, verifier=REWARD))
+
+
+def test_knobs_that_are_tables_can_be_told_apart_too() -> None:
+    """What holds a table has no hash of its own in Python."""
+    judges = [ScalarJudge(engine="generator"), ScalarJudge(engine="generator", votes=3)]
+    assert len({*judges, ScalarJudge(engine="generator")}) == 2
+    assert len({arm_of(BestOfN(n=4, verifier=judge)) for judge in (*judges, judges[0])}) == 2
+    assert len({TreeOfThoughts(), TreeOfThoughts(), Sample()}) == 2

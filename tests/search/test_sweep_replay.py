@@ -56,7 +56,7 @@ class Lab:
     async def ask(self, *asks: Ask) -> tuple[dict[int, Told], Usage]:
         """What is told of each composition, and what was newly paid for it."""
         before, wanted = self.paid(), self.holdings.wanted(asks)
-        await self.measurer.measure(wanted, None)
+        await self.measurer.measure(wanted, Budget())
         told = self.holdings.told(asks, [one for one in wanted if one.id in self.measurer.pools])
         return {one.composition: one for one in told}, self.paid() - before
 
