@@ -125,11 +125,21 @@ class RacingSearch(BaseModel):
                 kept.append(ask)
         return kept
 
+    def _unseen(self, batch: Batch, rng: np.random.Generator) -> list[int]:
+        """What else a whole pilot would look at, where fewer compositions were measured than it begins with."""
+        problem, seen = batch.problem, batch.evidence.compositions
+        if len(seen) >= self.pilot:
+            return []
+        each = max(1, self.pilot // len(problem.levels))
+        numbers = pilot(costs_of(problem), problem.features, problem.levels, each, rng)
+        return [number for number in numbers if number not in seen]
+
     def _fill(self, batch: Batch, proposers: Sequence[Proposer], rng: np.random.Generator) -> str:
         """Fill a batch, level by level in turn; why the search ends if the batch stays empty."""
         problem, fewest = batch.problem, batch.rungs.fewest
         levels = [level for level in problem.levels if batch.promise(level) > self.tolerance]
         if not levels:
+            batch.grant(self._unseen(batch, rng), self.batch)
             return f"nothing is expected to be better by {100 * self.tolerance:g} points"
         if problem.spent >= self.patience:
             levels = [level for level in levels if cheapest_of_tied(batch.beliefs, level, fewest) is None]

@@ -280,3 +280,17 @@ def test_a_composition_may_join_while_the_search_runs() -> None:
         while True:
             asks = search.send(problem.measure(asks))
     assert end.value.value.choices[0].composition == 64
+
+
+def test_a_small_pilot_that_fails_throughout_does_not_end_a_search_that_can_go_on() -> None:
+    """The cheap compositions are all wrong: that says nothing of those which no small pilot could pay for."""
+    accuracies = np.where(np.arange(len(GRID)) == PLANTED, 0.9, 0.0)
+    problem = Grid(accuracies, budget=30_000)
+    knobs = RacingSearch(pilot_share=0.02)
+    assert len(run_pilot(problem, knobs)) < 8
+    run(problem, knobs=knobs)
+    assert len({ask.composition for ask in problem.asked}) >= knobs.pilot
+
+
+def run_pilot(problem: Grid, knobs: RacingSearch) -> list[Ask]:
+    return list(next(knobs.search(problem, 0)))
