@@ -151,8 +151,12 @@ def sweep(
         _show_outline(asyncio.run(outline(loaded)))
         return
     place = journal or Path("runs") / f"{loaded.name}.db"
-    with show_progress(err) as observe:
-        record, progress = asyncio.run(run_sweep(loaded, place, observe))
+    try:
+        with show_progress(err) as observe:
+            record, progress = asyncio.run(run_sweep(loaded, place, observe))
+    except KeyboardInterrupt:
+        _aside("stopped; what was recorded stands: run the same command again to go on")
+        raise typer.Exit(130) from None
     if progress.replayed < progress.tasks:
         _tell_of_risk(progress.before)
     if not progress.batches:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -21,6 +22,7 @@ Dimension = Literal[
     "prompt_tokens", "completion_tokens", "total_tokens", "calls", "verifier_calls", "nfe", "flops", "cost_usd"
 ]
 Level = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 
 
 class Sweep(BaseModel):
@@ -50,7 +52,7 @@ class Sweep(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+    name: Annotated[str, Field(pattern=NAME)]
     data: AnyData
     engines: Mapping[str, AnyEngine]
     checker: AnyVerifier
@@ -73,7 +75,8 @@ class Sweep(BaseModel):
             raise ValueError(f"levels must rise, got {self.levels}; sort them, each once")
         if all(limit is None for limit in self.budget.limits()):
             raise ValueError(
-                "budget must limit what a search may spend, e.g. total_tokens = 1_000_000, got no such limit"
+                f"budget must limit what a search may spend, not its seconds alone, got {self.budget}; add such as "
+                "total_tokens = 1_000_000"
             )
         if self.checker.engine_names():
             raise ValueError(f"checker must judge by rules, but {self.checker.kind!r} asks an engine; choose another")
@@ -86,8 +89,14 @@ class Sweep(BaseModel):
         Raises:
             UsageError: no such file, or no sound sweep.
         """
+        table = {"name": Path(path).stem, **read_toml(path)}
+        if not re.fullmatch(NAME, str(table["name"])):
+            raise UsageError(
+                f"a sweep's name must be 1 to 64 letters of a to z, digits, '.', '_' and '-', got {table['name']!r}; "
+                f'write name = "..." at the top of {path}'
+            )
         try:
-            return cls.model_validate({"name": Path(path).stem, **read_toml(path)})
+            return cls.model_validate(table)
         except ValidationError as error:
             raise UsageError.from_validation(f"the sweep in {path}", error) from None
 

@@ -208,6 +208,9 @@ def _notes(record: Record) -> tuple[str, ...]:
 def _of_the_space(record: Record) -> Iterator[str]:
     facts = record.facts
     yield "costs are those of a fresh run, whatever was shared while searching"
+    queries = (*record.parts.development, *record.parts.confirmation)
+    if alike := len(queries) - len({query.messages for query in queries}):
+        yield f"{alike} queries ask what another asks; intervals take them for others, and so are too narrow"
     if facts and facts.refused:
         commonest, _ = max(facts.refused.items(), key=lambda each: each[1])
         count = sum(facts.refused.values())

@@ -9,6 +9,7 @@ from rich.console import Console
 from sweeping import REWARD, TABLE, files, sweep_of, swept
 
 from ponder.orchestrator.budget import Budget
+from ponder.orchestrator.engines.simulated_world import simulated_dataset
 from ponder.orchestrator.frontier import Frontier
 from ponder.orchestrator.run import arun
 from ponder.orchestrator.runtime import Done
@@ -219,3 +220,12 @@ def test_the_frontier_answers(record, tmp_path) -> None:
     out = write_outputs(record, tmp_path / "s.db")
     pipeline = Frontier.load(out.toml).pipelines()[0]
     assert asyncio.run(arun(pipeline, record.parts.confirmation[0])).text
+
+
+def test_queries_that_ask_alike_are_told_of(tmp_path) -> None:
+    [first, second] = simulated_dataset(2)
+    queries = [query.model_copy(update={"id": f"{query.id}-{i}"}) for i in range(3) for query in (first, second)]
+    twice = sweep_of(data={"kind": "list", "queries": [query.model_dump(mode="json") for query in queries]})
+    record, _ = swept(twice, tmp_path / "s.db")
+    [told] = [note for note in report(record).notes if "ask what another asks" in note]
+    assert told.startswith("4 queries ask")
