@@ -34,7 +34,7 @@ def examine() -> list[Part]:
         _package("uvicorn", "ponder serve", 'pip install "ponder[serve]"'),
         _package("math-verify", "grading of mathematics", 'pip install "ponder[math]"', module="math_verify"),
         _package("datasets", "data sets of the hub", 'pip install "ponder[data]"'),
-        _package("optuna", "reserved for searches in spaces too large to enumerate", 'pip install "ponder[search]"'),
+        _package("optuna", "compositions proposed to a sweep that asks for them", 'pip install "ponder[search]"'),
         _package("diffusers", "reserved for denoising engines", 'pip install "ponder[diffusion]"'),
         _package("matplotlib", "reserved for figures of experiments", 'pip install "ponder[plot]"'),
         Part("journal", "resume", _sqlite(), "use a Python built with SQLite 3.37 or later"),
