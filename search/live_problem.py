@@ -168,5 +168,13 @@ def tenable(budget: Budget, share: float) -> Budget:
     return Budget(**{name: x if name in ("cost_usd", "seconds") else int(x) for name, x in whole.items()})
 
 
+def raised(budget: Budget, lost: Usage) -> Budget:
+    """The same budget, with room for what was lost."""
+    more = dict(zip(COUNTED, amounts(lost), strict=True)) | {"cost_usd": lost.cost_usd}
+    return budget.model_copy(
+        update={name: limit + more[name] for name in COUNTED if (limit := getattr(budget, name)) is not None}
+    )
+
+
 def _vector(estimate: Estimate) -> Floats:
     return np.array(amounts(estimate.most), dtype=np.float64)

@@ -57,7 +57,7 @@ class Measurer:
         self._host, self._journal, self._judge = host, journal, judge
         self.pools = pools
         self._seed, self._limits, self._budget = seed, limits, budget
-        self._spent = before
+        self.spent = before
         self._opened = time.monotonic()
         self._on_done = on_done
         self._cut = 0
@@ -107,7 +107,7 @@ class Measurer:
 
         async def record(done: Done) -> None:
             self._cut += done.is_cut
-            self._spent += done.paid
+            self.spent += done.paid
             if not (done.is_cut or done.is_starved):
                 one = by_id[done.task]
                 await self._write(one, await self._judge.pool(one.arm, one.draws, one.query, done))
@@ -116,7 +116,7 @@ class Measurer:
         left = None if limits.seconds is None else max(0.0, limits.seconds - self.seconds)
         if tasks:
             budget = limits.model_copy(update={"seconds": left})
-            await run_tasks(self._host, tasks, budget, spent=self._spent, on_done=record)
+            await run_tasks(self._host, tasks, budget, spent=self.spent, on_done=record)
 
     async def _replay(self, todo: Sequence[Wanted]) -> list[Wanted]:
         """Replay compositions over the orders of pools that are held; those that ask for what is not there."""

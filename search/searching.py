@@ -26,7 +26,7 @@ from .catalogue import Planner, catalogue
 from .confirmation import to_confirm
 from .decisions.evidence import Evidence
 from .leaders import Leader, leaders
-from .live_problem import LiveProblem, even_levels, tenable
+from .live_problem import LiveProblem, even_levels, raised, tenable
 from .measurer import Measurer
 from .policies import Policies, Routed
 from .pools.holdings import Holdings
@@ -236,8 +236,8 @@ class Searching:
 
     async def _spend(self, phase: Phase, named: tuple[Named, ...], wanted: Sequence[Wanted]) -> Batch:
         """Have what is wanted, and say what came and what all effects of the sweep have cost then."""
-        limits = self._sweep.budget if phase == "confirmation" else self._allowance
-        await self._measurer.measure(wanted, limits)
+        await self._measurer.measure(wanted, self._limits(phase))
+        self._measurer.spent = self._reader.spent(self._sweep.name).total
         return Batch(
             phase=phase,
             asks=named,
@@ -245,6 +245,13 @@ class Searching:
             spent=self._effects(),
             seconds=self._measurer.seconds,
         )
+
+    def _limits(self, phase: Phase) -> Budget:
+        """What may be gone by the end of a batch: before confirmation not what is kept for it, whatever was lost."""
+        if phase == "confirmation":
+            return self._sweep.budget
+        spent = self._reader.spent(self._sweep.name)
+        return raised(self._allowance, spent.total - spent.effects).at_most(self._sweep.budget)
 
     def _effects(self) -> dict[str, int]:
         """What all effects of the sweep have cost, by count of `Usage`."""
