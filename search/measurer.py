@@ -37,7 +37,7 @@ class Measurer:
         seed: of the draws.
         limits: of one answer.
         budget: for everything.
-        before: what the budget has paid already.
+        spent: what the budget has paid so far; set it to what the journal says, which knows better after failures.
         on_done: told what each newly cost when it has ended.
     """
 
@@ -51,13 +51,13 @@ class Measurer:
         seed: int,
         limits: Budget,
         budget: Budget,
-        before: Usage,
+        spent: Usage,
         on_done: Callable[[Usage], None],
     ) -> None:
         self._host, self._journal, self._judge = host, journal, judge
         self.pools = pools
         self._seed, self._limits, self._budget = seed, limits, budget
-        self.spent = before
+        self.spent = spent
         self._opened = time.monotonic()
         self._on_done = on_done
         self._cut = 0

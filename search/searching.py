@@ -111,7 +111,7 @@ class Searching:
             seed=sweep.seed,
             limits=sweep.per_query,
             budget=sweep.budget,
-            before=progress.before.total,
+            spent=progress.before.total,
             on_done=self._note,
         )
 

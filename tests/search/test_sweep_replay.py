@@ -48,7 +48,7 @@ class Lab:
             seed=0,
             limits=Budget(),
             budget=Budget(calls=100_000),
-            before=Usage(),
+            spent=Usage(),
             on_done=lambda paid: None,
         )
         self.holdings = Holdings(strategies, QUERIES, self.measurer.pools)
