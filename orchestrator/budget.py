@@ -38,6 +38,11 @@ COUNTED = (
 )
 
 
+def unit_of(dimension: str) -> float:
+    """Whole units in one of a dimension as people count it: nano-dollars in a dollar, else 1."""
+    return 1e9 if dimension == "cost_usd" else 1.0
+
+
 def amounts(usage: Usage) -> tuple[int, ...]:
     """`usage` as whole units in the order of `COUNTED`; money in nano-dollars."""
     return (
@@ -327,5 +332,5 @@ class Ledger:
 
 def _exceeded(dimension: int, wanted: int, left: int) -> BudgetExceeded:
     name = COUNTED[dimension]
-    unit = 1e9 if name == "cost_usd" else 1
+    unit = unit_of(name)
     return BudgetExceeded(name, wanted / unit, max(0, left) / unit)

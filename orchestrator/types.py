@@ -61,6 +61,11 @@ class Query(BaseModel):
     metadata: Mapping[UnicodeText, UnicodeText | int | float] = {}
     tests: tuple[AnyCodeTest, ...] = ()
 
+    @property
+    def difficulty(self) -> str:
+        """What its metadata calls its difficulty; empty where they do not."""
+        return str(self.metadata.get("difficulty", ""))
+
     @classmethod
     def ask(
         cls,

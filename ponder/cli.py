@@ -291,7 +291,7 @@ def _show_estimate(pipeline: Pipeline, question: str) -> None:
 
 
 def _show_range(estimate: Estimate) -> None:
-    from .orchestrator.budget import COUNTED, amounts
+    from .orchestrator.budget import COUNTED, amounts, unit_of
     from .search.reports.figures import full
 
     table = Table(box=None, pad_edge=False)
@@ -299,8 +299,7 @@ def _show_range(estimate: Estimate) -> None:
     table.add_column("at least", justify="right")
     table.add_column("at most", justify="right")
     for name, low, high in zip(COUNTED, amounts(estimate.least), amounts(estimate.most), strict=True):
-        unit = 1e9 if name == "cost_usd" else 1
-        table.add_row(name, full(low / unit, name), full(high / unit, name))
+        table.add_row(name, full(low / unit_of(name), name), full(high / unit_of(name), name))
     out.print(table)
     _say(f"critical path, in calls for one query: at most {estimate.critical_path:,}")
 
@@ -354,11 +353,11 @@ def _show_scores(candidate: Candidate) -> None:
 
 
 def _show_ending(result: Result) -> None:
-    from .orchestrator.budget import COUNTED, amounts
+    from .orchestrator.budget import COUNTED, amounts, unit_of
     from .search.reports.figures import full, unit
 
     spent = zip(COUNTED, amounts(result.usage), strict=True)
-    used = [f"{full(n / 1e9 if name == 'cost_usd' else n, name)} {unit(name)}" for name, n in spent if n]
+    used = [f"{full(n / unit_of(name), name)} {unit(name)}" for name, n in spent if n]
     _aside(f"{result.stopped}: {', '.join(used) or 'nothing spent'}")
     if result.best and result.best.finish == "total_length":
         _aside("the answer was cut at the most tokens it may have; raise max_tokens for a whole one")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..orchestrator.budget import COUNTED, amounts
+from ..orchestrator.budget import COUNTED, amounts, unit_of
 from ..orchestrator.errors import UsageError
 from .catalogue import Catalogue
 from .reports.figures import counted
@@ -30,7 +30,7 @@ def check_affordable(sweep: Sweep, catalogue: Catalogue) -> None:
             f"got {sweep.budget}; raise it"
         )
     cheapest = amounts(least)[column]
-    if sweep.levels and sweep.levels[-1] < cheapest * _unit(sweep.by):
+    if sweep.levels and sweep.levels[-1] < cheapest / unit_of(sweep.by):
         raise UsageError(
             f"levels must leave room for a composition, but the cheapest takes {_counted(cheapest, sweep.by)} at "
             f"least, got {counted(sweep.levels[-1], sweep.by)} as the highest; raise it"
@@ -38,9 +38,4 @@ def check_affordable(sweep: Sweep, catalogue: Catalogue) -> None:
 
 
 def _counted(amount: int, dimension: str) -> str:
-    return counted(amount * _unit(dimension), dimension)
-
-
-def _unit(dimension: str) -> float:
-    """Money is counted in nano-dollars."""
-    return 1e-9 if dimension == "cost_usd" else 1.0
+    return counted(amount / unit_of(dimension), dimension)

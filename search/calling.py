@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,10 @@ from ..verifiers.abacus import AbacusChecker
 from .progress import show_progress
 from .reports.outputs import write_outputs
 from .run_sweep import run_sweep
-from .searching import Progress
+from .searching import Observer
 from .spaces.space import Space
 from .sweep import Sweep
 
-Observer = Callable[[Progress], None]
 Questions = Sequence[Query | tuple[str, str]]
 
 

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from ..orchestrator.budget import COUNTED, Budget, amounts
+from ..orchestrator.budget import COUNTED, Budget, amounts, unit_of
 from ..orchestrator.shape import Estimate
 from ..orchestrator.types import Usage
 from .catalogue import Catalogue
@@ -38,7 +38,7 @@ class LiveProblem:
         self._features, self._families = space.encode(self.points), space.families(self.points)
         self.by = by
         self._column = COUNTED.index(by)
-        self._scale = 1e-9 if by == "cost_usd" else 1.0
+        self._unit = unit_of(by)
         limits = allowance.limits()
         self._limits = np.array([np.inf if limit is None else max(limit, 1) for limit in limits], dtype=np.float64)
         self._seconds = allowance.seconds
@@ -83,11 +83,11 @@ class LiveProblem:
 
     def cost(self, composition: int) -> float:
         """The mean cost of a fresh query, as far as is known, in the dimension of the levels."""
-        return float(self._prices.costs()[composition, self._column]) * self._scale
+        return float(self._prices.costs()[composition, self._column]) / self._unit
 
     def in_levels(self, costs: Floats) -> Floats:
         """Costs, one row a query in the order of `COUNTED`, in the dimension of the levels."""
-        found: Floats = costs[:, self._column] * self._scale
+        found: Floats = costs[:, self._column] / self._unit
         return found
 
     def price(self, asks: Sequence[Ask]) -> float:

@@ -18,7 +18,6 @@ from .pools.pool import Draw, Pool
 from .pools.recorded import Recorded
 from .pools.replay import replay
 from .pools.wanted import Wanted
-from .record import POOL
 
 ORDERS = 16
 """Orders of a pool that a composition is replayed over."""
@@ -152,11 +151,10 @@ class Measurer:
         if found.censored:
             return False
         draws = [Draw(None, each.label, generation=each.usage) for each in found.complete]
-        await self._write(one, Pool(one.query.id, str(one.query.metadata.get("difficulty", "")), tuple(draws)))
+        await self._write(one, Pool(one.query.id, one.query.difficulty, tuple(draws)))
         self._on_done(Usage())
         return True
 
     async def _write(self, one: Wanted, pool: Pool) -> None:
-        value = canonical_json(pool)
-        await self._journal.finish(one.id, value)
-        self.pools[one.id] = POOL.validate_json(value)
+        await self._journal.finish(one.id, canonical_json(pool))
+        self.pools[one.id] = pool

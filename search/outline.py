@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..orchestrator.budget import COUNTED, Budget
+from ..orchestrator.budget import COUNTED, Budget, unit_of
 from ..orchestrator.data.sources import check_references
 from ..orchestrator.runtime import Runtime
 from .affordable import check_affordable
@@ -53,10 +53,9 @@ class Outline:
         for name, limit, column in zip(COUNTED, self.budget.limits(), self.most.T, strict=True):
             if not column.any() and limit is None:
                 continue
-            scale = 1e-9 if name == "cost_usd" else 1.0
             amounts = (column.min(), column.max(), column.sum() * self.development)
-            low, high, fresh = (full(float(amount) * scale, name) for amount in amounts)
-            yield name, low, high, fresh, "" if limit is None else full(limit * scale, name)
+            low, high, fresh = (full(float(amount) / unit_of(name), name) for amount in amounts)
+            yield name, low, high, fresh, "" if limit is None else full(limit / unit_of(name), name)
 
     def lines(self) -> Iterator[str]:
         """Everything else, in sentences."""

@@ -11,6 +11,7 @@ import numpy as np
 from ..orchestrator.budget import amounts
 from ..orchestrator.types import Usage
 from ..strategies import BestOfN, RouteByDifficulty, Sample
+from ..strategies.route_by_difficulty import predicted_difficulty
 from .decisions.evidence import Evidence
 from .live_problem import LiveProblem
 from .policy import Policy, choose_policy
@@ -139,10 +140,9 @@ def _can_probe(arm: Arm, pools: Sequence[Pool], items: int) -> bool:
 
 
 def _difficulty(draws: Sequence[Draw]) -> float:
-    """As `RouteByDifficulty` tells it."""
-    scores = [draw.score for draw in draws if draw.score is not None]
-    return 1 - math.fsum(scores) / len(scores) if scores else math.nan
+    found = predicted_difficulty(draw.score for draw in draws)
+    return math.nan if found is None else found
 
 
 def _cost(draws: Sequence[Draw]) -> tuple[int, ...]:
-    return amounts(sum((draw.generation + draw.judgement for draw in draws), Usage()))
+    return amounts(Usage.total(draw.generation + draw.judgement for draw in draws))

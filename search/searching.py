@@ -101,6 +101,7 @@ class Searching:
         self._latest = Latest.of(sweep, parts)
         self._results, self._path = self._latest.own(results), path
         self._progress, self._observe = progress, observe
+        self._spent = progress.before
         self._batches = 0
         self._members: set[int] = set()
         self._measurer = Measurer(
@@ -131,7 +132,7 @@ class Searching:
         check_affordable(self._sweep, self._catalogue)
         await self._journal.finish(LATEST, canonical_json(self._latest))
         with closing(ReadOnlyJournal(self._path)) as self._reader:
-            await self._write("start", self._effects())
+            await self._write("start", self._spent.effects.as_dict())
             await self._calibrate()
             await self._confirm(await self._route(await self._decide()))
         await self._write("complete", True)
@@ -237,12 +238,13 @@ class Searching:
     async def _spend(self, phase: Phase, named: tuple[Named, ...], wanted: Sequence[Wanted]) -> Batch:
         """Have what is wanted, and say what came and what all effects of the sweep have cost then."""
         await self._measurer.measure(wanted, self._limits(phase))
-        self._measurer.spent = self._reader.spent(self._sweep.name).total
+        self._spent = self._reader.spent(self._sweep.name)
+        self._measurer.spent = self._spent.total
         return Batch(
             phase=phase,
             asks=named,
             missing=frozenset(one.id for one in wanted if one.id not in self._measurer.pools),
-            spent=self._effects(),
+            spent=self._spent.effects.as_dict(),
             seconds=self._measurer.seconds,
         )
 
@@ -250,12 +252,7 @@ class Searching:
         """What may be gone by the end of a batch: before confirmation not what is kept for it, whatever was lost."""
         if phase == "confirmation":
             return self._sweep.budget
-        spent = self._reader.spent(self._sweep.name)
-        return raised(self._allowance, spent.total - spent.effects).at_most(self._sweep.budget)
-
-    def _effects(self) -> dict[str, int]:
-        """What all effects of the sweep have cost, by count of `Usage`."""
-        return self._reader.spent(self._sweep.name).effects.as_dict()
+        return raised(self._allowance, self._spent.total - self._spent.effects).at_most(self._sweep.budget)
 
     async def _introduce(self, compositions: Set[int]) -> None:
         """Write down each composition that was asked for, or of which anything is known."""

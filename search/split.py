@@ -69,7 +69,7 @@ def _by_difficulty(queries: Sequence[Query]) -> Mapping[str, list[Asked]]:
     groups: dict[str, list[Asked]] = defaultdict(list)
     for key in sorted(asked):
         same = sorted(asked[key], key=lambda query: query.id)
-        groups[str(same[0].metadata.get("difficulty", ""))].append(same)
+        groups[same[0].difficulty].append(same)
     return groups
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import pairwise
 from typing import Annotated, Literal, Self
@@ -90,7 +90,7 @@ class RouteByDifficulty(Strategy):
             how, engine = self.probe.sampling, self.probe.engine
             drawn = await ctx.sample(query, self.probe.n, how, engine=engine, then=self.verifier)
             probes = ranked(await ctx.score(query, drawn, self.verifier), self.verifier.name)
-            difficulty = _predicted(probes, self.verifier.name)
+            difficulty = predicted_difficulty(probe.scores[self.verifier.name].value for probe in probes)
         if ctx.is_stopped:
             return probes
         taken = len(self.thresholds) if difficulty is None else bisect_right(self.thresholds, difficulty)
@@ -109,7 +109,11 @@ class RouteByDifficulty(Strategy):
         return None
 
 
-def _predicted(probes: Sequence[Candidate], verifier: str) -> float | None:
-    """One minus the mean of the scores that there are; None where there are none."""
-    values = [value for probe in probes if (value := probe.scores[verifier].value) is not None]
+def predicted_difficulty(scores: Iterable[float | None]) -> float | None:
+    """One minus the mean of the probes' scores that there are; None where there are none.
+
+    >>> predicted_difficulty([0.5, None, 1.0])
+    0.25
+    """
+    values = [score for score in scores if score is not None]
     return 1 - math.fsum(values) / len(values) if values else None

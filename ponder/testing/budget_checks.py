@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from ..orchestrator.budget import COUNTED, Budget, amounts
+from ..orchestrator.budget import COUNTED, Budget, amounts, unit_of
 from ..orchestrator.canonical import canonical_json
 from ..orchestrator.engines.simulated_faults import Faults
 from ..orchestrator.errors import BudgetExceeded
@@ -70,7 +70,7 @@ async def every_budget(strategy: Strategy, dimension: str, most: int, scene: Sce
         yield at
         if at.played is None:
             assert at.refused is not None
-            limit = round(at.refused.wanted * _unit(dimension))
+            limit = round(at.refused.wanted * unit_of(dimension))
             require(limit > at.limit, f"{dimension} = {at.limit} must not be refused where it could be paid", limit)
             continue
         following = at.played.ledger.next_limit()
@@ -85,7 +85,7 @@ async def every_budget(strategy: Strategy, dimension: str, most: int, scene: Sce
 async def least_budget(strategy: Strategy, dimension: str, scene: Scene = Scene()) -> int:
     """The least limit that pays for one attempt."""
     limit, at = 0, await _at_limit(strategy, dimension, 0, scene)
-    while at.refused is not None and (limit := round(at.refused.wanted * _unit(dimension))) > at.limit:
+    while at.refused is not None and (limit := round(at.refused.wanted * unit_of(dimension))) > at.limit:
         at = await _at_limit(strategy, dimension, limit, scene)
     return at.limit
 
@@ -99,11 +99,7 @@ async def _at_limit(strategy: Strategy, dimension: str, limit: int, scene: Scene
 
 def budget_of(dimension: str, limit: int) -> Budget:
     """The budget of `limit` whole units in one dimension."""
-    return Budget.model_validate({dimension: limit if _unit(dimension) == 1 else limit / _unit(dimension)})
-
-
-def _unit(dimension: str) -> float:
-    return 1e9 if dimension == "cost_usd" else 1
+    return Budget.model_validate({dimension: limit if unit_of(dimension) == 1 else limit / unit_of(dimension)})
 
 
 def _check_limit(at: AtLimit, dimension: str, whole: Played) -> None:

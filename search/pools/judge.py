@@ -54,7 +54,7 @@ class Judge:
         lost = (
             [Draw(answer=None, correct=0.0, generation=_lost(arm, done, count), is_lost=True)] * count if count else []
         )
-        return Pool(query.id, str(query.metadata.get("difficulty", "")), (*draws, *lost))
+        return Pool(query.id, query.difficulty, (*draws, *lost))
 
     async def label(self, query: Query, candidate: Candidate) -> float:
         """How right one answer is; what cannot be told is wrong."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ...orchestrator.budget import COUNTED, amounts
+from ...orchestrator.budget import COUNTED, amounts, unit_of
 from ...orchestrator.intervals import accuracy_interval, compare
 from ...orchestrator.types import Usage
 from ...orchestrator.wording import in_words
@@ -71,7 +71,7 @@ def _points(record: Record, measured: Measured) -> dict[str, Point]:
 def _point(record: Record, measured: Measured, id: str, seen: Seen) -> Point:
     member = record.members[id]
     method, n = method_of(member.strategy)
-    confirmed = measured.confirmation.get(measured.number(id))
+    confirmed = measured.confirmation.get(measured.numbers[id])
     estimate = _estimate(seen.values)
     return Point(
         **estimate.model_dump(),
@@ -137,7 +137,7 @@ def _contest(record: Record, measured: Measured, points: Mapping[str, Point], ch
     if not rivals or chosen.composition in rivals:
         return None
     best = max(rivals, key=lambda id: points[id].accuracy)
-    mine, theirs = (measured.confirmation[measured.number(id)] for id in (chosen.composition, best))
+    mine, theirs = (measured.confirmation[measured.numbers[id]] for id in (chosen.composition, best))
     shared = sorted(mine.by_query.keys() & theirs.by_query.keys())
     if not shared:
         return None
@@ -157,14 +157,14 @@ def _held_against(record: Record, measured: Measured) -> list[str]:
 
 def _ceiling(record: Record, measured: Measured, chosen: Chosen) -> float:
     """What a baseline of equal cost may cost: as much as the level, or as the choice where that turned out dearer."""
-    return max(chosen.level, measured.cost(chosen.composition, record.sweep.by))
+    return max(chosen.level, measured.cost(measured.numbers[chosen.composition], record.sweep.by))
 
 
 def _baselines(record: Record, measured: Measured, limit: float) -> list[str]:
     strategies = [member.strategy for member in measured.members]
     costs = [
-        measured.cost(id, record.sweep.by) if number in measured.development else np.inf
-        for number, id in enumerate(measured.ids)
+        measured.cost(number, record.sweep.by) if number in measured.development else np.inf
+        for number in range(len(measured.ids))
     ]
     return [measured.ids[number] for number in baselines(measured.evidence, strategies, costs, limit).values()]
 
@@ -191,7 +191,7 @@ def _amounts(usage: Usage) -> dict[str, float]:
 
 def _in_units(cost: Sequence[float] | Floats) -> list[float]:
     """Amounts in the order of `COUNTED`, money in dollars."""
-    return [float(x) / 1e9 if name == "cost_usd" else float(x) for name, x in zip(COUNTED, cost, strict=True)]
+    return [float(x) / unit_of(name) for name, x in zip(COUNTED, cost, strict=True)]
 
 
 def _split(record: Record) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...orchestrator.budget import COUNTED
+from ...orchestrator.budget import COUNTED, unit_of
 from ...orchestrator.types import Query
 from ..decisions.evidence import Evidence
 from ..pools.holdings import Holdings
@@ -55,6 +55,7 @@ class Measured:
 
     Args:
         ids: of the compositions.
+        numbers: of the compositions, by their ids.
         members: the compositions.
         development: what each gave there.
         confirmation: what each gave there that was measured on all of it: what ran short of the budget may be hard.
@@ -64,6 +65,7 @@ class Measured:
     """
 
     ids: Sequence[str]
+    numbers: Mapping[str, int]
     members: Sequence[Member]
     development: Mapping[int, Seen]
     confirmation: Mapping[int, Seen]
@@ -75,6 +77,7 @@ class Measured:
     def of(cls, record: Record) -> Measured:
         """What the record of a sweep tells."""
         ids = sorted(record.members)
+        numbers = {id: number for number, id in enumerate(ids)}
         members = [record.members[id] for id in ids]
         searched = [batch for batch in record.batches if batch.phase != "confirmation"]
         confirming = [batch for batch in record.batches if batch.phase == "confirmation"]
@@ -83,11 +86,12 @@ class Measured:
         holdings, others = (
             Holdings(strategies, part, record.pools) for part in (parts.development, parts.confirmation)
         )
-        seen, held = _places(holdings, ids, searched), _places(others, ids, confirming)
+        seen, held = _places(holdings, numbers, searched), _places(others, numbers, confirming)
         confirmed = {number: _seen(places, parts.confirmation) for number, places in held.items()}
         costs = [o.cost for places in (seen, held) for of_one in places.values() for o in of_one.values()]
         return cls(
             ids,
+            numbers,
             members,
             {number: _seen(places, parts.development) for number, places in seen.items()},
             {number: seen for number, seen in confirmed.items() if len(seen.by_query) == len(parts.confirmation)},
@@ -96,22 +100,16 @@ class Measured:
             np.sum(costs, axis=0) if costs else np.zeros(len(COUNTED)),
         )
 
-    def number(self, id: str) -> int:
-        """The number of a composition."""
-        return self.ids.index(id)
-
-    def cost(self, id: str, dimension: str) -> float:
-        """The mean cost of a fresh query; money in dollars."""
-        cost = float(self.development[self.number(id)].cost[COUNTED.index(dimension)])
-        return cost / 1e9 if dimension == "cost_usd" else cost
+    def cost(self, number: int, dimension: str) -> float:
+        """The mean cost of a fresh query of a composition; money in dollars."""
+        return float(self.development[number].cost[COUNTED.index(dimension)]) / unit_of(dimension)
 
 
-def _places(holdings: Holdings, ids: Sequence[str], batches: Sequence[Batch]) -> Places:
+def _places(holdings: Holdings, numbers: Mapping[str, int], batches: Sequence[Batch]) -> Places:
     """The latest outcome of everything that the batches asked, or got beside."""
-    number = {id: i for i, id in enumerate(ids)}
     latest: dict[int, dict[tuple[int, int], Wanted]] = defaultdict(dict)
     for batch in batches:
-        asks = [Ask(number[id], items, replicate) for id, items, replicate in batch.asks if id in number]
+        asks = [Ask(numbers[id], items, replicate) for id, items, replicate in batch.asks if id in numbers]
         for (composition, replicate), items in holdings.touched(asks, batch.came(holdings.wanted(asks))).items():
             latest[composition].update({(item, replicate): one for item, one in items.items()})
     return {
@@ -127,7 +125,7 @@ def _seen(places: Mapping[tuple[int, int], Outcome], queries: Sequence[Query]) -
     outcomes = list(places.values())
     return Seen(
         {queries[item].id: float(np.mean([o.value for o in of_one])) for item, of_one in by_item.items()},
-        [str(queries[item].metadata.get("difficulty", "")) for item in by_item],
+        [queries[item].difficulty for item in by_item],
         np.mean([outcome.cost for outcome in outcomes], axis=0),
         max(map(len, by_item.values())),
         sum(outcome.failed for outcome in outcomes),

@@ -100,19 +100,14 @@ def outlook(
     Raises:
         UsageError: lengths that differ, or a factor or level that is not above 0.
     """
-    knobs, seen = np.asarray(features, dtype=np.float64), np.asarray(accuracies, dtype=np.float64)
-    paid, groups = np.asarray(costs, dtype=np.float64), np.asarray(families, dtype=np.intp)
-    if knobs.ndim != 2 or not len(knobs) == len(seen) == len(paid) == len(groups):
-        got = f"{len(knobs)}, {len(seen)}, {len(paid)} and {len(groups)}"
-        rule = "features, accuracies, costs and families must have one entry a composition"
-        raise UsageError(f"{rule}, got {got}; leave none out, NaN stands for what was not measured")
+    knobs, seen, paid, groups = _checked(features, accuracies, costs, families)
     if not (factor > 0 and level > 0):
         raise UsageError(f"level and factor must be above 0, got {level:g} and {factor:g}; take greater ones")
     counts = np.broadcast_to(np.asarray(items, dtype=np.float64), seen.shape)
     laws: dict[int, tuple[AllocationModel, Indices, list[tuple[int, ...]]]] = {}
     refused: dict[int, str] = {}
+    is_measured = ~np.isnan(seen)
     for family in np.unique(groups).tolist():
-        is_measured = ~np.isnan(seen)
         pilots = np.flatnonzero((groups == family) & is_measured)
         others = np.flatnonzero((groups == family) & ~is_measured & (paid <= factor * level))
         found = _extrapolated(knobs[pilots], seen[pilots], counts[pilots], knobs[others])
@@ -129,6 +124,19 @@ def outlook(
     ]
     offers.sort(key=lambda offer: (-offer.accuracy.low, -offer.accuracy.mean, offer.cost, offer.composition))
     return Outlook(tuple(offers[:most]), refused)
+
+
+def _checked(
+    features: ArrayLike, accuracies: ArrayLike, costs: ArrayLike, families: ArrayLike
+) -> tuple[Floats, Floats, Floats, Indices]:
+    """The four as arrays of one entry a composition."""
+    knobs, seen = np.asarray(features, dtype=np.float64), np.asarray(accuracies, dtype=np.float64)
+    paid, groups = np.asarray(costs, dtype=np.float64), np.asarray(families, dtype=np.intp)
+    if knobs.ndim != 2 or not len(knobs) == len(seen) == len(paid) == len(groups):
+        got = f"{len(knobs)}, {len(seen)}, {len(paid)} and {len(groups)}"
+        rule = "features, accuracies, costs and families must have one entry a composition"
+        raise UsageError(f"{rule}, got {got}; leave none out, NaN stands for what was not measured")
+    return knobs, seen, paid, groups
 
 
 def _extrapolated(

@@ -58,9 +58,9 @@ def test_a_choice_that_turned_out_dearer_meets_baselines_as_dear(record) -> None
         return report(replace(record, verdict=verdict)).levels[0].contest
 
     found = []
-    dearest = sorted(measured.confirmation, key=lambda n: -measured.cost(measured.ids[n], "total_tokens"))[:4]
+    dearest = sorted(measured.confirmation, key=lambda n: -measured.cost(n, "total_tokens"))[:4]
     for number in dearest:
-        id, cost = measured.ids[number], measured.cost(measured.ids[number], "total_tokens")
+        id, cost = measured.ids[number], measured.cost(number, "total_tokens")
         found.append(contest(id, cost))
         assert contest(id, cost / 2) == found[-1]
     assert any(found)

@@ -122,7 +122,7 @@ def test_what_is_proposed_joins_is_measured_and_stands_in_the_report(proposer: s
     assert all(problem.points[number].strategy.model_dump(mode="json") in shown for number in joined)
     assert f"{problem.size - SAMPLED} more were proposed while it was searched" in " ".join(made.notes)
     for number in seen.compositions:
-        other = measured.number(problem.points[number].id)
+        other = measured.numbers[problem.points[number].id]
         assert np.array_equal(seen.replicated(number), measured.evidence.replicated(other), equal_nan=True)
 
 

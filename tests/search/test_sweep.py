@@ -77,10 +77,10 @@ async def test_the_record_tells_what_the_search_saw(tmp_path) -> None:
     }
     for number in seen.compositions:
         id = problem.points[number].id
-        other = measured.number(id)
+        other = measured.numbers[id]
         assert seen.replicates(number) == measured.evidence.replicates(other)
         assert np.array_equal(seen.replicated(number), measured.evidence.replicated(other), equal_nan=True)
-        assert problem.cost(number) == pytest.approx(measured.cost(id, "total_tokens"), rel=1e-12)
+        assert problem.cost(number) == pytest.approx(measured.cost(other, "total_tokens"), rel=1e-12)
 
 
 @pytest.mark.parametrize("after", [3, 40])

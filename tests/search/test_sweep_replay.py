@@ -179,7 +179,8 @@ async def test_a_wider_tree_pays_for_new_nodes_alone(tmp_path) -> None:
 
 @pytest.mark.timeout(120)
 async def test_on_a_cluster_it_is_replayed_through_its_store(tmp_path) -> None:
-    ray = pytest.importorskip("ray")
+    import ray
+
     from ponder.orchestrator.cluster import Cluster
     from ponder.orchestrator.journal_file import ReadOnlyJournal
 
