@@ -106,6 +106,12 @@ class Pipeline(Strategy):
         """Every engine a node uses, in the order of the nodes."""
         return tuple(dict.fromkeys(name for node in self.nodes for name in node.strategy.engine_names()))
 
+    @property
+    def last(self) -> Node:
+        """The node whose candidates are the pipeline's."""
+        [name] = _ends(self.nodes)
+        return next(node for node in self.nodes if node.name == name)
+
     def graph(self) -> nx.DiGraph:
         """The nodes and edges as a networkx graph."""
         return _graph(self.nodes)
@@ -144,7 +150,7 @@ class Pipeline(Strategy):
             else:
                 for node in nodes:
                     await one(node)
-        return done[_ends(self.nodes)[0]]
+        return done[self.last.name]
 
     async def _covers(self, query: Query, nodes: Sequence[Node], candidates: Sequence[Candidate], ctx: Context) -> bool:
         """Whether the budget's room covers the most that `nodes` may cost together."""
@@ -226,6 +232,11 @@ def _chained(strategies: Sequence[Strategy]) -> tuple[Node, ...]:
     names = [f"{strategy.kind}_{i}" for i, strategy in enumerate(strategies)]
     afters = [(), *((earlier,) for earlier in names[:-1])]
     return tuple(Node(name=own, strategy=s, after=a) for own, s, a in zip(names, strategies, afters, strict=True))
+
+
+def is_series(nodes: Sequence[Node]) -> bool:
+    """Whether the first of some nodes comes after none, and each other after the one before it alone."""
+    return all(node.after == tuple(each.name for each in nodes[max(0, i - 1) : i]) for i, node in enumerate(nodes))
 
 
 def _ends(nodes: Sequence[Node]) -> list[str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..orchestrator.budget import COUNTED
 from ..orchestrator.canonical import stable_id
-from ..orchestrator.pipeline import Pipeline
+from ..orchestrator.pipeline import Pipeline, is_series
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.verifier import Verifier
 from .pools.arms import arm_of, draws_of, stream_of
@@ -164,18 +164,13 @@ def _judged(stream: str, verifier: Verifier | None) -> str:
 
 def _parts(composition: Strategy, most: Callable[[Strategy], Floats]) -> tuple[tuple[str, float], ...]:
     """The beginnings of a composition that others may have in common with it, and the share of its cost each adds."""
-    if not isinstance(composition, Pipeline) or not _is_series(composition):
+    if not isinstance(composition, Pipeline) or not is_series(composition.nodes):
         return ((composition.id, 1.0),)
     strategies = [node.strategy for node in composition.nodes]
     totals = [_scalar(most(Pipeline.series(*strategies[: i + 1]))) for i in range(len(strategies))]
     names = [stable_id([strategy.id for strategy in strategies[: i + 1]]) for i in range(len(strategies))]
     shares = np.diff([0.0, *totals]) / (totals[-1] or 1.0)
     return tuple(zip(names, shares.tolist(), strict=True))
-
-
-def _is_series(pipeline: Pipeline) -> bool:
-    names = [node.name for node in pipeline.nodes]
-    return all(node.after == tuple(names[i - 1 : i]) for i, node in enumerate(pipeline.nodes))
 
 
 def _scalar(most: Floats) -> float:

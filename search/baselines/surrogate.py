@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..decisions.gaussian_process import GaussianProcess
+from ..decisions.gaussian_process import GaussianProcess, matern52
 from ..problem import Floats
 
 
@@ -53,7 +53,5 @@ class Surrogate:
         return mean + self._by_values - mean * self._by_ones, spread
 
     def _kernel(self, point: Floats) -> Floats:
-        """The Matern 5/2 covariance of a point, its features scaled, with every composition."""
-        distance = np.sqrt(5 * ((self._scaled - point) ** 2).sum(axis=1))
-        found: Floats = self._signal * (1 + distance + distance**2 / 3) * np.exp(-distance)
-        return found
+        """The covariance of a point, its features scaled, with every composition."""
+        return matern52(np.sqrt(5 * ((self._scaled - point) ** 2).sum(axis=1)), self._signal)

@@ -190,10 +190,18 @@ def _root(covariance: Floats, signal: float) -> Floats:
             jitter *= 10
 
 
+def matern52(distance: Floats, signal: float) -> Floats:
+    """The Matern 5/2 covariance at distances times the root of 5, in length scales (Rasmussen and Williams 2006, 4.17).
+
+    >>> float(matern52(np.array([0.0]), 2.0)[0])
+    2.0
+    """
+    return np.asarray(signal * (1 + distance + distance**2 / 3) * np.exp(-distance), dtype=np.float64)
+
+
 def _kernel(a: Floats, b: Floats, lengths: Floats, signal: float) -> Floats:
     distance = ROOT5 * _distances(a / lengths, b / lengths)
-    found: Floats = signal * (1 + distance + distance**2 / 3) * np.exp(-distance)
-    return found
+    return matern52(distance, signal)
 
 
 def _distances(a: Floats, b: Floats) -> Floats:

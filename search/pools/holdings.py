@@ -117,13 +117,11 @@ class Holdings:
 
     def held(self, replicate: int = 0) -> dict[Arm, list[Pool]]:
         """The pools of each pooled arm in one replicate, in the order of the queries."""
-        found: dict[str, list[Pool]] = defaultdict(list)
-        arms: dict[str, Arm] = {}
+        found: dict[Arm, list[Pool]] = defaultdict(list)
         for place, one in sorted(self._held.items(), key=lambda each: each[0]):
             if one.arm.is_pool and place[2] == replicate:
-                arms[one.arm.id] = one.arm
-                found[one.arm.id].append(self._pools[one.id])
-        return {arms[id]: pools for id, pools in found.items()}
+                found[one.arm].append(self._pools[one.id])
+        return found
 
     def _bettered(self, composition: int, item: int, one: Wanted) -> Wanted:
         """The largest pool that tells of a composition on a query, `one` among them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...orchestrator.pipeline import Node, Pipeline
+from ...orchestrator.pipeline import Pipeline, is_series
 from ...orchestrator.shape import Plan, Shape
 from ...orchestrator.strategy import Strategy
 from ...strategies import (
@@ -94,7 +94,7 @@ def _plain_pipeline(pipeline: Pipeline, given: Shape) -> Strategy:
     if type(pipeline) is not Pipeline or pipeline.engines:
         return pipeline
     flow = [(node, _plain(node.strategy, received), received) for node, received, _ in pipeline.flow(given, Plan())]
-    if not _is_series([node for node, _, _ in flow]):
+    if not is_series([node for node, _, _ in flow]):
         nodes = tuple(node.model_copy(update={"strategy": strategy}) for node, strategy, _ in flow)
         return Pipeline(nodes=nodes)
     stages = [stage for _, strategy, received in flow for stage in _stages(strategy, received)]
@@ -108,14 +108,9 @@ def _plain_pipeline(pipeline: Pipeline, given: Shape) -> Strategy:
     return pipeline if is_plain else Pipeline.series(*stages)
 
 
-def _is_series(nodes: Sequence[Node]) -> bool:
-    afters = [(), *((node.name,) for node in nodes)]
-    return all(node.after == after for node, after in zip(nodes, afters, strict=False))
-
-
 def _stages(strategy: Strategy, given: Shape) -> Sequence[Strategy]:
     """The stages that a plain strategy is within a series."""
-    if type(strategy) is Pipeline and not strategy.engines and _is_series(strategy.nodes):
+    if type(strategy) is Pipeline and not strategy.engines and is_series(strategy.nodes):
         return [node.strategy for node in strategy.nodes]
     return [] if _is_idle(strategy, given) else [strategy]
 

@@ -124,9 +124,7 @@ def _last(strategy: Strategy, slot: str) -> tuple[str, Strategy]:
     """The strategy that has the last word, and where it stands."""
     if not isinstance(strategy, Pipeline):
         return slot, strategy
-    followed = {before for node in strategy.nodes for before in node.after}
-    node = next(node for node in strategy.nodes if node.name not in followed)
-    return _last(node.strategy, _below(slot, node))
+    return _last(strategy.last.strategy, _below(slot, strategy.last))
 
 
 def _below(slot: str, node: Node) -> str:
