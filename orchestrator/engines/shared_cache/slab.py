@@ -1,0 +1,116 @@
+"""A slab: the keys and values of one group of workers, in pages that belong to blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class CacheShape:
+    """What one token takes in the cache: the same for every layer.
+
+    Args:
+        layers: of the model.
+        kv_heads: key-value heads of a layer.
+        head_size: dimensions of a head.
+    """
+
+    layers: int
+    kv_heads: int
+    head_size: int
+    dtype: torch.dtype
+    device: torch.device
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Keys and values of all layers."""
+        return 2 * self.layers * self.kv_heads * self.head_size * self.dtype.itemsize
+
+
+@dataclass(slots=True)
+class Block:
+    """Tokens written one after the other; `pages` are where their keys and values are, in order."""
+
+    length: int = 0
+    pages: list[int] = field(default_factory=list)
+
+
+class Slab:
+    """Keys and values of one group. Blocks only grow; a block's place in a view is no matter of storage.
+
+    Of each layer, keys are ``[pages, kv_heads, page_size, head_size]``, so that the pages in use are one batch of
+    matrices, and values ``[kv_heads, pages * page_size, head_size]``, so that they are one matrix a head. Both are
+    allocated at once, for `capacity` tokens, and doubled where that was too few.
+
+    Args:
+        shape: of a token in the cache.
+        page_size: tokens of a page; None for one page that holds everything, for a group that is one chain.
+        capacity: tokens expected.
+    """
+
+    def __init__(self, shape: CacheShape, page_size: int | None, capacity: int) -> None:
+        self.shape = shape
+        self.is_chain = page_size is None
+        self.page_size = page_size or max(capacity, 16)
+        self.blocks: list[Block] = []
+        self.page_owners: list[int] = []
+        self.page_starts: list[int] = []
+        self._allocate(1 if self.is_chain else -(-capacity // self.page_size) or 1)
+
+    @property
+    def used_pages(self) -> int:
+        return len(self.page_owners)
+
+    def new_block(self) -> int:
+        """The number of a new, empty block.
+
+        Raises:
+            ValueError: a slab that is one chain has its block already.
+        """
+        if self.is_chain and self.blocks:
+            raise ValueError("a slab that is one chain must have one block; give it a page size")
+        self.blocks.append(Block())
+        return len(self.blocks) - 1
+
+    def extend(self, block: int, tokens: int) -> Tensor:
+        """Make room for `tokens` more of a block; where each goes, counted in tokens over all pages."""
+        mine = self.blocks[block]
+        start, end = mine.length, mine.length + tokens
+        if self.is_chain:
+            self._lengthen(end)
+        while len(mine.pages) * self.page_size < end:
+            self.page_starts.append(len(mine.pages) * self.page_size)
+            mine.pages.append(self.used_pages)
+            self.page_owners.append(block)
+        if self.used_pages > self._pages:
+            self._allocate(max(self.used_pages, 2 * self._pages))
+        mine.length = end
+        places = torch.arange(start, end)
+        return torch.tensor(mine.pages)[places // self.page_size] * self.page_size + places % self.page_size
+
+    @property
+    def bytes(self) -> int:
+        """Memory allocated."""
+        return self._pages * self.page_size * self.shape.bytes_per_token
+
+    def _lengthen(self, tokens: int) -> None:
+        """Make the one page of a chain hold so many tokens."""
+        if tokens > self.page_size:
+            self.page_size = max(tokens, 2 * self.page_size)
+            self._allocate(1)
+
+    def _allocate(self, pages: int) -> None:
+        """Storage for so many pages of the present size, holding what was there."""
+        shape, size = self.shape, self.page_size
+        place = {"dtype": shape.dtype, "device": shape.device}
+        keys = [torch.zeros(pages, shape.kv_heads, size, shape.head_size, **place) for _ in range(shape.layers)]
+        values = [torch.zeros(shape.kv_heads, pages * size, shape.head_size, **place) for _ in range(shape.layers)]
+        if self.blocks:
+            for old, new in zip(self.keys, keys, strict=True):
+                new[: old.shape[0], :, : old.shape[2]] = old
+            for old, new in zip(self.values, values, strict=True):
+                new[:, : old.shape[1]] = old
+        self.keys, self.values, self._pages = keys, values, pages
