@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import orjson
@@ -26,9 +26,12 @@ from .errors import BudgetExceeded, EngineError, VerifierError
 from .judging import Judging, facts_of
 from .launch import launched
 from .run_state import Run as Run
+from .run_state import Written
 from .shape import Plan
+from .sharing import Sharing
 from .types import Candidate, Query, Score, Usage
 from .verifier import Executor, Verifier
+from .workspace import Opening
 
 T = TypeVar("T")
 OUTPUTS: TypeAdapter[list[str | None]] = TypeAdapter(list[str | None])
@@ -71,6 +74,13 @@ class Context(Effects):
     def note(self, error: Exception) -> None:
         """Note in the result that one part of the work is of no use; the run goes on with the rest."""
         self._run.fail(error)
+
+    def show(
+        self, worker: int, name: str, text: str, kind: Literal["said", "drawn", "committed", "left", "answer"]
+    ) -> None:
+        """Tell whoever watches the run; see `Written`."""
+        if self._run.watcher is not None:
+            self._run.watcher(Written(self.path, worker, name, text, kind))
 
     def rng(self, name: str = "") -> np.random.Generator:
         """Random numbers that depend on the seed, the replicate, the path and `name` alone."""
@@ -132,6 +142,10 @@ class Context(Effects):
         depend on what ends first.
         """
         return launched(self, Ask(query, sampling, check_draws(n), engine), in_flight)
+
+    def share(self, opening: Opening, engine: str = "generator") -> Sharing:
+        """Workers that share one attention cache, opened as told: ``async with ctx.share(opening) as sharing: ...``."""
+        return Sharing(self, opening, engine)
 
     async def score(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Candidate]:
         """The candidates, each with the verifier's score under its name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Protocol, runtime_checkable
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from .errors import EngineRefused, UsageError
 from .flops import ModelShape, ParameterCount
 from .types import Finish, Message, Usage
+from .workspace import Opening, Workspace
 
 MAX_DRAWS = 4096
 LOWEST_LOGPROB = -9999.0
@@ -44,12 +46,15 @@ class Prompt:
     """A conversation, rendered by the engine's own chat template, and what was already generated after it.
 
     `edges` are the characters at the beginning and at the end of `text` that may hold special tokens where it is read.
+    Prompts of one `salt` share a prefix cache that those of another do not see, where the engine can do that; it
+    changes nothing that is drawn.
     """
 
     messages: tuple[Message, ...]
     tokens: tuple[int, ...] = ()
     text: str = ""
     edges: tuple[int, int] = (0, 0)
+    salt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +117,68 @@ class Reading:
             raise EngineRefused(f"a reward model must give finite values, got {self.rows!r}; load it in float32")
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a draw has come: tokens generated so far, and the text that is new since the last progress."""
+
+    tokens: int
+    text: str
+
+
+Watch = Callable[[Progress], None]
+"""Told of each progress of a draw, on the event loop; what is drawn never depends on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Some passes of workers that share a cache: each that draws adds one token a pass, until the first of them ends.
+
+    A worker ends where what it wrote since its last words that were said holds one of its stop strings, where it draws
+    an end-of-text token, and where it has drawn its `max_tokens` or its view fills the context.
+
+    Args:
+        session: names the cache of one run, which no other run may use.
+        workspace: everything before.
+        samplings: how each worker draws; None for one that rests.
+        seeds: of each worker, the same in every advance: the i-th token it draws depends on its seed and on i.
+        may_rebuild: whether the cache may be made anew from the workspace where the engine does not hold it.
+    """
+
+    session: str
+    workspace: Workspace
+    samplings: tuple[Sampling | None, ...]
+    seeds: tuple[int, ...]
+    may_rebuild: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """What workers wrote in some passes.
+
+    Args:
+        tokens: of each worker, as many for each that drew; an end-of-text token is counted and not kept.
+        texts: of each worker, the text that these add to its block.
+        finishes: why each worker ended; None for one that can go on as it stands, or rests.
+        usage: tokens that were said and are read for the first time count as prompt tokens, drawn ones as completion
+            tokens; what the cache holds is not counted again.
+        rebuilding: what it cost besides to make the cache anew.
+    """
+
+    tokens: tuple[tuple[int, ...], ...]
+    texts: tuple[str, ...]
+    finishes: tuple[Finish | None, ...]
+    usage: Usage
+    rebuilding: Usage = Usage()
+
+
 class Capabilities(BaseModel):
     """What an engine can do. A strategy that needs more is refused before anything runs.
 
     Args:
         context_length: most tokens of prompt and completion together.
         exact_count: whether `Engine.count` is exact; a mere bound never refuses a prompt as too long.
+        streams: whether `Engine.complete` takes a `Watch` and tells it of its progress.
+        shared_cache: whether it is a `SharedEngine`.
         tokenizer: names the tokenizer; engines that name the same split a text alike. Empty where it is not known.
     """
 
@@ -132,6 +193,8 @@ class Capabilities(BaseModel):
     context_length: int = 4096
     exact_count: bool = True
     tokenizer: str = ""
+    streams: bool = False
+    shared_cache: bool = False
 
 
 class Meter(BaseModel):
@@ -154,6 +217,19 @@ class Meter(BaseModel):
     def reading(self, prompt: int, cached: int = 0) -> Usage:
         """The usage of one reading by a reward model."""
         return self._usage(prompt, 0, cached, self.model.reading(prompt, cached) if self.model else 0, True)
+
+    def passes(self, spans: Iterable[tuple[int, int]], unread: int, drawn: int) -> Usage:
+        """The usage of some passes over a shared cache.
+
+        Args:
+            spans: of each worker's input in each pass, the positions in its view where it begins and ends.
+            unread: tokens read for the first time that nobody drew.
+            drawn: tokens drawn; each is predicted once.
+        """
+        flops = 0
+        if self.model:
+            flops = sum(self.model.reading(end, start) for start, end in spans) + drawn * self.model.unembedding
+        return self._usage(unread, drawn, 0, flops, False)
 
     def _usage(self, prompt: int, completion: int, cached: int, flops: int, judging: bool) -> Usage:
         dollars_a_million = completion * self.completion_price
@@ -206,6 +282,30 @@ class Engine(Protocol):
 
     async def read(self, prompt: Prompt) -> Reading:
         """Read a prompt with a reward model: one row a step mark."""
+
+
+@runtime_checkable
+class SharedEngine(Engine, Protocol):
+    """An engine whose workers can share one attention cache, token by token.
+
+    Use it through `Context.share`, which pays, records and lets go of what it holds.
+    """
+
+    async def opened(self, opening: Opening) -> int:
+        """Tokens of an opening.
+
+        Raises:
+            EngineRefused: its prompt does not fit the context, or its room not the engine's memory.
+        """
+
+    async def holds(self, session: str, workspace: Workspace) -> bool:
+        """Whether the session's cache holds everything that was computed for the workspace."""
+
+    async def advance(self, request: Advance) -> Advanced:
+        """Let workers write until the first of them ends."""
+
+    async def release(self, session: str) -> None:
+        """Let go of a session's cache; one that it does not know is let go already."""
 
 
 class EngineSpec(BaseModel):

@@ -7,7 +7,7 @@ attention and sliding windows are covered; embedding look-ups and normalisations
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 
@@ -124,8 +124,12 @@ class ModelShape(BaseModel):
         The last token is sampled but never fed back, so it costs an unembedding and no more.
         """
         computed = max(0, prompt - cached) + max(0, completion - 1)
-        unembedding = 2 * self.hidden * self.vocabulary * completion
-        return computed * self.linear_per_token() + self.attention(cached, computed) + unembedding
+        return self.reading(cached + computed, cached) + self.unembedding * completion
+
+    @property
+    def unembedding(self) -> int:
+        """Operations of predicting one token from the last hidden state."""
+        return 2 * self.hidden * self.vocabulary
 
     def reading(self, prompt: int, cached: int = 0) -> int:
         """Operations of reading `prompt` tokens without sampling, as a reward model does."""
@@ -166,6 +170,7 @@ class ParameterCount(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     parameters: PositiveInt
+    unembedding: ClassVar[int] = 0
 
     def generation(self, prompt: int, cached: int, completion: int) -> int:
         """Operations of generating `completion` tokens after `prompt` tokens, `cached` of them free."""

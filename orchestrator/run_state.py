@@ -4,15 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from .budget import Ledger, Reservation
 from .engine import Engine
 from .errors import BudgetExceeded, EngineUnavailable, VerifierError
 from .journal import Journal
 from .types import Score, Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Something that a strategy has just come to know, for whoever watches the run: the text that a worker wrote.
+
+    Args:
+        path: structural, of the node that tells.
+        worker: its number.
+        name: as it is shown.
+        text: what is new.
+        kind: ``said`` was put there, ``drawn`` came from the model, ``committed`` ends a step, ``left`` ends the
+            worker, with the reason as its text; ``answer`` is the answer of all.
+    """
+
+    path: str
+    worker: int
+    name: str
+    text: str
+    kind: Literal["said", "drawn", "committed", "left", "answer"]
 
 
 @dataclass(slots=True)
@@ -33,6 +54,7 @@ class Run:
         account: pays for the effects that the journal does not hold yet, retries included.
         journal: finds or makes effects.
         seed: chooses the draws; `replicate` chooses an independent set of them.
+        watcher: told what workers write, also where it is found in the journal; it changes nothing.
     """
 
     task: str
@@ -43,6 +65,7 @@ class Run:
     journal: Journal
     seed: int = 0
     replicate: int = 0
+    watcher: Callable[[Written], None] | None = None
     stopped: Stopped = "done"
     reason: str = ""
     failures: int = 0

@@ -1,4 +1,4 @@
-"""Exact shared-cache decoding: several workers of one transformers model write to one cache, and see each other at once.
+"""Exact shared-cache decoding: workers of one transformers model write to one cache, and see each other at once.
 
 Hogwild! inference (Rodionov et al. 2025, arXiv 2504.06261). Modules here import torch: import them lazily.
 """

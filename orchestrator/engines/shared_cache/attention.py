@@ -53,9 +53,9 @@ def shared_attention(
         _write(slab, layer, group.places, keys[:, here], value[0][:, here])
         left = None if still is None else still[:, here]
         rows = turned(turning[:, here], left, shared_pass.query_turns(i, spec.rope)[:, None], query.dtype)
-        bias = shared_pass.bias(i, spec.window, torch.float32)
-        mixed = _attended(rows.unflatten(1, (kv_heads, -1)), slab, layer, bias, spec)
-        out[here] = mixed.unflatten(1, (heads // kv_heads, -1)).permute(2, 0, 1, 3).flatten(1, 2)
+        bias = shared_pass.bias(i, spec.window)
+        mixed = _attended(rows.view(len(rows), kv_heads, -1, *rows.shape[2:]), slab, layer, bias, spec)
+        out[here] = mixed.view(heads, -1, size).transpose(0, 1)
     return out[None], None
 
 

@@ -43,7 +43,7 @@ class SharedDecoder:
 
     @torch.inference_mode()
     def forward(self, rows: Sequence[Row]) -> Tensor:
-        """The logits after the last token of each row, ``[rows, vocabulary]`` in float32; the blocks grow."""
+        """The logits after the last token of each row that predicts, ``[rows, vocabulary]`` in float32; blocks grow."""
         shared = ForwardPass(rows, self._model.device)
         ids = torch.tensor([[token for row in rows for token in row.tokens]], device=self._model.device)
         last = torch.tensor(shared.last_columns, device=self._model.device)

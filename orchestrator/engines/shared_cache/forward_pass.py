@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from .rope import RopeTable
 from .row import Row
 from .slab import Slab
+
+Array = npt.NDArray[np.int64]
 
 
 class Group:
@@ -36,11 +39,11 @@ class Group:
         self.width = self.slab.page_size if not self.slab.is_chain else self.slab.blocks[0].length
 
     @property
-    def positions(self) -> np.ndarray:
+    def positions(self) -> Array:
         """The position of each token in its own view."""
-        return self._distances.max(axis=0)
+        return np.asarray(self._distances.max(axis=0))
 
-    def _measured(self, rows: Sequence[Row], counts: Sequence[int], local: np.ndarray) -> np.ndarray:
+    def _measured(self, rows: Sequence[Row], counts: Sequence[int], local: Array) -> Array:
         """``[blocks, T]``: from the start of each block to each token, in tokens; -1 for a block it does not see."""
         lengths = [block.length for block in self.slab.blocks]
         starts = np.full((len(lengths), len(rows)), -1)
@@ -88,7 +91,7 @@ class ForwardPass:
     device: torch.device
     groups: list[Group] = field(init=False)
     _turns: dict[tuple[int, int], Tensor] = field(default_factory=dict)
-    _biases: dict[tuple[int, int | None, torch.dtype], Tensor] = field(default_factory=dict)
+    _biases: dict[tuple[int, int | None], Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.groups, first = [], 0
@@ -98,8 +101,9 @@ class ForwardPass:
 
     @property
     def last_columns(self) -> list[int]:
-        """The place of each row's last token."""
-        return list(np.cumsum([len(row.tokens) for row in self.rows]) - 1)
+        """The places of the last tokens of the rows that predict."""
+        ends = np.cumsum([len(row.tokens) for row in self.rows]) - 1
+        return [int(end) for end, row in zip(ends, self.rows, strict=True) if row.predicts]
 
     def local_turns(self, table: RopeTable) -> Tensor:
         """``[T, pairs]``: the turns of the new keys, to their place in their own block."""
@@ -114,10 +118,10 @@ class ForwardPass:
             self._turns[key] = table.at(self.groups[i].distances())
         return self._turns[key]
 
-    def bias(self, i: int, window: int | None, dtype: torch.dtype) -> Tensor:
+    def bias(self, i: int, window: int | None) -> Tensor:
         """``[N, T, P]`` of group `i`: see `Group.bias`."""
-        if (key := (i, window, dtype)) not in self._biases:
-            self._biases[key] = self.groups[i].bias(window).to(self.device, dtype)
+        if (key := (i, window)) not in self._biases:
+            self._biases[key] = self.groups[i].bias(window).to(self.device)
         return self._biases[key]
 
 

@@ -61,9 +61,9 @@ def paired(heads: Tensor, pairs: int, style: Pairs) -> tuple[Tensor, Tensor | No
     """
     turning = heads[..., : 2 * pairs].float()
     if style == "halves":
-        turning = turning.unflatten(-1, (2, pairs)).transpose(-1, -2)
+        turning = turning.reshape(*heads.shape[:-1], 2, pairs).transpose(-1, -2)
     else:
-        turning = turning.unflatten(-1, (pairs, 2))
+        turning = turning.reshape(*heads.shape[:-1], pairs, 2)
     rest = heads[..., 2 * pairs :]
     return torch.view_as_complex(turning.contiguous()), rest if rest.shape[-1] else None
 

@@ -18,11 +18,13 @@ class Row:
         slab: the cache that the blocks are in.
         tokens: ids, one or more.
         view: blocks in the order the worker sees them. The last is its own, which the tokens are written to.
+        predicts: whether the token after the last is wanted.
     """
 
     slab: Slab
     tokens: tuple[int, ...]
     view: tuple[int, ...]
+    predicts: bool = True
 
     @property
     def position(self) -> int:

@@ -29,6 +29,10 @@ class CacheShape:
         """Keys and values of all layers."""
         return 2 * self.layers * self.kv_heads * self.head_size * self.dtype.itemsize
 
+    def zeros(self, *leading: int) -> Tensor:
+        """Storage for heads."""
+        return torch.zeros((*leading, self.head_size), dtype=self.dtype, device=self.device)
+
 
 @dataclass(slots=True)
 class Block:
@@ -58,6 +62,8 @@ class Slab:
         self.blocks: list[Block] = []
         self.page_owners: list[int] = []
         self.page_starts: list[int] = []
+        self.keys: list[Tensor] = []
+        self.values: list[Tensor] = []
         self._allocate(1 if self.is_chain else -(-capacity // self.page_size) or 1)
 
     @property
@@ -105,12 +111,10 @@ class Slab:
     def _allocate(self, pages: int) -> None:
         """Storage for so many pages of the present size, holding what was there."""
         shape, size = self.shape, self.page_size
-        place = {"dtype": shape.dtype, "device": shape.device}
-        keys = [torch.zeros(pages, shape.kv_heads, size, shape.head_size, **place) for _ in range(shape.layers)]
-        values = [torch.zeros(shape.kv_heads, pages * size, shape.head_size, **place) for _ in range(shape.layers)]
-        if self.blocks:
-            for old, new in zip(self.keys, keys, strict=True):
-                new[: old.shape[0], :, : old.shape[2]] = old
-            for old, new in zip(self.values, values, strict=True):
-                new[:, : old.shape[1]] = old
+        keys = [shape.zeros(pages, shape.kv_heads, size) for _ in range(shape.layers)]
+        values = [shape.zeros(shape.kv_heads, pages * size) for _ in range(shape.layers)]
+        for old, new in zip(self.keys, keys, strict=False):
+            new[: old.shape[0], :, : old.shape[2]] = old
+        for old, new in zip(self.values, values, strict=False):
+            new[:, : old.shape[1]] = old
         self.keys, self.values, self._pages = keys, values, pages

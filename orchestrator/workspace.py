@@ -1,0 +1,159 @@
+"""What workers that share one attention cache have written, as a log from which their cache can be made again.
+
+Several workers of one model write side by side; each sees the common prompt, what was finished, what the others are
+writing, and its own text last (Rodionov et al. 2025, Hogwild! inference, arXiv 2504.06261).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .canonical import digest
+from .types import Message
+
+
+class Separator(BaseModel):
+    """A text between parts of a view, which every worker reads there and nobody writes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    text: Annotated[str, Field(min_length=1)]
+
+
+Part = Literal["history", "others", "private"] | Separator
+
+
+class Layout(BaseModel):
+    """What a worker sees after the prompt, in order; its own block always comes last.
+
+    Args:
+        view: ``history`` is what was committed, ``others`` the blocks of the other workers in the order of their
+            number, ``private`` what only this worker was told, and a table with a ``text`` a separator.
+        commits: whether a worker's finished steps become history; where not, its block only grows.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    view: tuple[Part, ...]
+    commits: bool = False
+
+
+LAYOUTS = {
+    "contiguous": Layout(view=("others", "private")),
+    "interleaved": Layout(view=("history", "private"), commits=True),
+    "combined": Layout(
+        view=(
+            "history",
+            Separator(text="\n\n### Work in progress (others)\n\n"),
+            "others",
+            Separator(text="<...>\n\n### Work in progress (own)\n\n"),
+            "private",
+        ),
+        commits=True,
+    ),
+}
+"""The layouts of the paper (section 3.3): how workers see one another's text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What stands before anything is written.
+
+    Args:
+        messages: the conversation that all workers answer.
+        layout: how they see one another.
+        private: what each worker alone is told, one text a worker, which may be empty; their number is the workers'.
+        room: most tokens that will be written in all, by which the cache is measured out.
+    """
+
+    messages: tuple[Message, ...]
+    layout: Layout
+    private: tuple[str, ...]
+    room: int
+
+    @property
+    def workers(self) -> int:
+        return len(self.private)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Tokens put into a worker's own block, which nobody drew: its opening words, a cue."""
+
+    worker: int
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A worker's own block became history; something must be said to it next, which opens its new block."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A worker's own block vanished from all views, and it writes no more."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What each worker drew, one token a pass from the same first pass on; nothing for one that rests."""
+
+    tokens: tuple[tuple[int, ...], ...]
+
+
+Event = Said | Committed | Left | Drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """An opening and everything that happened since.
+
+    Args:
+        id: names the opening and the events by their content.
+    """
+
+    opening: Opening
+    events: tuple[Event, ...] = ()
+    id: bytes = b""
+
+    @classmethod
+    def opened(cls, opening: Opening) -> Workspace:
+        """A workspace in which nothing has happened."""
+        return cls(opening, (), digest("workspace", opening))
+
+    def then(self, *events: Event) -> Workspace:
+        """The workspace after more events."""
+        name = reduce(lambda id, event: digest(id, type(event).__name__, event), events, self.id)
+        return Workspace(self.opening, (*self.events, *events), name)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether nothing was drawn yet, so that nothing was computed either."""
+        return not any(isinstance(event, Drawn) for event in self.events)
+
+    @property
+    def written(self) -> int:
+        """Tokens said or drawn so far, by all workers."""
+        return sum(_size(event) for event in self.events)
+
+    @property
+    def unread(self) -> int:
+        """Tokens said since something was last drawn: what the next pass reads besides."""
+        last = max((i for i, event in enumerate(self.events) if isinstance(event, Drawn)), default=-1)
+        return sum(_size(event) for event in self.events[last + 1 :])
+
+    def drawn_by(self, worker: int) -> int:
+        """Tokens that a worker drew so far."""
+        return sum(len(event.tokens[worker]) for event in self.events if isinstance(event, Drawn))
+
+
+def _size(event: Event) -> int:
+    if isinstance(event, Drawn):
+        return sum(map(len, event.tokens))
+    return len(event.tokens) if isinstance(event, Said) else 0
