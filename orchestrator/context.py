@@ -76,11 +76,17 @@ class Context(Effects):
         self._run.fail(error)
 
     def show(
-        self, worker: int, name: str, text: str, kind: Literal["said", "drawn", "committed", "left", "answer"]
+        self,
+        worker: int,
+        name: str,
+        text: str,
+        kind: Literal["said", "drawn", "committed", "left", "answer"],
+        *,
+        tokens: int = 0,
     ) -> None:
         """Tell whoever watches the run; see `Written`."""
         if self._run.watcher is not None:
-            self._run.watcher(Written(self.path, worker, name, text, kind))
+            self._run.watcher(Written(self.path, worker, name, text, kind, tokens, self._run.ledger.spent))
 
     def rng(self, name: str = "") -> np.random.Generator:
         """Random numbers that depend on the seed, the replicate, the path and `name` alone."""

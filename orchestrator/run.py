@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +15,8 @@ from .errors import UsageError
 from .journal_file import JournalFile, Spent
 from .parts import needing_reference
 from .pipeline import Pipeline
-from .runtime import Runtime, Task
+from .run_state import Written
+from .runtime import Done, Runtime, Task
 from .strategy import Strategy
 from .types import Query, Result, Usage
 
@@ -31,6 +33,7 @@ async def arun(
     journal: str | Path | None = None,
     seed: int = 0,
     on_resume: Callable[[Spent], None] | None = None,
+    on_written: Callable[[Written], None] | None = None,
 ) -> Result:
     """Run `strategy` on `query`, starting and stopping its engines.
 
@@ -43,6 +46,8 @@ async def arun(
         journal: a file that records every effect, so that the same call again pays for nothing twice.
         seed: chooses the draws.
         on_resume: told what was spent before, where this call went on from one that spent something.
+        on_written: told what workers that write side by side write, as they write it, also what the journal holds of
+            it; `show_workers` gives one that shows it.
 
     Raises:
         UsageError: the strategy cannot work as it stands, or not without a reference answer.
@@ -69,7 +74,8 @@ async def arun(
         before = file.spent(run) if file else Spent()
         task = Task(id=asked.id, strategy=strategy, query=asked, budget=budget)
         async with Runtime(engines or {}, store=file, run=run, seed=seed) as runtime:
-            return await _go_on(runtime, task, before, on_resume or (lambda spent: None))
+            execute = partial(runtime.execute, on_written=on_written)
+            return await _go_on(execute, task, before, on_resume or (lambda spent: None))
     finally:
         if file is not None:
             file.close()
@@ -84,15 +90,20 @@ def _check_reference(strategy: Strategy, query: Query) -> None:
         )
 
 
-async def _go_on(runtime: Runtime, task: Task, before: Spent, on_resume: Callable[[Spent], None]) -> Result:
+async def _go_on(
+    execute: Callable[[Task, Budget], Awaitable[Done]],
+    task: Task,
+    before: Spent,
+    on_resume: Callable[[Spent], None],
+) -> Result:
     """Run a task with what `before` left of its budget; draws that the journal holds cost nothing more."""
     lease = Ledger(task.budget, spent=before.total).room().model_copy(update={"seconds": None})
-    done = await runtime.execute(task, lease)
+    done = await execute(task, lease)
     is_short = done.is_starved and done.paid == Usage()
     if before != Spent() and (is_short or done.paid != Usage()):
         on_resume(before)
     if is_short and not done.result.candidates:  # not one attempt fits: refused with what is short, as at the start
-        done = await runtime.execute(task.model_copy(update={"budget": lease}), lease)
+        done = await execute(task.model_copy(update={"budget": lease}), lease)
     return done.result
 
 
@@ -105,16 +116,15 @@ def run(
     journal: str | Path | None = None,
     seed: int = 0,
     on_resume: Callable[[Spent], None] | None = None,
+    on_written: Callable[[Written], None] | None = None,
 ) -> Result:
     """`arun` for code that is not asynchronous.
 
     Raises:
         UsageError: an event loop is running already, as in a notebook; there, use ``await ponder.arun(...)``.
     """
-    return outside_a_loop(
-        "run",
-        lambda: arun(strategy, query, engines=engines, budget=budget, journal=journal, seed=seed, on_resume=on_resume),
-    )
+    asked = partial(arun, strategy, query, engines=engines, budget=budget, journal=journal, seed=seed)
+    return outside_a_loop("run", partial(asked, on_resume=on_resume, on_written=on_written))
 
 
 def outside_a_loop(name: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -13,7 +13,7 @@ from .budget import Ledger, Reservation
 from .engine import Engine
 from .errors import BudgetExceeded, EngineUnavailable, VerifierError
 from .journal import Journal
-from .types import Score, Stopped
+from .types import Score, Stopped, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class Written:
         text: what is new.
         kind: ``said`` was put there, ``drawn`` came from the model, ``committed`` ends a step, ``left`` ends the
             worker, with the reason as its text; ``answer`` is the answer of all.
+        tokens: how many the text was drawn as; 0 where that is not known.
+        spent: what the run has spent so far.
     """
 
     path: str
@@ -34,6 +36,8 @@ class Written:
     name: str
     text: str
     kind: Literal["said", "drawn", "committed", "left", "answer"]
+    tokens: int = 0
+    spent: Usage = Usage()
 
 
 @dataclass(slots=True)

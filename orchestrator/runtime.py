@@ -22,7 +22,7 @@ from .errors import BudgetExceeded, EngineError, EngineUnavailable
 from .journal import Journal, Memory, Retries, Store
 from .pipeline import AnyStrategy
 from .plans import Plans
-from .run_state import Run
+from .run_state import Run, Written
 from .shape import Estimate
 from .strategy import Strategy
 from .types import Query, Result, Usage
@@ -137,14 +137,23 @@ class Runtime:
         """The engines by name."""
         return self._engines
 
-    async def run(self, strategy: Strategy, query: Query, budget: Budget = Budget(), replicate: int = 0) -> Result:
+    async def run(
+        self,
+        strategy: Strategy,
+        query: Query,
+        budget: Budget = Budget(),
+        replicate: int = 0,
+        on_written: Callable[[Written], None] | None = None,
+    ) -> Result:
         """Run one strategy over one query.
+
+        `on_written` is told what workers write side by side, as soon as the strategy knows.
 
         Raises:
             BudgetExceeded: the budget cannot pay for one attempt.
         """
         task = Task(id=query.id, strategy=strategy, query=query, budget=budget, replicate=replicate)
-        return (await self.execute(task, budget)).result
+        return (await self.execute(task, budget, on_written)).result
 
     async def estimate(self, strategy: Strategy, query: Query) -> Estimate:
         """The least and the most that `strategy` may cost on `query`."""
@@ -154,7 +163,7 @@ class Runtime:
         """The ledger that holds one task to its budget or its lease."""
         return Ledger(budget)
 
-    async def execute(self, task: Task, lease: Budget) -> Done:
+    async def execute(self, task: Task, lease: Budget, on_written: Callable[[Written], None] | None = None) -> Done:
         """Run a task, paying at most `lease` for what the journal does not hold."""
         run = Run(
             task=task.id,
@@ -165,6 +174,7 @@ class Runtime:
             journal=self._journal or Journal(Memory(), retries=self._retries),
             seed=self._seed if task.seed is None else task.seed,
             replicate=task.replicate,
+            watcher=on_written,
         )
         await self._check_affordable(task, run)
         try:
