@@ -18,7 +18,7 @@ from .effects import Effects
 from .engine import Advance, Advanced, Sampling, SharedEngine
 from .errors import BudgetExceeded, EngineError, UsageError
 from .journal import Call
-from .types import Usage
+from .types import Finish, Usage
 from .workspace import Committed, Drawn, Left, Opening, Said, Workspace
 
 ADVANCED = TypeAdapter(Advanced)
@@ -85,7 +85,8 @@ class Sharing:
             return None
         (done,) = await effects._collect([asyncio.create_task(self._drawn(request, key, bound, held))])
         if done is not None:
-            self.workspace = self.workspace.then(Drawn(done.tokens))
+            ended = tuple(i for i, finish in enumerate(done.finishes) if finish is Finish.EOS)
+            self.workspace = self.workspace.then(Drawn(done.tokens, ended))
         return done
 
     async def _drawn(self, request: Advance, key: bytes, bound: Usage, held: Reservation) -> Advanced | None:

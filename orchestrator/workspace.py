@@ -102,9 +102,19 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What each worker drew, one token a pass from the same first pass on; nothing for one that rests."""
+    """What each worker drew, one token a pass from the same first pass on; nothing for one that rests.
+
+    Args:
+        tokens: of each worker.
+        ended: the workers that drew an end-of-text token besides, in the last pass.
+    """
 
     tokens: tuple[tuple[int, ...], ...]
+    ended: tuple[int, ...] = ()
+
+    def draws(self, worker: int) -> int:
+        """Tokens that a worker drew: as many as there were passes, or none."""
+        return len(self.tokens[worker]) + (worker in self.ended)
 
 
 Event = Said | Committed | Left | Drawn
@@ -149,8 +159,8 @@ class Workspace:
         return sum(_size(event) for event in self.events[last + 1 :])
 
     def drawn_by(self, worker: int) -> int:
-        """Tokens that a worker drew so far."""
-        return sum(len(event.tokens[worker]) for event in self.events if isinstance(event, Drawn))
+        """Tokens that a worker drew so far, those that ended a text among them."""
+        return sum(event.draws(worker) for event in self.events if isinstance(event, Drawn))
 
 
 def _size(event: Event) -> int:
