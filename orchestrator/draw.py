@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from pydantic import TypeAdapter
 
 from .canonical import DIGEST_BYTES, canonical_json
-from .engine import Completion, Engine, Request, Sampling
+from .engine import Completion, Engine, Request, Sampling, StreamingEngine, Watch
 from .errors import EngineError, EngineRefused, EngineUnavailable
+from .telling import Telling
 from .types import Candidate, Query, Usage
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ class Ask:
         engine: the engine's name in the pipeline.
         after: the partial candidate to continue; None starts afresh.
         then: the verifier that will judge each draw; its cost is set aside with the draw's.
+        salt: see `Prompt`; two asks that differ in it alone share their draws.
+        watch: told of each draw's progress, where the engine streams; a draw that is found in the journal, or is being
+            made for another, tells nothing before it ends.
     """
 
     query: Query
@@ -41,6 +45,8 @@ class Ask:
     engine: str = "generator"
     after: Candidate | None = None
     then: Verifier | None = None
+    salt: str = ""
+    watch: Watch | None = field(default=None, compare=False, repr=False)
 
 
 class Attempts:
@@ -72,22 +78,30 @@ class Attempts:
 class Draw(Attempts):
     """One draw: how to make it, and what it made, so that its own value need not be read back."""
 
-    __slots__ = ("_made", "_request", "_source", "_value", "name")
+    __slots__ = ("_made", "_request", "_source", "_telling", "_value", "name")
 
-    def __init__(self, source: Engine, request: Request, bound: Usage, name: str) -> None:
+    def __init__(self, source: Engine, request: Request, bound: Usage, name: str, watch: Watch | None = None) -> None:
         super().__init__(bound)
         self._source = source
         self._request = request
+        self._telling = Telling(watch) if watch is not None and source.capabilities.streams else None
         self._made: Completion | None = None
         self._value = b""
         self.name = name
 
     async def call(self) -> tuple[bytes, Usage]:
         """Ask the engine: the completion's record, and what it cost."""
-        made = await self.attempt(self._source.complete(self._request))
+        made = await self.attempt(self._completed())
         usage = within(made.usage, self.bound, self.name)
         self._made, self._value = made, canonical_json(made)
         return self._value, usage
+
+    async def _completed(self) -> Completion:
+        if self._telling is None:
+            return await self._source.complete(self._request)
+        made = await cast(StreamingEngine, self._source).complete(self._request, self._telling.anew())
+        self._telling.check(made.usage.completion_tokens)
+        return made
 
     def known(self, value: bytes) -> Completion:
         """The completion whose record is `value`."""

@@ -82,7 +82,7 @@ class Effects:
     ) -> Candidate | None:
         """One draw, paid and recorded; None where it is lost."""
         run, (key, index) = self._run, place
-        draw = Draw(self._engine(ask.engine), Request(prompt, ask.sampling, seed_of(key)), bound, ask.engine)
+        draw = Draw(self._engine(ask.engine), Request(prompt, ask.sampling, seed_of(key)), bound, ask.engine, ask.watch)
         try:
             value = await run.journal.draw(key, draw.bound, draw.call, run.gates[draw.name], run.account)
             done = draw.known(value)
@@ -251,8 +251,8 @@ class Places:
 def prompt_of(ask: Ask) -> Prompt:
     """The conversation of an ask, and what stands after it."""
     if ask.after is None:
-        return Prompt(ask.query.messages)
-    return Prompt(ask.query.messages, ask.after.path_tokens, ask.after.text)
+        return Prompt(ask.query.messages, salt=ask.salt)
+    return Prompt(ask.query.messages, ask.after.path_tokens, ask.after.text, salt=ask.salt)
 
 
 def covers(held: Usage, bound: Usage) -> bool:

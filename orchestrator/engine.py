@@ -119,7 +119,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a draw has come: tokens generated so far, and the text that is new since the last progress."""
+    """How far a draw has come: tokens generated so far, and the text that is new since the last progress.
+
+    The count never falls, and the draw's usage will count no fewer tokens.
+    """
 
     tokens: int
     text: str
@@ -282,6 +285,13 @@ class Engine(Protocol):
 
     async def read(self, prompt: Prompt) -> Reading:
         """Read a prompt with a reward model: one row a step mark."""
+
+
+class StreamingEngine(Engine, Protocol):
+    """An engine that tells how far its draws have come, where its `capabilities.streams`."""
+
+    async def complete(self, request: Request, watch: Watch | None = None) -> Completion:
+        """Draw one completion, the same with and without a watch."""
 
 
 @runtime_checkable

@@ -8,16 +8,30 @@ import hashlib
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from ..engine import Capabilities, Completion, EngineSpec, Meter, Prompt, Reading, Request
+from ..engine import (
+    Advance,
+    Advanced,
+    Capabilities,
+    Completion,
+    EngineSpec,
+    Meter,
+    Prompt,
+    Reading,
+    Request,
+    SharedEngine,
+    Watch,
+)
 from ..errors import EngineUnavailable
+from ..workspace import Opening, Workspace
 from .mailbox import Answer, Call, Mailbox, Tray
 
 QUEUE_GAP = 32
 PING_S = 2.0
 MOST_COUNTS = 65_536
 MOST_COUNTINGS = 4
+VERBS = ("complete", "read", "count", "encode", "opened", "advance", "release")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +50,8 @@ class EngineActor:
         self._engine = spec.open()
         self._starting = asyncio.Lock()
         self._is_started = False
-        engine = self._engine
-        self._tray = Tray(
-            {"complete": engine.complete, "read": engine.read, "count": engine.count, "encode": engine.encode}
-        )
+        handlers = {verb: getattr(self._engine, verb) for verb in VERBS if hasattr(self._engine, verb)}
+        self._tray = Tray({**handlers, "holds": self._holds})
 
     async def facts(self) -> Facts:
         """Start the engine if need be, and say what it is."""
@@ -51,7 +63,7 @@ class EngineActor:
         return Facts(self._engine.identity, self._engine.capabilities, self._engine.meter)
 
     async def post(self, client: str, calls: list[Call], cancelled: list[int]) -> None:
-        """Start calls of `complete`, `read`, `count` and `encode`, and cancel earlier ones."""
+        """Start calls of the engine's verbs, and cancel earlier ones."""
         await self.facts()
         self._tray.post(client, calls, cancelled)
 
@@ -63,12 +75,15 @@ class EngineActor:
         """Stop the engine."""
         await self._engine.close()
 
+    async def _holds(self, asked: tuple[str, Workspace]) -> bool:
+        return await cast(SharedEngine, self._engine).holds(*asked)
+
 
 class Replicas:
     """An `Engine` over the replicas of one: prefix-affine, around the dead, never waiting without end.
 
     A prompt goes to the replica its beginning hashes to, whose prefix cache holds it, unless that one is down or
-    has 32 calls more in flight than the idlest.
+    has 32 calls more in flight than the idlest. Workers that share a cache stay with one replica, by their session.
 
     Args:
         actors: handles of `EngineActor`, one a replica.
@@ -90,6 +105,7 @@ class Replicas:
         self._recovering: dict[int, asyncio.Task[None]] = {}
         self._counts: dict[Prompt, int] = {}
         self._encoded: dict[str, tuple[int, ...]] = {}
+        self._opened: dict[Opening, int] = {}
 
     @property
     def identity(self) -> str:
@@ -120,7 +136,7 @@ class Replicas:
             if len(self._counts) >= MOST_COUNTS:
                 self._counts.clear()
             self._counts[root] = await self._counted(root)
-        if prompt == root:
+        if not (prompt.tokens or prompt.text):
             return self._counts[root]
         if prompt.tokens:
             return self._counts[root] + len(prompt.tokens)
@@ -131,42 +147,70 @@ class Replicas:
         if text not in self._encoded:
             if len(self._encoded) >= MOST_COUNTS:
                 self._encoded.clear()
-            self._encoded[text] = await self._free("encode", text, Prompt(()))
+            self._encoded[text] = await self._free("encode", text, b"")
         return self._encoded[text]
 
     async def _counted(self, prompt: Prompt) -> int:
-        counted: int = await self._free("count", prompt, prompt)
+        counted: int = await self._free("count", prompt, _beginning(prompt))
         return counted
 
-    async def _free(self, verb: str, argument: Any, prompt: Prompt) -> Any:
+    async def _free(self, verb: str, argument: Any, home: bytes) -> Any:
         """Ask again while replicas die: the tokenizer costs nothing."""
         for _ in range(MOST_COUNTINGS):
             try:
-                return await self._call(verb, argument, prompt)
+                return await self._call(self._route(home), verb, argument)
             except EngineUnavailable as error:
                 lost = error
         raise lost
 
-    async def complete(self, request: Request) -> Completion:
+    async def complete(self, request: Request, watch: Watch | None = None) -> Completion:
         """Draw one completion."""
-        completion: Completion = await self._call("complete", request, request.prompt)
+        index = self._route(_beginning(request.prompt))
+        completion: Completion = await self._call(index, "complete", request, watch)
         return completion
 
     async def read(self, prompt: Prompt) -> Reading:
         """Read a prompt with a reward model."""
-        reading: Reading = await self._call("read", prompt)
+        reading: Reading = await self._call(self._route(_beginning(prompt)), "read", prompt)
         return reading
 
-    async def _call(self, verb: str, argument: Any, prompt: Prompt | None = None) -> Any:
+    async def opened(self, opening: Opening) -> int:
+        """Tokens of an opening."""
+        if opening not in self._opened:
+            if len(self._opened) >= MOST_COUNTS:
+                self._opened.clear()
+            self._opened[opening] = await self._free("opened", opening, _beginning(Prompt(opening.messages)))
+        return self._opened[opening]
+
+    async def holds(self, session: str, workspace: Workspace) -> bool:
+        """Whether the session's replica holds everything that was computed for the workspace."""
+        try:
+            held: bool = await self._call(self._home(session), "holds", (session, workspace))
+        except EngineUnavailable:
+            return False  # its replica died, and the cache with it
+        return held
+
+    async def advance(self, request: Advance) -> Advanced:
+        """Let workers write until the first of them ends."""
+        advanced: Advanced = await self._call(self._home(request.session), "advance", request)
+        return advanced
+
+    async def release(self, session: str) -> None:
+        """Let go of a session's cache; that of a replica that died is let go already."""
+        home = self._home(session)
+        if home not in self._recovering:
+            with contextlib.suppress(EngineUnavailable):
+                await self._call(home, "release", session)
+
+    async def _call(self, index: int, verb: str, argument: Any, watch: Watch | None = None) -> Any:
         import ray
 
-        index = self._route(prompt or argument)
         if (recovering := self._recovering.get(index)) is not None:
             await asyncio.shield(recovering)
         self._in_flight[index] += 1
         try:
             async with asyncio.timeout(self._call_timeout_s):
-                return await self._boxes[index].call(verb, argument)
+                return await self._boxes[index].call(verb, argument, watch)
         except TimeoutError:
             limit = f"{self.identity} must answer within {self._call_timeout_s:g} s, but did not"
             raise EngineUnavailable(limit) from None
@@ -176,12 +220,14 @@ class Replicas:
         finally:
             self._in_flight[index] -= 1
 
-    def _route(self, prompt: Prompt) -> int:
+    def _home(self, session: str) -> int:
+        return _hashed(session.encode()) % len(self._actors)
+
+    def _route(self, beginning: bytes) -> int:
         up = [i for i in range(len(self._actors)) if i not in self._recovering] or list(range(len(self._actors)))
         if len(up) == 1:
             return up[0]
-        start = hashlib.blake2b("".join(m.content for m in prompt.messages).encode(), digest_size=8).digest()
-        home = up[int.from_bytes(start, "big") % len(up)]
+        home = up[_hashed(beginning) % len(up)]
         idlest = min(up, key=lambda i: (self._in_flight[i], i))
         return idlest if self._in_flight[home] - self._in_flight[idlest] > QUEUE_GAP else home
 
@@ -200,3 +246,12 @@ class Replicas:
                         return
                     except Exception:
                         await asyncio.sleep(PING_S)
+
+
+def _beginning(prompt: Prompt) -> bytes:
+    """What stands at the beginning of a prompt, and in the prefix cache of the replica that has read it."""
+    return "".join(message.content for message in prompt.messages).encode()
+
+
+def _hashed(name: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big")

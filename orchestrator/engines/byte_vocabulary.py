@@ -7,6 +7,7 @@ marks, each one token: ``<eval>`` asks the model to judge what stands before it,
 from __future__ import annotations
 
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -42,6 +43,16 @@ def decode(tokens: Sequence[int]) -> str:
     'hi'
     """
     return bytes(token - 1 for token in tokens if END < token < VOCABULARY).decode(errors="replace")
+
+
+def whole(tokens: Sequence[int]) -> str:
+    """The text of `tokens` without a character that they only begin.
+
+    >>> whole(encode("aé")[:2]), whole(encode("aé"))
+    ('a', 'aé')
+    """
+    spelt = bytes(token - 1 for token in tokens if END < token < VOCABULARY)
+    return getincrementaldecoder("utf-8")("replace").decode(spelt)
 
 
 @lru_cache(maxsize=4096)

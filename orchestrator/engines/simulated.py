@@ -15,10 +15,22 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ..canonical import digest, stable_id
-from ..engine import Capabilities, Completion, EngineSpec, Meter, Prompt, Reading, Request, Sampling, check_fits
+from ..engine import (
+    Capabilities,
+    Completion,
+    EngineSpec,
+    Meter,
+    Progress,
+    Prompt,
+    Reading,
+    Request,
+    Sampling,
+    Watch,
+    check_fits,
+)
 from ..flops import ModelShape
 from ..types import Finish, Usage
-from .byte_vocabulary import VOCABULARY, count_messages, decode, encode
+from .byte_vocabulary import VOCABULARY, count_messages, decode, encode, whole
 from .simulated_faults import Faults, FaultyCalls
 from .simulated_judge import confidences, judged_node, label_logprobs
 from .simulated_tree import Step, logistic, logit, uniform
@@ -42,6 +54,7 @@ class SimulatedSpec(EngineSpec):
         latency_s: seconds a call takes; 0 takes none.
         token_latency_s: seconds more for each generated token.
         jitter_s: up to so many seconds more, evenly, so that calls end in another order than they began.
+        streams: whether it tells of each token as its time passes.
         faults: what goes wrong, and how often.
     """
 
@@ -54,6 +67,7 @@ class SimulatedSpec(EngineSpec):
     latency_s: Seconds = 0.0
     token_latency_s: Seconds = 0.0
     jitter_s: Seconds = 0.0
+    streams: bool = True
     faults: Faults = Faults()
 
     def open(self) -> SimulatedEngine:
@@ -93,6 +107,7 @@ class SimulatedEngine:
             seed=True,
             context_length=self.spec.context_length,
             tokenizer="bytes",
+            streams=self.spec.streams,
         )
 
     @property
@@ -111,12 +126,12 @@ class SimulatedEngine:
     async def encode(self, text: str) -> tuple[int, ...]:
         return encode(text)
 
-    async def complete(self, request: Request) -> Completion:
+    async def complete(self, request: Request, watch: Watch | None = None) -> Completion:
         """One completion; one with labels judges what was generated, see `simulated_judge`."""
         await self._calls.strike(request)
         tokens = await self.count(request.prompt)
         done = self._labelled(request, tokens) if request.labels else self._draw(request, tokens)
-        await self._take_time(digest("time", request) if self.spec.jitter_s else b"", len(done.tokens))
+        await self._take_time(digest("time", request) if self.spec.jitter_s else b"", done, watch)
         return done
 
     async def read(self, prompt: Prompt) -> Reading:
@@ -125,7 +140,7 @@ class SimulatedEngine:
         tokens = await self.count(prompt)
         self._check_context(tokens, 0)
         usage = self._meter.reading(tokens, self._cached(prompt, tokens))
-        await self._take_time(digest("time", prompt) if self.spec.jitter_s else b"", 0)
+        await self._take_time(digest("time", prompt) if self.spec.jitter_s else b"")
         return Reading(self._rows(prompt), usage)
 
     def _draw(self, request: Request, prompt_tokens: int) -> Completion:
@@ -172,12 +187,25 @@ class SimulatedEngine:
     def _check_context(self, prompt_tokens: int, max_tokens: int) -> None:
         check_fits(self.capabilities, prompt_tokens, max_tokens, "the simulated engine")
 
-    async def _take_time(self, key: bytes, tokens: int) -> None:
+    async def _take_time(self, key: bytes, done: Completion | None = None, watch: Watch | None = None) -> None:
         spec = self.spec
-        seconds = spec.latency_s + spec.token_latency_s * tokens
-        seconds += spec.jitter_s * uniform(key, "jitter") if spec.jitter_s else 0.0
+        seconds = spec.latency_s + (spec.jitter_s * uniform(key, "jitter") if spec.jitter_s else 0.0)
+        if done is not None and watch is None:
+            seconds += spec.token_latency_s * len(done.tokens)
         if seconds:
             await asyncio.sleep(seconds)
+        if done is not None and watch is not None:
+            await self._tell(done.tokens, watch)
+
+    async def _tell(self, tokens: tuple[int, ...], watch: Watch) -> None:
+        """Tell of each token when its time has passed; of all at once where they take none."""
+        told = 0
+        for count in range(1, len(tokens) + 1) if self.spec.token_latency_s else [len(tokens)]:
+            if self.spec.token_latency_s:
+                await asyncio.sleep(self.spec.token_latency_s)
+            text = whole(tokens[:count])
+            watch(Progress(count, text[told:]))
+            told = len(text)
 
 
 def _generated(prompt: Prompt) -> str:

@@ -116,4 +116,6 @@ class FaultyCalls:
         return bool(self._faults.overrun) and uniform(self._key(request), "overrun") < self._faults.overrun
 
     def _key(self, request: Request | Prompt) -> bytes:
-        return digest("fault", self._faults.seed, request)
+        if isinstance(request, Prompt):
+            return digest("fault", self._faults.seed, replace(request, salt=""))
+        return digest("fault", self._faults.seed, replace(request, prompt=replace(request.prompt, salt="")))

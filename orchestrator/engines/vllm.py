@@ -17,12 +17,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ..canonical import stable_id
-from ..engine import Capabilities, Completion, Engine, EngineSpec, Meter, Prompt, Reading, Request, check_fits
+from ..engine import Capabilities, Completion, Engine, EngineSpec, Meter, Prompt, Reading, Request, Watch, check_fits
 from ..errors import EngineRefused, EngineUnavailable
 from . import vllm_process
 from .chat_tokens import ChatTokens
 from .vllm_model import ModelFiles, is_cpu_build
-from .vllm_output import completion, pooling_params, sampling_params
+from .vllm_output import completion, pooling_params, sampling_params, teller
 from .vllm_process import Core, Launch
 
 GIB = 1 << 30
@@ -117,6 +117,7 @@ class VLLMEngine:
             seed=generates,
             context_length=self.spec.max_model_len or self._files.context_length,
             tokenizer=self._files.tokenizer,
+            streams=generates,
         )
 
     @cached_property
@@ -150,7 +151,7 @@ class VLLMEngine:
         """The ids of a text that continues something; none where the engine reads."""
         return tuple((await self._chat()).encode(text)) if self.capabilities.token_ids else ()
 
-    async def complete(self, request: Request) -> Completion:
+    async def complete(self, request: Request, watch: Watch | None = None) -> Completion:
         """Draw one completion.
 
         Raises:
@@ -161,7 +162,11 @@ class VLLMEngine:
         chat = await self._chat()
         ids = self._ids(request.prompt, chat)
         check_fits(self.capabilities, len(ids), request.sampling.max_tokens, self.identity)
-        output = await self._final(ids, lambda llm, prompt, name: llm.generate(prompt, sampling_params(request), name))
+
+        def send(llm: Any, name: str) -> Any:
+            return llm.generate(_input(ids, request.prompt), sampling_params(request, watch is not None), name)
+
+        output = await self._final(send, teller(watch) if watch is not None else None)
         return completion(output, request, self.meter, chat)
 
     async def read(self, prompt: Prompt) -> Reading:
@@ -175,7 +180,11 @@ class VLLMEngine:
         chat = await self._chat()
         ids = self._ids(prompt, chat)
         check_fits(self.capabilities, len(ids), 0, self.identity)
-        output = await self._final(ids, lambda llm, prompt, name: llm.encode(prompt, pooling_params(self._task), name))
+
+        def send(llm: Any, name: str) -> Any:
+            return llm.encode(_input(ids, prompt), pooling_params(self._task), name)
+
+        output = await self._final(send)
         usage = self.meter.reading(len(output.prompt_token_ids), output.num_cached_tokens or 0)
         rows = output.outputs.data.reshape(-1, output.outputs.data.shape[-1])
         skipped = chat.conversation(prompt.messages).count(self._step_mark) if self._step_mark is not None else 0
@@ -215,16 +224,17 @@ class VLLMEngine:
         if not can:
             raise EngineRefused(f"{self.identity} must have runner {runner!r} to {what}, got {self.spec.runner!r}")
 
-    async def _final(self, ids: list[int], send: Callable[[Any, Any, str], AsyncGenerator[Any, None]]) -> Any:
-        """The last output of one request; cancelling the call aborts it."""
+    async def _final(
+        self, send: Callable[[Any, str], AsyncGenerator[Any, None]], tell: Callable[[Any], None] | None = None
+    ) -> Any:
+        """The last output of one request, after `tell` heard of each; cancelling the call aborts it."""
         core = await self._running()
-        from vllm.inputs import tokens_input
-
         final = None
         try:
-            async with contextlib.aclosing(send(core.llm, tokens_input(ids), next(self._names))) as outputs:
-                async for output in outputs:
-                    final = output
+            async with contextlib.aclosing(send(core.llm, next(self._names))) as outputs:
+                async for final in outputs:
+                    if tell is not None:
+                        tell(final)
         except Exception as error:
             raise self._explained(error, core) from error
         self._finished += 1
@@ -349,3 +359,9 @@ class VLLMEngine:
             child["GOMP_CPU_AFFINITY"] = " ".join(map(str, ranks[0]))
             parent["VLLM_CPU_OMP_THREADS_BIND"] = "|".join(",".join(map(str, rank)) for rank in ranks)
         return Launch({**arguments, **spec.extra}, parent, child, spec.start_timeout_s)
+
+
+def _input(ids: list[int], prompt: Prompt) -> Any:
+    from vllm.inputs import tokens_input
+
+    return tokens_input(ids, cache_salt=prompt.salt or None)

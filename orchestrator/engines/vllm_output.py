@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from ..engine import LOWEST_LOGPROB, Completion, Meter, Request
+from ..engine import LOWEST_LOGPROB, Completion, Meter, Progress, Request, Watch
 from ..errors import EngineUnavailable
 from ..types import Finish
 from .chat_tokens import ChatTokens
@@ -12,8 +13,8 @@ from .chat_tokens import ChatTokens
 FINISHES = {"length": Finish.TOTAL_LENGTH, "abort": Finish.ABORTED, "repetition": Finish.REPETITION}
 
 
-def sampling_params(request: Request) -> Any:
-    """vLLM's `SamplingParams` for one draw.
+def sampling_params(request: Request, is_watched: bool = False) -> Any:
+    """vLLM's `SamplingParams` for one draw; one that is watched gives an output whenever it has come further.
 
     Stop strings stay in the text. The log-probabilities are of the model itself, before temperature and nucleus.
     """
@@ -31,7 +32,7 @@ def sampling_params(request: Request) -> Any:
         include_stop_str_in_output=True,
         logprobs=_ranks(request),
         logprob_token_ids=list(request.labels) or None,
-        output_kind=RequestOutputKind.FINAL_ONLY,
+        output_kind=RequestOutputKind.CUMULATIVE if is_watched else RequestOutputKind.FINAL_ONLY,
         skip_clone=True,
     )
 
@@ -47,6 +48,19 @@ def pooling_params(task: str) -> Any:
     from vllm import PoolingParams
 
     return PoolingParams(task=task, use_activation=True)
+
+
+def teller(watch: Watch) -> Callable[[Any], None]:
+    """Tells a watch what each cumulative output of one request adds."""
+    told = 0
+
+    def tell(output: Any) -> None:
+        nonlocal told
+        made = output.outputs[0]
+        watch(Progress(len(made.token_ids), made.text[told:]))
+        told = len(made.text)
+
+    return tell
 
 
 def completion(output: Any, request: Request, meter: Meter, chat: ChatTokens) -> Completion:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..orchestrator.canonical import digest
-from ..orchestrator.engine import Completion, Prompt, Reading, Request
+from ..orchestrator.engine import Completion, Prompt, Reading, Request, Watch
 from ..orchestrator.engines.byte_vocabulary import END, decode, encode
 from ..orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ..orchestrator.engines.simulated_tree import uniform
@@ -102,17 +102,19 @@ class WatchedEngine(SimulatedEngine):
     async def count(self, prompt: Prompt) -> int:
         return await super().count(self._heard(prompt))
 
-    async def complete(self, request: Request) -> Completion:
+    async def complete(self, request: Request, watch: Watch | None = None) -> Completion:
+        if self._manner.judge or self._manner.says:
+            watch = None  # what is said instead may be shorter than what is drawn
         if request.is_judging:
             self._seen.judging.append(request.prompt.messages)
             self._seen.written += not request.labels
             async with self._call(request, "judging"):
-                done = self._judged(request, await super().complete(self._asked(request)))
+                done = self._judged(request, await super().complete(self._asked(request), watch))
                 self._seen.served += done.usage
                 return done
         self._seen.prompts.append(request.prompt.messages)
         async with self._call(request, "text"):
-            done = self._judged(request, await super().complete(self._asked(request)))
+            done = self._judged(request, await super().complete(self._asked(request), watch))
             self._seen.served += done.usage
             self._seen.answered += 1
             is_sound = done.usage.completion_tokens <= request.sampling.max_tokens
@@ -154,14 +156,17 @@ class WatchedEngine(SimulatedEngine):
         return 0 if shuffle is None else int(uniform(digest("pause", shuffle, asked), "pause") * (MOST_PAUSE + 1))
 
     def _heard(self, prompt: Prompt) -> Prompt:
-        """The prompt without what the engine is deaf to, and with the responses in it in an order of their own."""
+        """The prompt without what the engine is deaf to, and with the responses in it in an order of their own.
+
+        Its salt goes too: it names the strategy's own place.
+        """
         noise, judge, query = self._manner.deaf_to, self._manner.judge, self._seen.query
         messages = prompt.messages
         if noise:
             messages = tuple(m.model_copy(update={"content": m.content.replace(noise, "")}) for m in messages)
         if judge and len(shown := judge.shown(messages)) > 1:
             messages = (*query.messages, Message(role="user", content="\n".join(sorted(shown))))
-        return replace(prompt, messages=messages)
+        return replace(prompt, messages=messages, salt="")
 
     def _asked(self, request: Request) -> Request:
         """The request as it is heard; its seed, which holds the whole prompt, by what is heard alone."""
