@@ -39,6 +39,7 @@ _HOMES = {
     "ponder.search.spaces.presets": ("adaptive_space", "archon_space", "best_of_n_space", "stepwise_space"),
     "ponder.search.spaces.space": ("Space",),
     "ponder.search.sweep": ("Sweep",),
+    "ponder.watching": ("show_workers",),
 }
 _MODULES = {"domains": "ponder.domains", "models": "ponder.orchestrator.models"}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from .search.spaces.presets import adaptive_space, archon_space, best_of_n_space, stepwise_space
     from .search.spaces.space import Space
     from .search.sweep import Sweep
+    from .watching import show_workers
 
 __all__ = [
     "AbacusData",
@@ -118,6 +120,7 @@ __all__ = [
     "models",
     "run",
     "save",
+    "show_workers",
     "stepwise_space",
     "sweep",
     "to_mermaid",

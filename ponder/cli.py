@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -96,11 +96,19 @@ def run(
         bool, typer.Option(help="Say what it may cost, and make no call; its engines start, to count tokens.")
     ] = False,
     all_candidates: Annotated[bool, typer.Option("--all", help="Show every candidate and its scores.")] = False,
+    watch: Annotated[
+        bool | None,
+        typer.Option(
+            help="Show workers as they write side by side, on standard error; the default on a terminal.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Answer one question with a pipeline, within a million tokens and ten minutes unless a budget says otherwise."""
     from .orchestrator.pipeline_file import load, to_text
     from .orchestrator.run import DEFAULT_BUDGET
     from .orchestrator.run import run as run_pipeline
+    from .watching import show_workers
 
     loaded = load(pipeline)
     asked = sys.stdin.buffer.read().decode(errors="replace") if question == "-" else question
@@ -114,7 +122,11 @@ def run(
     slow = [name for name, engine in loaded.engines.items() if engine.kind == "vllm"]
     if slow and err.is_terminal:
         _aside(f"starting vLLM for {', '.join(slow)}; this takes a while")
-    result = run_pipeline(loaded, asked, budget=limits, journal=journal, seed=seed, on_resume=_tell_of_risk)
+    is_watched = err.is_terminal if watch is None else watch
+    with show_workers(err, limits) if is_watched else nullcontext() as on_written:
+        result = run_pipeline(
+            loaded, asked, budget=limits, journal=journal, seed=seed, on_resume=_tell_of_risk, on_written=on_written
+        )
     for candidate in result.candidates[: None if all_candidates else 1]:
         _say(candidate.text)
         if all_candidates:

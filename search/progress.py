@@ -16,8 +16,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from ..orchestrator.budget import COUNTED, amounts
-from .reports.figures import full, percent, printable, span, unit
+from .reports.figures import full, percent, printable, span, spending, unit
 from .searching import Progress
 
 LINE_EVERY_S = 10.0
@@ -32,25 +31,7 @@ def show_progress(console: Console) -> Iterator[Callable[[Progress], None]]:
 
 def said(now: Progress) -> str:
     """How many compositions were measured, and what is spent of what the budget allows, in words."""
-    return f"{now.measured:,} of {now.compositions:,} compositions, {spending(now)}"
-
-
-def spending(now: Progress) -> str:
-    """What is spent of each thing that the budget limits, in words; tokens where it limits only time.
-
-    >>> spending(Progress(paid=Usage(calls=20), budget=Budget(calls=2000)))
-    '20 of 2,000 calls'
-    """
-    spent = dict(zip(COUNTED, amounts(now.spent), strict=True))
-    limits = {name: limit for name in COUNTED if (limit := getattr(now.budget, name)) is not None}
-    words = [_of(spent[name], limit, name) for name, limit in limits.items()]
-    return ", ".join(words) or f"{now.spent.total_tokens:,} tokens"
-
-
-def _of(spent: int, limit: float, dimension: str) -> str:
-    if dimension == "cost_usd":
-        return f"${spent / 1e9:.4f} of ${limit:g}"
-    return f"{full(spent, dimension)} of {full(limit, dimension)} {unit(dimension)}"
+    return f"{now.measured:,} of {now.compositions:,} compositions, {spending(now.spent, now.budget)}"
 
 
 def time_left(now: Progress, elapsed_s: float) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from ...orchestrator.budget import COUNTED, Budget, amounts
+from ...orchestrator.types import Usage
 from .frontier import Estimate
 
 LONGEST_TEXT = 2000
@@ -98,3 +100,21 @@ def counted(amount: float, dimension: str) -> str:
     """
     text, words = full(amount, dimension), unit(dimension)
     return f"{text} {words.removesuffix('s') if text == '1' else words}"
+
+
+def spending(spent: Usage, budget: Budget) -> str:
+    """What is spent of each thing that the budget limits, in words; tokens where it limits only time.
+
+    >>> spending(Usage(calls=20), Budget(calls=2000))
+    '20 of 2,000 calls'
+    """
+    counts = dict(zip(COUNTED, amounts(spent), strict=True))
+    limits = {name: limit for name in COUNTED if (limit := getattr(budget, name)) is not None}
+    words = [_of(counts[name], limit, name) for name, limit in limits.items()]
+    return ", ".join(words) or f"{spent.total_tokens:,} tokens"
+
+
+def _of(spent: int, limit: float, dimension: str) -> str:
+    if dimension == "cost_usd":
+        return f"${spent / 1e9:.4f} of ${limit:g}"
+    return f"{full(spent, dimension)} of {full(limit, dimension)} {unit(dimension)}"

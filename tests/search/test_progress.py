@@ -9,7 +9,8 @@ from rich.console import Console
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.types import Usage
 from ponder.search.leaders import Leader
-from ponder.search.progress import leading, show_progress, spending, time_left
+from ponder.search.progress import leading, show_progress, time_left
+from ponder.search.reports.figures import spending
 from ponder.search.reports.frontier import Estimate
 from ponder.search.searching import Progress
 
@@ -39,7 +40,7 @@ def test_the_time_left_follows_the_tasks_of_this_run(done, elapsed_s, said) -> N
 )
 def test_what_is_spent_stands_beside_what_the_budget_allows(budget, said) -> None:
     paid = Usage(prompt_tokens=1_000, completion_tokens=200, nano_usd=1_500_000)
-    assert spending(Progress(paid=paid, budget=Budget(**budget))) == said
+    assert spending(paid, Budget(**budget)) == said
 
 
 def test_lines_away_from_a_terminal() -> None:

@@ -1,0 +1,172 @@
+"""Workers that write side by side, as a picture of any size: a pane each, below them the answer and what was spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from .orchestrator.budget import Budget
+from .orchestrator.run_state import Written
+from .orchestrator.types import Usage
+from .search.reports.figures import printable, spending
+
+NARROWEST = 30
+"""Characters across that a pane has at least, where the screen has them."""
+LOWEST = 4
+"""Lines that a pane has at least, two of them its border; where the screen has fewer, each worker has one line."""
+MOST_OF_ANSWER = 3
+COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
+STYLES = {"said": "dim", "drawn": "", "committed": "green", "left": "italic"}
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """One worker: its name, what was put into its text and what it drew, as pieces of a kind and a text."""
+
+    name: str
+    pieces: tuple[tuple[str, str], ...] = ()
+    tokens: int = 0
+    commits: int = 0
+    state: str = "writing"
+
+    def after(self, written: Written) -> Writer:
+        """The worker with something more written."""
+        text = safe(written.text)
+        grown = replace(self, tokens=self.tokens + written.tokens)
+        if written.kind == "committed":
+            return replace(grown, pieces=(*self.pieces, ("drawn", text), ("committed", "")), commits=self.commits + 1)
+        if written.kind == "left":
+            return replace(grown, pieces=(*self.pieces, ("left", text)), state="left")
+        *before, (kind, so_far) = self.pieces or ((written.kind, ""),)
+        if kind == written.kind:
+            return replace(grown, pieces=(*before, (kind, so_far + text)))
+        return replace(grown, pieces=(*self.pieces, (written.kind, text)))
+
+    @property
+    def standing(self) -> str:
+        """How far it is, in words.
+
+        >>> Writer("Alice", tokens=12, commits=2).standing
+        '12 tokens, step 3'
+        """
+        state = f"step {self.commits + 1}" if self.commits and self.state == "writing" else self.state
+        return f"{self.tokens:,} tokens, {state}" if self.tokens else state
+
+    def lines(self, console: Console, width: int, most: int) -> list[Text]:
+        """The last lines of its text as they fit a width, none of them empty."""
+        shown = Text()
+        for kind, text in _end(self.pieces, most * width):
+            if kind in ("committed", "left"):
+                shown.rstrip()
+                shown.append(" ✓\n" if kind == "committed" else f"\n{text}", STYLES[kind])
+            else:
+                shown.append(text, STYLES[kind])
+        wrapped = shown.wrap(console, max(1, width), overflow="fold")
+        return [line for line in wrapped if line.plain.strip()][-most:] if most > 0 else []
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    """All workers of a run, as they stand; rich draws it within the width and height that there are.
+
+    Args:
+        writers: by the path of the node and the number of the worker, in the order in which they first wrote.
+        answer: the answer of all, once there is one.
+        spent: what the run has spent so far.
+        budget: what it may spend.
+    """
+
+    writers: Mapping[tuple[str, int], Writer] = field(default_factory=dict)
+    answer: str = ""
+    spent: Usage = Usage()
+    budget: Budget = Budget()
+
+    def after(self, written: Written) -> SideBySide:
+        """The picture with something more written."""
+        now = replace(self, spent=written.spent)
+        if written.kind == "answer":
+            return replace(now, answer=safe(written.text))
+        place = (written.path, written.worker)
+        writer = self.writers.get(place) or Writer(safe(written.name))
+        return replace(now, writers={**self.writers, place: writer.after(written)})
+
+    def ended(self) -> SideBySide:
+        """The picture once the run is over: who was still writing has ended."""
+        ended = {
+            place: replace(one, state="ended") if one.state == "writing" else one for place, one in self.writers.items()
+        }
+        return replace(self, writers=ended)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width, writers = options.max_width, list(self.writers.values())
+        below = [*self._answer(console, width), Text(spending(self.spent, self.budget), "dim", no_wrap=True)]
+        height = max(1, options.max_height - 1 - len(below))
+        rows = -(-len(writers) // max(1, width // NARROWEST))
+        if rows and height // rows >= LOWEST:
+            across = -(-len(writers) // rows)
+            for first in range(0, len(writers), across):
+                colours = [COLOURS[i % len(COLOURS)] for i in range(first, first + across)]
+                yield _row(console, writers[first : first + across], colours, (width // across, height // rows))
+        else:
+            yield from _one_line_each(console, writers, width, height)
+        yield from below
+
+    def _answer(self, console: Console, width: int) -> list[Text]:
+        if not self.answer:
+            return []
+        told = Text.assemble(("answer: ", "bold green"), self.answer.strip())
+        return list(told.wrap(console, max(1, width), overflow="fold"))[-MOST_OF_ANSWER:]
+
+
+def safe(text: str) -> str:
+    r"""Text without what a terminal obeys.
+
+    >>> safe("one\x1b[2J\n\ttwo")
+    'one[2J\n two'
+    """
+    return "\n".join(printable(line, longest=len(line)) for line in text.split("\n"))
+
+
+def _end(pieces: Sequence[tuple[str, str]], characters: int) -> Iterator[tuple[str, str]]:
+    """The last pieces that hold so many characters; where a piece is cut moves seldom, so that lines break alike."""
+    first, held = len(pieces), 0
+    while first and held < characters:
+        first -= 1
+        held += len(pieces[first][1])
+    for i, (kind, text) in enumerate(pieces[first:]):
+        start = 0 if i else (held - characters) // max(1, characters) * characters
+        yield kind, text[max(0, start) :]
+
+
+def _row(console: Console, writers: Sequence[Writer], colours: Sequence[str], size: tuple[int, int]) -> Table:
+    """Panes of one width side by side, as high as the longest text among them needs."""
+    width, most = size
+    texts = [one.lines(console, width - 4, most - 2) for one in writers]
+    height = max(LOWEST, 2 + max(map(len, texts)))
+    row = Table.grid()
+    panes = []
+    for one, lines, colour in zip(writers, texts, colours, strict=False):
+        row.add_column(width=width)
+        style = colour if one.state == "writing" else "dim"
+        title, standing = Text(one.name, f"bold {colour}"), Text(one.standing, "dim")
+        text = Text("\n").join(lines)
+        panes.append(Panel(text, title=title, subtitle=standing, border_style=style, height=height))
+    row.add_row(*panes)
+    return row
+
+
+def _one_line_each(console: Console, writers: Sequence[Writer], width: int, most: int) -> Iterator[Text]:
+    """The last line of each worker, as many as fit."""
+    shown = writers if len(writers) <= most else writers[: most - 1]
+    for one in shown:
+        head = Text.assemble((one.name, "bold"), f" ({one.standing}): ")
+        told = Text("").join([head, *one.lines(console, max(1, width - head.cell_len), 1)])
+        told.truncate(width)
+        yield told
+    if len(shown) < len(writers):
+        yield Text(f"and {len(writers) - len(shown)} more", "dim")
