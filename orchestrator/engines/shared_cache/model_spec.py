@@ -19,7 +19,7 @@ class Family:
     Args:
         pairs: which dimensions of a head turn together.
         caps_scores: whether ``attn_logit_softcapping`` is applied.
-        only_windows_turn: whether layers that see everything have no rotary positions.
+        only_windows_turn: whether, where some layers have a window, the others have no rotary positions.
     """
 
     pairs: Pairs = "halves"
@@ -36,6 +36,8 @@ FAMILIES = {
     "gemma": PLAIN,
     "gemma2": Family(caps_scores=True),
     "gemma3_text": PLAIN,
+    "vaultgemma": Family(caps_scores=True),
+    "phi": PLAIN,
     "phi3": PLAIN,
     "smollm3": PLAIN,
     "qwen2_moe": PLAIN,
@@ -44,6 +46,7 @@ FAMILIES = {
     "olmo": PLAIN,
     "olmo2": PLAIN,
     "olmo3": PLAIN,
+    "olmoe": PLAIN,
     "granite": PLAIN,
     "granitemoe": PLAIN,
     "starcoder2": PLAIN,
@@ -51,6 +54,8 @@ FAMILIES = {
     "cohere2": Family("neighbours", only_windows_turn=True),
     "glm": Family("neighbours"),
     "glm4": Family("neighbours"),
+    "glm4_moe": PLAIN,
+    "exaone4": Family(only_windows_turn=True),
     "helium": Family("neighbours"),
     "ernie4_5": Family("neighbours"),
     "gpt_oss": PLAIN,
@@ -97,10 +102,11 @@ class _Tables:
 
 def _layer(attention: Any, kind: str | None, family: Family, tables: _Tables) -> LayerSpec:
     config = attention.config
-    window = getattr(config, "sliding_window", None) if kind in (None, "sliding_attention") else None
-    turns = getattr(attention, "use_rope", True) and not (family.only_windows_turn and window is None)
+    width = getattr(config, "sliding_window", None)
+    window = width if kind in (None, "sliding_attention") else None
+    is_still = family.only_windows_turn and width and window is None
     return LayerSpec(
-        rope=tables.of(kind) if turns else tables.none(),
+        rope=tables.none() if is_still or not getattr(attention, "use_rope", True) else tables.of(kind),
         pairs=family.pairs,
         window=window,
         softcap=config.attn_logit_softcapping if family.caps_scores else None,

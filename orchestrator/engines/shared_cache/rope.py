@@ -59,6 +59,8 @@ def paired(heads: Tensor, pairs: int, style: Pairs) -> tuple[Tensor, Tensor | No
     >>> whole, rest is None
     (tensor([1.+3.j, 2.+4.j]), True)
     """
+    if not pairs:
+        return heads.new_empty((*heads.shape[:-1], 0), dtype=torch.complex64), heads
     turning = heads[..., : 2 * pairs].float()
     if style == "halves":
         turning = turning.reshape(*heads.shape[:-1], 2, pairs).transpose(-1, -2)
