@@ -12,7 +12,7 @@ from rich.text import Text
 from .orchestrator.budget import Budget
 from .orchestrator.run import DEFAULT_BUDGET
 from .orchestrator.run_state import Written
-from .side_by_side import SideBySide, safe
+from .panes import Panes, safe
 
 FRAMES_PER_SECOND = 5
 
@@ -38,7 +38,7 @@ def show_workers(
 
 @contextmanager
 def _panes(console: Console, budget: Budget) -> Iterator[Callable[[Written], None]]:
-    now = SideBySide(budget=budget)
+    now = Panes(budget=budget)
     live = Live(console=console, refresh_per_second=FRAMES_PER_SECOND, vertical_overflow="crop")
 
     def on_written(written: Written) -> None:

@@ -10,7 +10,7 @@ import ponder
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.run_state import Written
 from ponder.orchestrator.types import Usage
-from ponder.side_by_side import SideBySide
+from ponder.panes import Panes
 from ponder.strategies.drawing import Drawing
 from ponder.watching import show_workers
 
@@ -21,14 +21,14 @@ def written(worker: int, text: str, kind: str = "drawn", tokens: int = 0, spent:
     return Written("root", worker, NAMES[worker], text, kind, tokens, Usage(completion_tokens=spent))
 
 
-def picture(*events: Written, budget: Budget = Budget()) -> SideBySide:
-    now = SideBySide(budget=budget)
+def picture(*events: Written, budget: Budget = Budget()) -> Panes:
+    now = Panes(budget=budget)
     for event in events:
         now = now.after(event)
     return now
 
 
-def drawn(now: SideBySide, width: int = 80, height: int = 24, **knobs) -> list[str]:
+def drawn(now: Panes, width: int = 80, height: int = 24, **knobs) -> list[str]:
     """The lines of the picture on a screen of that size."""
     screen = io.StringIO()
     Console(file=screen, width=width, height=height, **knobs).print(now)
@@ -78,7 +78,8 @@ def test_the_end_of_a_long_text_is_shown() -> None:
 def test_any_number_of_workers_fits_any_screen(workers: int, width: int, height: int) -> None:
     events = [written(w, "一二三 some words that are long enough to break " * 9, tokens=7) for w in range(workers)]
     console = Console(file=io.StringIO(), width=width, height=height)
-    lines = console.render_lines(picture(*events), pad=False)
+    everything = Budget(total_tokens=9_000_000, calls=1_000, cost_usd=1.0, seconds=60)
+    lines = console.render_lines(picture(*events, budget=everything), pad=False)
     assert len(lines) < height
     assert max(sum(segment.cell_length for segment in line) for line in lines) <= width
 

@@ -71,7 +71,7 @@ class Writer:
 
 
 @dataclass(frozen=True, slots=True)
-class SideBySide:
+class Panes:
     """All workers of a run, as they stand; rich draws it within the width and height that there are.
 
     Args:
@@ -86,7 +86,7 @@ class SideBySide:
     spent: Usage = Usage()
     budget: Budget = Budget()
 
-    def after(self, written: Written) -> SideBySide:
+    def after(self, written: Written) -> Panes:
         """The picture with something more written."""
         now = replace(self, spent=written.spent)
         if written.kind == "answer":
@@ -95,7 +95,7 @@ class SideBySide:
         writer = self.writers.get(place) or Writer(safe(written.name))
         return replace(now, writers={**self.writers, place: writer.after(written)})
 
-    def ended(self) -> SideBySide:
+    def ended(self) -> Panes:
         """The picture once the run is over: who was still writing has ended."""
         ended = {
             place: replace(one, state="ended") if one.state == "writing" else one for place, one in self.writers.items()
@@ -104,7 +104,9 @@ class SideBySide:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width, writers = options.max_width, list(self.writers.values())
-        below = [*self._answer(console, width), Text(spending(self.spent, self.budget), "dim", no_wrap=True)]
+        spent = Text(spending(self.spent, self.budget), "dim")
+        spent.truncate(width, overflow="ellipsis")
+        below = [*self._answer(console, width), spent]
         height = max(1, options.max_height - 1 - len(below))
         rows = -(-len(writers) // max(1, width // NARROWEST))
         if rows and height // rows >= LOWEST:
@@ -153,7 +155,7 @@ def _row(console: Console, writers: Sequence[Writer], colours: Sequence[str], si
     for one, lines, colour in zip(writers, texts, colours, strict=False):
         row.add_column(width=width)
         style = colour if one.state == "writing" else "dim"
-        title, standing = Text(one.name, f"bold {colour}"), Text(one.standing, "dim")
+        title, standing = Text(one.name, f"bold {colour}"), Text(one.standing)
         text = Text("\n").join(lines)
         panes.append(Panel(text, title=title, subtitle=standing, border_style=style, height=height))
     row.add_row(*panes)
