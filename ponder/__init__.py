@@ -18,6 +18,7 @@ _HOMES = {
     "ponder.orchestrator.data.sources": ("AbacusData", "FileData", "HubData", "HumanEvalData", "SimulatedData"),
     "ponder.orchestrator.engines.openai": ("OpenAISpec",),
     "ponder.orchestrator.engines.simulated": ("SimulatedSpec",),
+    "ponder.orchestrator.engines.torch": ("TorchSpec",),
     "ponder.orchestrator.engines.vllm": ("VLLMSpec",),
     "ponder.orchestrator.errors": (
         "BudgetExceeded",
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from .orchestrator.data.sources import AbacusData, FileData, HubData, HumanEvalData, SimulatedData
     from .orchestrator.engines.openai import OpenAISpec
     from .orchestrator.engines.simulated import SimulatedSpec
+    from .orchestrator.engines.torch import TorchSpec
     from .orchestrator.engines.vllm import VLLMSpec
     from .orchestrator.errors import (
         BudgetExceeded,
@@ -103,6 +105,7 @@ __all__ = [
     "Space",
     "Sweep",
     "Task",
+    "TorchSpec",
     "Usage",
     "UsageError",
     "VLLMSpec",

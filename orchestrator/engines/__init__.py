@@ -8,13 +8,16 @@ from ..engine import EngineSpec
 from ..registry import Registry
 from .openai import OpenAISpec
 from .simulated import SimulatedSpec
+from .torch import TorchSpec
 from .vllm import VLLMSpec
 
 ENGINES: Registry[EngineSpec] = Registry(
-    "engine", "ponder.engines", {"openai": OpenAISpec, "simulated": SimulatedSpec, "vllm": VLLMSpec}
+    "engine",
+    "ponder.engines",
+    {"openai": OpenAISpec, "simulated": SimulatedSpec, "torch": TorchSpec, "vllm": VLLMSpec},
 )
 
 AnyEngine = Annotated[SerializeAsAny[EngineSpec], BeforeValidator(ENGINES.build)]
 """An engine in another model: a table with a ``kind``, or a spec; saved with all its knobs."""
 
-__all__ = ["ENGINES", "AnyEngine", "OpenAISpec", "SimulatedSpec", "VLLMSpec"]
+__all__ = ["ENGINES", "AnyEngine", "OpenAISpec", "SimulatedSpec", "TorchSpec", "VLLMSpec"]

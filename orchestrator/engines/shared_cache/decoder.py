@@ -46,7 +46,7 @@ class SharedDecoder:
         """The logits after the last token of each row that predicts, ``[rows, vocabulary]`` in float32; blocks grow."""
         shared = ForwardPass(rows, self._model.device)
         ids = torch.tensor([[token for row in rows for token in row.tokens]], device=self._model.device)
-        last = torch.tensor(shared.last_columns, device=self._model.device)
+        last = torch.tensor(shared.last_columns, dtype=torch.long, device=self._model.device)
         output = self._model(
             input_ids=ids,
             position_ids=torch.zeros_like(ids),

@@ -1,0 +1,117 @@
+"""Batching: all rows that wait are computed in one pass, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from ...errors import EngineUnavailable
+from .decoder import SharedDecoder
+from .row import Row
+
+T = TypeVar("T")
+MOST_TOKENS = 2048
+"""Tokens of one pass, where several wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of one slab that are computed in one pass.
+
+    Args:
+        rows: of the slab; none predicts, or the last do.
+        then: makes of their logits what is wanted; called in the thread.
+        done: told that.
+    """
+
+    rows: Sequence[Row]
+    then: Callable[[Tensor], Any]
+    done: asyncio.Future[Any]
+
+    @property
+    def tokens(self) -> int:
+        return sum(len(row.tokens) for row in self.rows)
+
+
+class Batcher:
+    """Computes the rows that wait, whosever they are, in one pass after the other. Use it from one event loop.
+
+    What a row gives depends on its own slab alone, but for rounding: a pass of another size may round otherwise.
+
+    Args:
+        decoder: computes.
+        thread: of one thread, where it does.
+    """
+
+    def __init__(self, decoder: SharedDecoder, thread: ThreadPoolExecutor) -> None:
+        self._decoder = decoder
+        self._thread = thread
+        self._waiting: deque[Part] = deque()
+        self._working: asyncio.Task[None] | None = None
+
+    async def compute(self, rows: Sequence[Row], then: Callable[[Tensor], T]) -> T:
+        """What `then` makes of the logits of the rows that predict; cancelling the call takes the rows out.
+
+        Raises:
+            EngineUnavailable: the pass failed.
+        """
+        loop = asyncio.get_running_loop()
+        part = Part(rows, then, loop.create_future())
+        self._waiting.append(part)
+        if self._working is None or self._working.done():
+            self._working = loop.create_task(self._work())
+        found: T = await part.done
+        return found
+
+    async def close(self) -> None:
+        """Refuse what waits, and end with the pass that is being computed."""
+        while self._waiting:
+            self._waiting.popleft().done.cancel()
+        if self._working is not None:
+            await asyncio.wait((self._working,))
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while parts := self._next():
+            try:
+                results = await loop.run_in_executor(self._thread, self._computed, parts)
+            except Exception as error:
+                for part in parts:
+                    if not part.done.done():
+                        part.done.set_exception(_explained(error))
+            else:
+                for part, result in zip(parts, results, strict=True):
+                    if not part.done.done():
+                        part.done.set_result(result)
+            await asyncio.sleep(0)  # who was answered asks for the next pass before it begins
+
+    def _next(self) -> list[Part]:
+        """The parts of the next pass, in the order they came."""
+        parts: list[Part] = []
+        tokens = 0
+        while self._waiting and (not parts or tokens + self._waiting[0].tokens <= MOST_TOKENS):
+            part = self._waiting.popleft()
+            if not part.done.done():
+                parts.append(part)
+                tokens += part.tokens
+        return parts
+
+    def _computed(self, parts: Sequence[Part]) -> list[Any]:
+        logits = self._decoder.forward([row for part in parts for row in part.rows])
+        results, first = [], 0
+        for part in parts:
+            last = first + sum(row.predicts for row in part.rows)
+            results.append(part.then(logits[first:last]))
+            first = last
+        return results
+
+
+def _explained(error: Exception) -> EngineUnavailable:
+    told = " ".join(str(error).split())[:300]
+    return EngineUnavailable(f"a pass must be computed, but torch failed ({type(error).__name__}: {told}); try again")
