@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .verifier import Verifier
 
 T = TypeVar("T")
+SHARING = "use an engine of kind 'torch', or a layout that works on any engine"
 BYTES_PER_TOKEN = 16
 """Bytes of text behind a generated token, at most, over a whole completion: vocabularies in use average 3 to 5, and
 12 in scripts of three bytes a letter. No tokenizer makes more tokens of a text than it has bytes, so this bounds what
@@ -97,6 +98,23 @@ class Estimate:
         return replace(self + other, critical_path=max(self.critical_path, other.critical_path))
 
 
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    """How much workers that share a cache may write.
+
+    Args:
+        workers: how many write.
+        advances: most advances, one after another.
+        drawn: most tokens drawn by all together.
+        said: most tokens that they are told beyond the query's prompt, all together.
+    """
+
+    workers: int
+    advances: int
+    drawn: int
+    said: int
+
+
 class Plan:
     """Follows a strategy without running it: the verbs of `Context`, counting instead of doing.
 
@@ -161,6 +179,34 @@ class Plan:
             self._add(one, certain, n)
         self.path += n > 0
         return self.score(shape, then, together=together) if then else shape
+
+    def share(self, whole: SideBySide, first: SideBySide, engine: str = "generator", then: Usage = Usage()) -> Shape:
+        """Count workers that write side by side over one cache; the shape of what they write together.
+
+        Args:
+            whole: all that they may write; the first advance is certain.
+            first: what they may write in the first advance.
+            engine: drawn from.
+            then: what must be left after each advance.
+
+        Raises:
+            ShapeError: the engine has no cache to share.
+        """
+        if self.engines is not None:
+            self._need(engine, "shared_cache", "share its cache between workers", SHARING)
+            attempt = Estimate(most=self._written(first, engine) + then)
+            self.attempt = self.attempt if self.attempt.most.calls else attempt
+            least = self._engine(engine).meter.passes([(0, 1)], 1, 1)
+            self.estimate += Estimate(least if self._is_certain else Usage(), self._written(whole, engine))
+        self.path += whole.advances
+        return Shape(fewest=1, most=1, longest=whole.drawn + whole.said, drawn_by=frozenset({engine}))
+
+    def _written(self, most: SideBySide, engine: str) -> Usage:
+        """The most that it costs: each token computed once, where the longest view ends."""
+        prompt = self.prompt_tokens.get(engine, 1) + most.said
+        after = prompt + most.drawn
+        usage = self._engine(engine).meter.passes([(after, 2 * after + most.workers)], prompt, most.drawn)
+        return replace(usage, calls=most.advances)
 
     def classify(self, n: int, engine: str, *, fewest: int = 0, after: int = 0, reads: int = 0) -> None:
         """Count `n` readings of a label's probability."""
@@ -248,10 +294,9 @@ class Plan:
         can = self._engine(engine).capabilities
         return max(1, min(prompt, can.context_length - completion)) if can.exact_count else prompt
 
-    def _need(self, engine: str, capability: str, purpose: str) -> None:
+    def _need(self, engine: str, capability: str, purpose: str, remedy: str = "use vLLM, or another strategy") -> None:
         if not getattr(self._engine(engine).capabilities, capability):
-            rule = f"engine {engine!r} must be able to {purpose}, but is not"
-            raise self.refuse(rule, "use vLLM, or another strategy")
+            raise self.refuse(f"engine {engine!r} must be able to {purpose}, but is not", remedy)
 
     def score(self, shape: Shape, verifier: Verifier, *, together: bool = False) -> Shape:
         """Count the judging of every candidate; the shape that they have afterwards.

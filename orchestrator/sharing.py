@@ -63,11 +63,12 @@ class Sharing:
         """Take a worker's block out of all views; it writes no more."""
         self.workspace = self.workspace.then(Left(worker))
 
-    async def advance(self, samplings: Sequence[Sampling | None]) -> Advanced | None:
+    async def advance(self, samplings: Sequence[Sampling | None], leaving: Usage = Usage()) -> Advanced | None:
         """Let workers write until the first of them ends; None where the budget or the engine ends this.
 
         Args:
             samplings: how each draws; None for one that rests. At least one draws.
+            leaving: what the budget must still hold afterwards, for what is to come when it ends this.
         """
         effects, run = self._effects, self._effects._run
         request = Advance(self._session, self.workspace, tuple(samplings), self._seeds)
@@ -76,7 +77,7 @@ class Sharing:
         try:
             async with run.in_time():
                 bound = await self._bound(request)
-            held = await run.ledger.reserve(bound)
+            held = await run.ledger.reserve(bound + leaving)
         except BudgetExceeded as error:
             run.stop(error)
             return None

@@ -19,6 +19,7 @@ from .ensemble import Ensemble
 from .esc import EarlyStoppingSelfConsistency
 from .first_accepted import FirstAccepted
 from .fuse import Fuse
+from .hogwild import Hogwild
 from .mcts import MCTS
 from .mixture_of_agents import MixtureOfAgents
 from .particle_filter import ParticleFilter
@@ -61,6 +62,7 @@ STRATEGIES: Registry[Strategy] = Registry(
         "esc": EarlyStoppingSelfConsistency,
         "first_accepted": FirstAccepted,
         "fuse": Fuse,
+        "hogwild": Hogwild,
         "mcts": MCTS,
         "mixture_of_agents": MixtureOfAgents,
         "particle_filter": ParticleFilter,
@@ -104,6 +106,7 @@ __all__ = [
     "Ensemble",
     "FirstAccepted",
     "Fuse",
+    "Hogwild",
     "MixtureOfAgents",
     "ParticleFilter",
     "ParticleGibbs",

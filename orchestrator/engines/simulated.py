@@ -16,6 +16,8 @@ from pydantic import Field
 
 from ..canonical import digest, stable_id
 from ..engine import (
+    Advance,
+    Advanced,
     Capabilities,
     Completion,
     EngineSpec,
@@ -30,9 +32,11 @@ from ..engine import (
 )
 from ..flops import ModelShape
 from ..types import Finish, Usage
+from ..workspace import Opening, Workspace
 from .byte_vocabulary import VOCABULARY, count_messages, decode, encode, whole
-from .simulated_faults import Faults, FaultyCalls
+from .simulated_faults import Faults, FaultyCalls, nameless
 from .simulated_judge import confidences, judged_node, label_logprobs
+from .simulated_sharing import Writing, check_opening, opened
 from .simulated_tree import Step, logistic, logit, uniform
 from .simulated_world import World
 
@@ -108,6 +112,7 @@ class SimulatedEngine:
             context_length=self.spec.context_length,
             tokenizer="bytes",
             streams=self.spec.streams,
+            shared_cache=True,
         )
 
     @property
@@ -131,7 +136,10 @@ class SimulatedEngine:
         await self._calls.strike(request)
         tokens = await self.count(request.prompt)
         done = self._labelled(request, tokens) if request.labels else self._draw(request, tokens)
-        await self._take_time(digest("time", request) if self.spec.jitter_s else b"", done, watch)
+        key = digest("time", request) if self.spec.jitter_s else b""
+        await self._take_time(key, len(done.tokens) if watch is None else 0)
+        if watch is not None:
+            await self._tell(done.tokens, watch)
         return done
 
     async def read(self, prompt: Prompt) -> Reading:
@@ -142,6 +150,26 @@ class SimulatedEngine:
         usage = self._meter.reading(tokens, self._cached(prompt, tokens))
         await self._take_time(digest("time", prompt) if self.spec.jitter_s else b"")
         return Reading(self._rows(prompt), usage)
+
+    async def opened(self, opening: Opening) -> int:
+        check_opening(opening, self.spec.context_length)
+        return opened(opening)
+
+    async def holds(self, session: str, workspace: Workspace) -> bool:
+        """Always: it writes from the workspace alone."""
+        return True
+
+    async def advance(self, request: Advance) -> Advanced:
+        """Some passes of workers, each of which makes an attempt of its own, see `simulated_sharing`."""
+        await self._calls.strike(request)
+        check_opening(request.workspace.opening, self.spec.context_length)
+        writing = Writing.of(request)
+        done = writing.done(self.spec.world, self.spec.context_length, self._calls.distortion(request))
+        await self._take_time(digest("time", nameless(request)) if self.spec.jitter_s else b"", writing.passes(done))
+        return replace(done, usage=writing.usage(done, self._meter, overruns=self._calls.overruns(request)))
+
+    async def release(self, session: str) -> None:
+        """Nothing is held."""
 
     def _draw(self, request: Request, prompt_tokens: int) -> Completion:
         sampling, prompt = request.sampling, request.prompt
@@ -187,15 +215,12 @@ class SimulatedEngine:
     def _check_context(self, prompt_tokens: int, max_tokens: int) -> None:
         check_fits(self.capabilities, prompt_tokens, max_tokens, "the simulated engine")
 
-    async def _take_time(self, key: bytes, done: Completion | None = None, watch: Watch | None = None) -> None:
+    async def _take_time(self, key: bytes, tokens: int = 0) -> None:
         spec = self.spec
-        seconds = spec.latency_s + (spec.jitter_s * uniform(key, "jitter") if spec.jitter_s else 0.0)
-        if done is not None and watch is None:
-            seconds += spec.token_latency_s * len(done.tokens)
+        seconds = spec.latency_s + spec.token_latency_s * tokens
+        seconds += spec.jitter_s * uniform(key, "jitter") if spec.jitter_s else 0.0
         if seconds:
             await asyncio.sleep(seconds)
-        if done is not None and watch is not None:
-            await self._tell(done.tokens, watch)
 
     async def _tell(self, tokens: tuple[int, ...], watch: Watch) -> None:
         """Tell of each token when its time has passed; of all at once where they take none."""

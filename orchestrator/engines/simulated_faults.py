@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..canonical import digest
-from ..engine import Completion, Prompt, Request
+from ..engine import Advance, Completion, Prompt, Request
 from ..errors import EngineRefused, EngineUnavailable
 from ..types import Finish
 from .byte_vocabulary import END, decode, encode
@@ -18,6 +18,7 @@ from .simulated_tree import uniform
 
 GARBAGE = "\ufffd {]}\x1b[2J \u202e ??"
 Rate = Annotated[float, Field(ge=0, le=1)]
+Distortion = Literal["garbage", "empty", "cut"]
 
 
 class Faults(BaseModel):
@@ -68,7 +69,7 @@ class FaultyCalls:
         self._faults = faults
         self._attempts: Counter[bytes] = Counter()
 
-    async def strike(self, request: Request | Prompt) -> None:
+    async def strike(self, request: Request | Prompt | Advance) -> None:
         """Fail, hang, or do nothing, as the faults have it.
 
         Raises:
@@ -94,28 +95,45 @@ class FaultyCalls:
 
     def distort(self, request: Request, done: Completion) -> Completion:
         """The completion as the faults leave it; its usage is to be counted anew."""
-        faults = self._faults
-        if not faults.distortions():
-            return done
-        key = self._key(request)
-        if uniform(key, "garbage") < faults.garbage:
-            tokens = (encode(GARBAGE) * (request.sampling.max_tokens // len(GARBAGE) + 1))[
-                : request.sampling.max_tokens
-            ]
-            return replace(done, tokens=tokens, text=decode(tokens), finish=Finish.TOTAL_LENGTH, logprobs=None)
-        if uniform(key, "empty") < faults.empty:
-            return replace(done, tokens=(END,), text="", finish=Finish.EOS, logprobs=done.logprobs and (0.0,))
-        if uniform(key, "cut") < faults.cut:
-            half = (len(done.tokens) + 1) // 2
-            tokens, logprobs = done.tokens[:half], done.logprobs and done.logprobs[:half]
-            return replace(done, tokens=tokens, text=decode(tokens), finish=Finish.ABORTED, logprobs=logprobs)
+        match self.distortion(request):
+            case "garbage":
+                tokens = garbage(0, request.sampling.max_tokens)
+                return replace(done, tokens=tokens, text=decode(tokens), finish=Finish.TOTAL_LENGTH, logprobs=None)
+            case "empty":
+                return replace(done, tokens=(END,), text="", finish=Finish.EOS, logprobs=done.logprobs and (0.0,))
+            case "cut":
+                half = (len(done.tokens) + 1) // 2
+                tokens, logprobs = done.tokens[:half], done.logprobs and done.logprobs[:half]
+                return replace(done, tokens=tokens, text=decode(tokens), finish=Finish.ABORTED, logprobs=logprobs)
         return done
 
-    def overruns(self, request: Request) -> bool:
+    def distortion(self, request: Request | Advance) -> Distortion | None:
+        """What the faults make of the text that a request asks for."""
+        faults = self._faults
+        if not faults.distortions():
+            return None
+        key = self._key(request)
+        rates: dict[Distortion, float] = {"garbage": faults.garbage, "empty": faults.empty, "cut": faults.cut}
+        return next((name for name, rate in rates.items() if uniform(key, name) < rate), None)
+
+    def overruns(self, request: Request | Advance) -> bool:
         """Whether the engine claims to have generated more than it was allowed."""
         return bool(self._faults.overrun) and uniform(self._key(request), "overrun") < self._faults.overrun
 
-    def _key(self, request: Request | Prompt) -> bytes:
-        if isinstance(request, Prompt):
-            return digest("fault", self._faults.seed, replace(request, salt=""))
-        return digest("fault", self._faults.seed, replace(request, prompt=replace(request.prompt, salt="")))
+    def _key(self, request: Request | Prompt | Advance) -> bytes:
+        return digest("fault", self._faults.seed, nameless(request))
+
+
+def nameless(request: Request | Prompt | Advance) -> Request | Prompt | Advance:
+    """The request without what names the place of the run that makes it: a salt, a session."""
+    if isinstance(request, Advance):
+        return replace(request, session="", may_rebuild=False)
+    if isinstance(request, Prompt):
+        return replace(request, salt="")
+    return replace(request, prompt=replace(request.prompt, salt=""))
+
+
+def garbage(start: int, count: int) -> tuple[int, ...]:
+    """`count` unreadable tokens from the place `start` on."""
+    tokens = encode(GARBAGE)
+    return tuple(tokens[i % len(tokens)] for i in range(start, start + count))

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..orchestrator.canonical import digest
-from ..orchestrator.engine import Completion, Prompt, Reading, Request, Watch
+from ..orchestrator.engine import Advance, Advanced, Completion, Prompt, Reading, Request, Watch
 from ..orchestrator.engines.byte_vocabulary import END, decode, encode
 from ..orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
+from ..orchestrator.engines.simulated_faults import nameless
 from ..orchestrator.engines.simulated_tree import uniform
 from ..orchestrator.errors import EngineRefused, EngineUnavailable
 from ..orchestrator.types import Finish, Message, Query, Usage
+from ..orchestrator.workspace import Opening
 from .scripted_judge import ScriptedJudge
 from .waves import Waves
 
@@ -121,6 +123,21 @@ class WatchedEngine(SimulatedEngine):
             self._seen.attempts += is_sound and request.prompt.messages == self._seen.query.messages
             return done
 
+    async def opened(self, opening: Opening) -> int:
+        return await super().opened(self._heard_at_first(opening))
+
+    async def advance(self, request: Advance) -> Advanced:
+        opening = request.workspace.opening
+        self._seen.prompts.append(opening.messages)
+        async with self._call(request, "text"):
+            done = await super().advance(self._heard_together(request))
+            self._seen.served += done.usage + done.rebuilding
+            self._seen.answered += 1
+            most = sum(sampling.max_tokens for sampling in request.samplings if sampling is not None)
+            is_sound = done.usage.completion_tokens <= most
+            self._seen.attempts += is_sound and opening.messages == self._seen.query.messages
+            return done
+
     async def read(self, prompt: Prompt) -> Reading:
         self._seen.judging.append(prompt.messages)
         async with self._call(prompt, "judging"):
@@ -133,7 +150,7 @@ class WatchedEngine(SimulatedEngine):
             return reading
 
     @asynccontextmanager
-    async def _call(self, asked: Request | Prompt, kind: Literal["text", "judging"]) -> AsyncIterator[None]:
+    async def _call(self, asked: Request | Prompt | Advance, kind: Literal["text", "judging"]) -> AsyncIterator[None]:
         manner, seen = self._manner, self._seen
         number, seen.calls = seen.calls, seen.calls + 1
         seen.active += 1
@@ -151,9 +168,10 @@ class WatchedEngine(SimulatedEngine):
         finally:
             seen.active -= 1
 
-    def _extra(self, asked: Request | Prompt) -> int:
-        shuffle = self._manner.shuffle
-        return 0 if shuffle is None else int(uniform(digest("pause", shuffle, asked), "pause") * (MOST_PAUSE + 1))
+    def _extra(self, asked: Request | Prompt | Advance) -> int:
+        if self._manner.shuffle is None:
+            return 0
+        return int(uniform(digest("pause", self._manner.shuffle, nameless(asked)), "pause") * (MOST_PAUSE + 1))
 
     def _heard(self, prompt: Prompt) -> Prompt:
         """The prompt without what the engine is deaf to, and with the responses in it in an order of their own.
@@ -176,6 +194,18 @@ class WatchedEngine(SimulatedEngine):
         key = digest(self.identity, heard)
         self._draws[key] += 1
         return replace(heard, seed=int.from_bytes(digest(key, self._draws[key])[:6], "big"))
+
+    def _heard_at_first(self, opening: Opening) -> Opening:
+        return replace(opening, messages=self._heard(Prompt(opening.messages)).messages)
+
+    def _heard_together(self, request: Advance) -> Advance:
+        """The advance as its conversation is heard, with seeds by what is heard alone."""
+        if not self._manner.deaf_to and not self._manner.judge:
+            return request
+        opening = self._heard_at_first(request.workspace.opening)
+        keys = [digest(self.identity, opening, worker) for worker in range(opening.workers)]
+        seeds = tuple(int.from_bytes(key[:6], "big") for key in keys)
+        return replace(request, workspace=replace(request.workspace, opening=opening), seeds=seeds)
 
     def _judged(self, request: Request, done: Completion) -> Completion:
         """The completion, or what a judge of this scene says instead."""

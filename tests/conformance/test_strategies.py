@@ -23,6 +23,7 @@ from ponder.strategies import (
     Ensemble,
     FirstAccepted,
     Fuse,
+    Hogwild,
     MixtureOfAgents,
     ParticleFilter,
     ParticleGibbs,
@@ -60,6 +61,18 @@ from ponder.verifiers.reliability import MixedResamplingLaw, ResamplingLaw, Wort
 KNOBS = {"max_tokens": 48}
 STEPS = {"max_tokens": 40, "step_tokens": 12, "max_steps": 4, "leaf": "answer:"}
 STOP = {"stop": ("\nanswer",)}
+TOGETHER = {
+    "max_tokens": 36,
+    "instructions": "Share.",
+    "opening": "{name}: ",
+    "greetings": ("",),
+    "step_ends": ("\n",),
+    "cue": "Twice? ",
+    "answer_opens": "answer: ",
+    "answer_ends": "\n",
+    "finisher": "\n",
+    "finisher_tokens": 16,
+}
 FOUR = Sample(n=4, **KNOBS)
 TWO = Sample(n=2, **KNOBS)
 THREE = Sample(n=3, **KNOBS)
@@ -137,6 +150,9 @@ CASES: dict[str, Strategy] = {
     "adaptive_sampling-reward": AdaptiveSampling(
         n=5, temperature=2.0, cooling=0.25, rounds="single", verifier=REWARD, **KNOBS
     ),
+    "hogwild": Hogwild(chunk=8, cue_tokens=20, **TOGETHER),
+    "hogwild-contiguous": Hogwild(layout="contiguous", workers=3, quorum=2, cue_tokens=6, chunk=6, **TOGETHER),
+    "hogwild-interleaved": Hogwild(layout="interleaved", workers=2, quorum=0, max_steps=3, chunk=30, **TOGETHER),
     "early_pruning": EarlyPruning(n=4, checkpoints=(10, 20), **KNOBS),
     "early_pruning-speculate": EarlyPruning(n=4, checkpoints=(12, 22), mode="speculate", verifier=REWARD, **KNOBS),
     "early_pruning-stop": EarlyPruning(n=4, checkpoints=(10, 22), verifier=REWARD, **STOP, **KNOBS),
