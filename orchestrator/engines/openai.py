@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from ..engine import Capabilities, Completion, EngineSpec, Meter, Prompt, Reading, Request, Sampling
+from ..engine import Capabilities, Completion, EngineSpec, Meter, Prompt, Reading, Request, Sampling, Watch
 from ..errors import EngineRefused, UsageError
 from ..flops import ParameterCount
 from .openai_errors import Address, refusal, refused_field
 from .openai_probe import ROUTES, learn
 from .openai_server import NotOK, Server
+from .openai_stream import Events, Gathering
 from .openai_tokens import ServerTokens
 from .openai_wire import API, NEEDED, Dialect, Reads, body, completion, dumps, reading, reading_body
 
@@ -104,14 +105,16 @@ class _Form:
     sampling: Sampling
     labels: tuple[int, ...]
     dialect: Dialect
+    is_streamed: bool
     sent: frozenset[str]
     url: URL
     head: bytes
     bound: int
 
-    def fits(self, request: Request, dialect: Dialect) -> bool:
+    def fits(self, request: Request, dialect: Dialect, is_streamed: bool) -> bool:
         return (
             self.prompt is request.prompt
+            and self.is_streamed is is_streamed
             and self.sampling is request.sampling
             and self.dialect is dialect
             and self.labels == request.labels
@@ -191,7 +194,7 @@ class OpenAIEngine:
             return ()
         return await self._tokens.text(text)
 
-    async def complete(self, request: Request) -> Completion:
+    async def complete(self, request: Request, watch: Watch | None = None) -> Completion:
         """Draw one completion.
 
         Raises:
@@ -200,11 +203,11 @@ class OpenAIEngine:
         """
         while True:
             server, dialect = self._opened(), self._dialect
-            form = self._form
-            if form is None or not form.fits(request, dialect):
-                form = self._form = await self._formed(request, dialect, server)
+            form, told = self._form, watch if dialect.streams else None
+            if form is None or not form.fits(request, dialect, told is not None):
+                form = self._form = await self._formed(request, dialect, server, told is not None)
             try:
-                raw = await server.post(form.url, form.filled(request.seed))
+                raw = await _sent(server, form.url, form.filled(request.seed), told)
             except NotOK as answer:
                 self._adapt(answer, form.sent)
                 continue
@@ -241,7 +244,7 @@ class OpenAIEngine:
             raise EngineRefused(f"engine {self.identity!r} must be started before it is asked; await its start first")
         return self._server
 
-    async def _formed(self, request: Request, dialect: Dialect, server: Server) -> _Form:
+    async def _formed(self, request: Request, dialect: Dialect, server: Server, is_streamed: bool) -> _Form:
         if not dialect.generates:
             raise EngineRefused(
                 f"{self.spec.base_url} must have the route {ROUTES[dialect.api]} to draw, but has none; "
@@ -249,11 +252,11 @@ class OpenAIEngine:
             )
         prompt = request.prompt
         ids = await self._ids(prompt, bool(prompt.text) and dialect.continues_ids)
-        made = body(request, self.spec.model, dialect, ids)
+        made = body(request, self.spec.model, dialect, ids, is_streamed)
         sent = dialect.fields & {*made, "seed"}
         url = server.url(ROUTES["completions" if ids else dialect.api])
         bound = len(ids) or await self.count(prompt)
-        return _Form(prompt, request.sampling, request.labels, dialect, sent, url, dumps(made)[:-1], bound)
+        return _Form(prompt, request.sampling, request.labels, dialect, is_streamed, sent, url, dumps(made)[:-1], bound)
 
     async def _ids(self, prompt: Prompt, is_wanted: bool) -> tuple[int, ...]:
         return await self._tokens.ids(prompt) if is_wanted and self._tokens is not None else ()
@@ -280,6 +283,20 @@ class OpenAIEngine:
             f"the prompt must be at most {bound} tokens, but {self.spec.base_url} counts {came}: its chat template "
             f"adds more than allowed for; set template_tokens to {self._template_tokens + came - bound} or more"
         )
+
+
+async def _sent(server: Server, url: URL, asked: bytes, watch: Watch | None) -> bytes:
+    """The whole answer; as it comes, its progress goes to the watch."""
+    if watch is None:
+        return await server.post(url, asked)
+    events, gathering = Events(), Gathering(watch)
+
+    def take(part: bytes) -> None:
+        for data in events.of(part):
+            gathering.take(data)
+
+    await server.stream(url, asked, take)
+    return gathering.answer()
 
 
 def _key(variable: str | None) -> str:

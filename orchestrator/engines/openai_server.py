@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ..errors import EngineUnavailable
@@ -81,6 +81,21 @@ class Server:
         except (OSError, TimeoutError, self._broken) as error:
             raise unreachable(error, self.address, self._limit.seconds, self._connect_timeout_s) from None
 
+    async def stream(self, url: URL, body: bytes, take: Callable[[bytes], None]) -> None:
+        """Give `take` the parts of a good answer as they come.
+
+        Raises:
+            as for `post`, and whatever `take` raises.
+        """
+        try:
+            with self._limit:
+                answer = await self._session.post(url, data=self._payload(body), allow_redirects=False)
+                if answer.status != 200:
+                    raise NotOK(answer.status, answer.headers, await _whole(answer))
+                await _parts(answer, take)
+        except (OSError, TimeoutError, self._broken) as error:
+            raise unreachable(error, self.address, self._limit.seconds, self._connect_timeout_s) from None
+
     async def get(self, url: URL) -> bytes:
         """The same with no body sent."""
         try:
@@ -121,9 +136,25 @@ async def _rest(content: aiohttp.StreamReader, first: bytes) -> bytes:
     while part := await content.read(BODY_LIMIT):
         parts.append(part)
         size += len(part)
-        if size > BODY_LIMIT:
-            raise EngineUnavailable(
-                f"the server must answer in at most {BODY_LIMIT >> 20} MiB, but went on; "
-                "lower max_tokens or check what stands at base_url"
-            )
+        _check_size(size)
     return b"".join(parts)
+
+
+async def _parts(answer: aiohttp.ClientResponse, take: Callable[[bytes], None]) -> None:
+    size = 0
+    try:
+        async for part in answer.content.iter_any():
+            size += len(part)
+            _check_size(size)
+            take(part)
+    except BaseException:
+        answer.close()
+        raise
+
+
+def _check_size(size: int) -> None:
+    if size > BODY_LIMIT:
+        raise EngineUnavailable(
+            f"the server must answer in at most {BODY_LIMIT >> 20} MiB, but went on; "
+            "lower max_tokens or check what stands at base_url"
+        )

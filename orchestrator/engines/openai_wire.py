@@ -22,7 +22,9 @@ Reads = Literal["pooling", "classify", "score"]
 PLAIN = frozenset({"seed", "logprobs", "max_tokens"})
 NEEDED = frozenset({"logprobs", "logprob_token_ids", "continue_final_message"})
 """Optional fields without which an answer would be another one."""
-OPTIONAL = PLAIN | NEEDED | {"return_token_ids", "include_stop_str_in_output"}
+STREAMING = frozenset({"stream", "stream_options", "return_token_ids"})
+"""Optional fields with which a stream counts its tokens, and tells what the whole cost."""
+OPTIONAL = PLAIN | NEEDED | STREAMING | {"include_stop_str_in_output", "cache_salt"}
 FINISHES = {
     "length": Finish.TOTAL_LENGTH,
     "abort": Finish.ABORTED,
@@ -57,6 +59,10 @@ class Dialect:
     def without(self, field: str) -> Dialect:
         return replace(self, fields=self.fields - {field})
 
+    @property
+    def streams(self) -> bool:
+        return self.generates and self.fields >= STREAMING
+
     def capabilities(self, context_length: int) -> Capabilities:
         """The same in the words of strategies."""
         takes = self.fields if self.generates else frozenset()
@@ -71,10 +77,13 @@ class Dialect:
             seed="seed" in takes,
             context_length=context_length,
             exact_count=self.tokenizes,
+            streams=self.streams,
         )
 
 
-def body(request: Request, model: str, dialect: Dialect, ids: Sequence[int] = ()) -> dict[str, Any]:
+def body(
+    request: Request, model: str, dialect: Dialect, ids: Sequence[int] = (), is_streamed: bool = False
+) -> dict[str, Any]:
     """The request without its seed: all draws of one prompt share it.
 
     With `ids`, the prompt as token ids, it is one for the route ``completions``.
@@ -93,6 +102,10 @@ def body(request: Request, model: str, dialect: Dialect, ids: Sequence[int] = ()
             made["include_stop_str_in_output"] = True
     if "return_token_ids" in dialect.fields:
         made["return_token_ids"] = True
+    if request.prompt.salt and "cache_salt" in dialect.fields:
+        made["cache_salt"] = request.prompt.salt
+    if is_streamed:
+        made |= {"stream": True, "stream_options": {"include_usage": True}}
     ranks = sampling.top_logprobs
     if sampling.logprobs or ranks or request.labels:
         made["logprobs"] = _needed(dialect, "logprobs", "log-probabilities", is_chat or ranks or 1)

@@ -8,11 +8,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ponder.orchestrator.engine import Prompt, Request, Sampling
+from ponder.orchestrator.engine import Progress, Prompt, Request, Sampling
 from ponder.orchestrator.engines.openai import OpenAIEngine, OpenAISpec
 from ponder.orchestrator.errors import EngineUnavailable
 from ponder.orchestrator.types import Finish, Message
@@ -86,3 +87,26 @@ async def test_vllm_keeps_a_stop_string(engine: OpenAIEngine) -> None:
     stopped = await engine.complete(Request(ASK, Sampling(max_tokens=40, stop=(stop,)), 3))
     assert stopped.finish is Finish.STOP
     assert stopped.text == drawn.text[: drawn.text.index(stop) + 1]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("begun", ["", "ab"])
+async def test_vllm_tells_of_a_draw_that_is_the_same(engine: OpenAIEngine, begun: str) -> None:
+    heard: list[Progress] = []
+    asked = Request(Prompt(ASK.messages, text=begun), Sampling(max_tokens=24, logprobs=True), 11)
+    watched, alone = await engine.complete(asked, heard.append), await engine.complete(asked)
+    assert engine.capabilities.streams
+    assert replace(watched, usage=alone.usage) == alone
+    assert watched.usage.completion_tokens == heard[-1].tokens == len(watched.tokens) >= len(heard) - 1 > 1
+    assert "".join(each.text for each in heard) == watched.text
+
+
+@pytest.mark.timeout(300)
+async def test_vllm_keeps_what_has_another_salt_apart(engine: OpenAIEngine) -> None:
+    long = Message(role="user", content="one two three four five six seven")
+
+    async def cached(salt: str) -> int:
+        asked = Request(Prompt((long,), text="12+3=", salt=salt), Sampling(max_tokens=2), 1)
+        return (await engine.complete(asked)).usage.cached_tokens
+
+    assert [await cached(salt) for salt in ("mine", "mine", "yours")] == [0, 32, 0]

@@ -7,13 +7,14 @@ import multiprocessing.spawn
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from real_vllm import asked, quiet_imports, running
 
-from ponder.orchestrator.engine import Completion, Engine, Prompt, Request, Sampling
+from ponder.orchestrator.engine import Completion, Engine, Progress, Prompt, Request, Sampling
 from ponder.orchestrator.engines.vllm import VLLMEngine, VLLMSpec
 from ponder.orchestrator.errors import EngineRefused, EngineUnavailable
 from ponder.orchestrator.types import Finish
@@ -148,6 +149,29 @@ async def test_stop_strings_stay_in_the_text_and_the_tokens_spell_the_text(
         assert len(completion.logprobs or ()) == len(completion.tokens)
     joined = tokenizer.convert_tokens_to_ids("ab")
     assert not any(joined in completion.tokens for completion in stopped)
+
+
+async def test_a_watched_draw_is_the_same_and_told_as_it_goes(generator: VLLMEngine) -> None:
+    most = 0
+    for seed in range(8):
+        heard: list[Progress] = []
+        asked_for = Request(asked("watch"), Sampling(max_tokens=24, stop=("a",), logprobs=True), seed)
+        alone = await generator.complete(asked_for)
+        watched = await generator.complete(asked_for, heard.append)
+        assert replace(watched, usage=alone.usage) == alone
+        counts = [each.tokens for each in heard]
+        assert counts == sorted(set(counts)) and counts[-1] == watched.usage.completion_tokens
+        assert "".join(each.text for each in heard) == watched.text
+        most = max(most, len(heard))
+    assert most > 1
+
+
+async def test_prompts_of_one_salt_share_a_prefix_cache_of_their_own(generator: VLLMEngine) -> None:
+    prompts = [replace(asked("salted. " + LONG), salt=salt) for salt in ("", "mine", "mine", "yours", "")]
+    made = [await draw(generator, prompt, seed=1) for prompt in prompts]
+    whole = (made[0].usage.prompt_tokens - 1) // 32 * 32
+    assert [each.usage.cached_tokens for each in made] == [0, 0, whole, 0, whole]
+    assert len({each.tokens for each in made}) == 1
 
 
 async def test_seeds_reproduce_and_differ(generator: VLLMEngine) -> None:
