@@ -21,6 +21,13 @@ LOWEST = 4
 """Lines that a pane has at least, two of them its border; where the screen has fewer, each worker has one line."""
 MOST_OF_ANSWER = 3
 COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
+REASONS = {
+    "eos": "ended its text",
+    "total_length": "wrote all that it may",
+    "repetition": "repeated itself",
+    "error": "failed",
+    "aborted": "was broken off",
+}
 STYLES = {"said": "dim", "drawn": "", "committed": "green", "left": "italic"}
 
 
@@ -41,7 +48,7 @@ class Writer:
         if written.kind == "committed":
             return replace(grown, pieces=(*self.pieces, ("drawn", text), ("committed", "")), commits=self.commits + 1)
         if written.kind == "left":
-            return replace(grown, pieces=(*self.pieces, ("left", text)), state="left")
+            return replace(grown, pieces=(*self.pieces, ("left", reason(written))), state="ended")
         *before, (kind, so_far) = self.pieces or ((written.kind, ""),)
         if kind == written.kind:
             return replace(grown, pieces=(*before, (kind, so_far + text)))
@@ -132,6 +139,15 @@ def safe(text: str) -> str:
     'one[2J\n two'
     """
     return "\n".join(printable(line, longest=len(line)) for line in text.split("\n"))
+
+
+def reason(written: Written) -> str:
+    """Why a worker writes no more, in words that go on after its name.
+
+    >>> reason(Written("root", 0, "Alice", "repetition", "left"))
+    'repeated itself'
+    """
+    return REASONS.get(written.text, safe(written.text))
 
 
 def _end(pieces: Sequence[tuple[str, str]], characters: int) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from rich.text import Text
 from .orchestrator.budget import Budget
 from .orchestrator.run import DEFAULT_BUDGET
 from .orchestrator.run_state import Written
-from .panes import Panes, safe
+from .panes import Panes, reason, safe
 
 FRAMES_PER_SECOND = 5
 
@@ -71,7 +71,7 @@ def _lines(console: Console) -> Iterator[Callable[[Written], None]]:
         name = names.setdefault(place, safe(written.name))
         if written.kind == "left":
             say(name, begun.pop(place, ""))
-            console.print(Text(f"{name} left: {safe(written.text)}"), soft_wrap=True)
+            console.print(Text(f"{name} {reason(written)}"), soft_wrap=True)
             return
         text = begun.pop(place, "") + safe(written.text) + ("\n" if written.kind == "committed" else "")
         whole, _, begun[place] = text.rpartition("\n")

@@ -89,6 +89,8 @@ class _Desk:
         """The work after the first words of each."""
         work = Work(tuple(Worker(name) for name in self.knobs.names[: self.knobs.workers]))
         for number in work.writing:
+            if told := self.knobs.told(number):
+                self.ctx.show(number, work.workers[number].name, f"{told}\n", "said")
             words = await self._spelt(self.knobs.opens(number, 1))
             self.sharing.say(number, words.tokens)
             work = self._told(work, number, words)
@@ -120,7 +122,9 @@ class _Desk:
             case "ends a step":
                 return await self._commit(work, number, finish)
             case "rests":
-                return work.but(number, worker.ended(finish or Finish.TOTAL_LENGTH))
+                worker = worker.ended(finish or Finish.TOTAL_LENGTH)
+                self.ctx.show(number, worker.name, str(worker.finish), "left")
+                return work.but(number, worker)
             case "leaves":
                 return self._leave(work, number, finish or Finish.ABORTED)
             case "goes on" if finish is Finish.STOP and worker.is_due(self.knobs.cue_tokens):

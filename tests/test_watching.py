@@ -44,15 +44,15 @@ def test_a_picture_of_two_workers() -> None:
         written(0, "", "committed"),
         written(0, "**Alice [2]:** ", "said"),
         written(1, "I take ", tokens=2, spent=1_200),
-        written(1, "it drew its end of text", "left", spent=1_200),
+        written(1, "eos", "left", spent=1_200),
         written(0, "forty-\ntwo", "answer", spent=1_200),
         budget=Budget(total_tokens=5_000, seconds=9),
     )
     assert drawn(now, width=60) == [
         "╭────────── Alice ───────────╮╭─────────── Bob ────────────╮",
         "│ **Alice [1]:** I take a. ✓ ││ **Bob [1]:** I take        │",
-        "│ **Alice [2]:**             ││ it drew its end of text    │",
-        "╰───── 5 tokens, step 2 ─────╯╰────── 2 tokens, left ──────╯",
+        "│ **Alice [2]:**             ││ ended its text             │",
+        "╰───── 5 tokens, step 2 ─────╯╰───── 2 tokens, ended ──────╯",
         "answer: forty-",
         "two",
         "1,200 of 5,000 tokens",
@@ -107,7 +107,8 @@ def test_hostile_text_stays_text() -> None:
 
 def test_whoever_wrote_to_the_end_has_ended() -> None:
     now = picture(written(0, "a"), written(1, "b"), written(1, "enough", "left"))
-    assert [one.standing for one in now.ended().writers.values()] == ["ended", "left"]
+    assert [one.standing for one in now.writers.values()] == ["writing", "ended"]
+    assert [one.standing for one in now.ended().writers.values()] == ["ended", "ended"]
 
 
 def test_workers_of_two_nodes_have_a_pane_each() -> None:
@@ -125,14 +126,16 @@ def test_elsewhere_each_line_is_told_once_it_is_whole() -> None:
         on_written(written(0, "=[89]\n\n", "drawn"))
         on_written(written(0, "", "committed"))
         on_written(written(1, "56"))
-        on_written(written(1, "\x1b[2Jenough", "left"))
+        on_written(written(1, "repetition", "left"))
+        on_written(written(2, "\x1b[2Jhad enough", "left"))
         on_written(written(0, "the next line is longer than the screen"))
         on_written(written(0, "8956", "answer"))
     assert screen.getvalue().splitlines() == [
         "Bob: 8*7=56",
         "Alice: Alice: 37+52=[89]",
         "Bob: b=56",
-        "Bob left: [2Jenough",
+        "Bob repeated itself",
+        "Carol [2Jhad enough",
         "answer: 8956",
         "Alice: the next line is longer than the screen",
     ]
