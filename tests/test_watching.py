@@ -1,12 +1,19 @@
 """Workers shown side by side: on screens of any size, line by line elsewhere, and nothing that a terminal obeys."""
 
 import io
+import os
+import pty
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 import pytest
 from rich.console import Console
 
 import ponder
+from ponder.cli import main
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.run_state import Written
 from ponder.orchestrator.types import Usage
@@ -200,3 +207,57 @@ def test_a_watcher_stands_around_any_run_in_python(capsys) -> None:
             Chorus(max_tokens=64), "Problem 3?", engines={"generator": ponder.SimulatedSpec()}, on_written=on_written
         )
     assert "answer: " in capsys.readouterr().err
+
+
+WORKERS = """
+[[stages]]
+kind = "hogwild"
+max_tokens = 60
+chunk = 8
+[engines.generator]
+kind = "simulated"
+latency_s = 0.05
+"""
+ASKED = ("run", "h.toml", "Problem 3: which number do the steps lead to?")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "h.toml").write_text(WORKERS)
+    return tmp_path
+
+
+def ponder_run(capsys, *arguments: str) -> tuple[str, str]:
+    """What the command writes on stdout and stderr."""
+    with pytest.raises(SystemExit) as ended:
+        main([*ASKED, *arguments])
+    assert not ended.value.code
+    return capsys.readouterr()
+
+
+def test_the_command_line_shows_workers_where_it_is_asked_to(folder, capsys) -> None:
+    answer, told = ponder_run(capsys)
+    assert "Bob: " not in told
+    shown = ponder_run(capsys, "--watch")
+    assert shown[0] == answer
+    lines = shown[1].splitlines()
+    assert [line for line in lines if line.startswith("Alice: step 2")] == ["Alice: step 2: d"]
+    assert "Bob ended its text" in lines
+    assert shown[1].endswith(told)
+
+
+def test_on_a_terminal_workers_are_shown_until_the_run_is_broken_off(folder) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "ponder", *ASKED])
+    screen = b""
+    while b"Alice" not in screen:
+        screen += os.read(terminal, 1 << 16)
+    os.kill(pid, signal.SIGINT)
+    with suppress(OSError):
+        while part := os.read(terminal, 1 << 16):
+            screen += part
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+    assert screen.rindex(b"\x1b[?25h") > screen.rindex(b"\x1b[?25l")
