@@ -83,10 +83,11 @@ class Context(Effects):
         kind: Literal["said", "drawn", "committed", "left", "answer"],
         *,
         tokens: int = 0,
+        unseen: int = 0,
     ) -> None:
         """Tell whoever watches the run; see `Written`."""
         if self._run.watcher is not None:
-            self._run.watcher(Written(self.path, worker, name, text, kind, tokens, self._run.ledger.spent))
+            self._run.watcher(Written(self.path, worker, name, text, kind, tokens, self._run.ledger.spent, unseen))
 
     def rng(self, name: str = "") -> np.random.Generator:
         """Random numbers that depend on the seed, the replicate, the path and `name` alone."""
@@ -137,6 +138,35 @@ class Context(Effects):
         drawn = iter(await self._collect([task for group in started for task in group]))
         found = [[next(drawn) for _ in group] for group in started]
         return [[candidate for candidate in group if candidate is not None] for group in found]
+
+    async def begin(self, ask: Ask, leaving: Usage = Usage()) -> asyncio.Task[Candidate | None] | None:
+        """Start the one draw of an ask; what awaits it gets its candidate, or None where it is lost.
+
+        Draws are paid in the order in which they begin. One that is cancelled is charged in full.
+
+        Args:
+            ask: of one draw.
+            leaving: what the budget must still hold afterwards, for what is to come when it ends this.
+
+        Returns:
+            None where the budget or the engine does not let it begin.
+        """
+        prompt = prompt_of(ask)
+        ask = await self._fitted(_judgeable(ask), prompt)
+        content = self._content(ask, prompt)
+        await self._check([(content, ask.n)])
+        started: list[Started] = []
+        try:
+            await self._start(ask, prompt, self._places(content, ask.n), started, leaving)
+        except BudgetExceeded as error:
+            self._run.stop(error)
+        except EngineError as error:
+            self._run.fail(error)
+        return asyncio.create_task(self._ended(started)) if started else None
+
+    async def _ended(self, started: list[Started]) -> Candidate | None:
+        (candidate,) = await self._collect(started)
+        return candidate
 
     def launch(
         self, query: Query, n: int, sampling: Sampling, *, in_flight: int, engine: str = "generator"

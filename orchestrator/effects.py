@@ -56,8 +56,10 @@ class Effects:
         index, origin = (candidate.index, candidate.origin) if candidate else (0, self.path)
         return Candidate(tokens, text, Finish.STEP, candidate, index, origin=origin)
 
-    async def _start(self, ask: Ask, prompt: Prompt, places: Places, started: list[Started]) -> None:
-        """Reserve and start the draws of one ask, adding each to `started`.
+    async def _start(
+        self, ask: Ask, prompt: Prompt, places: Places, started: list[Started], leaving: Usage = Usage()
+    ) -> None:
+        """Reserve and start the draws of one ask, adding each to `started`; each leaves so much in the budget besides.
 
         Raises:
             BudgetExceeded: the budget ends the run here.
@@ -68,7 +70,7 @@ class Effects:
         bound, rest = await self._bounds(prompt, ask)
         whole = bound + rest if rest else bound
         for i in range(ask.n):
-            held = await self._run.ledger.reserve(whole)
+            held = await self._run.ledger.reserve(whole + leaving)
             started.append(asyncio.create_task(self._draw(ask, prompt, bound, rest, held, places.at(i))))
 
     async def _draw(

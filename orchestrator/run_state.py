@@ -29,6 +29,8 @@ class Written:
             worker, with the reason as its text; ``answer`` is the answer of all.
         tokens: how many the text was drawn as; 0 where that is not known.
         spent: what the run has spent so far.
+        unseen: of words that open a step drawn from the common text, tokens that the others had drawn by then and it
+            does not see.
     """
 
     path: str
@@ -38,6 +40,7 @@ class Written:
     kind: Literal["said", "drawn", "committed", "left", "answer"]
     tokens: int = 0
     spent: Usage = Usage()
+    unseen: int = 0
 
 
 @dataclass(slots=True)
