@@ -71,7 +71,9 @@ class ReplayContext(Context):
         [judged] = await Context(run, self._strategy).score(self._recorded.query, [candidate], verifier)
         return Told(judged.scores[verifier.name], frozenset(run.read), run.ledger.spent)
 
-    async def _start(self, ask: Ask, prompt: Prompt, places: Places, started: list[Started]) -> None:
+    async def _start(
+        self, ask: Ask, prompt: Prompt, places: Places, started: list[Started], leaving: Usage = Usage()
+    ) -> None:
         loop = asyncio.get_running_loop()
         for i in range(ask.n):
             key, index = places.at(i)
