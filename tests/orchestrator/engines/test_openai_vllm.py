@@ -29,7 +29,7 @@ def base_url(generator_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(generator_folder)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", "m", "--dtype", "float32"]
-    command += ["--enforce-eager", "--max-model-len", "128", "--enable-prompt-tokens-details"]
+    command += ["--enforce-eager", "--max-model-len", "128", "--block-size", "32", "--enable-prompt-tokens-details"]
     alone = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": str(min(os.sched_getaffinity(0)))}
     alone |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1", "PYTHONWARNINGS": "ignore"}
     with (tmp_path_factory.mktemp("server") / "log").open("wb") as log:
@@ -105,8 +105,8 @@ async def test_vllm_tells_of_a_draw_that_is_the_same(engine: OpenAIEngine, begun
 async def test_vllm_keeps_what_has_another_salt_apart(engine: OpenAIEngine) -> None:
     long = Message(role="user", content="one two three four five six seven")
 
-    async def cached(salt: str) -> int:
-        asked = Request(Prompt((long,), text="12+3=", salt=salt), Sampling(max_tokens=2), 1)
-        return (await engine.complete(asked)).usage.cached_tokens
-
-    assert [await cached(salt) for salt in ("mine", "mine", "yours")] == [0, 32, 0]
+    salts = ("mine", "mine", "yours")
+    asked = [Request(Prompt((long,), text="12+3=", salt=salt), Sampling(max_tokens=2), 1) for salt in salts]
+    used = [(await engine.complete(each)).usage for each in asked]
+    whole = (used[0].prompt_tokens - 1) // 32 * 32
+    assert [each.cached_tokens for each in used] == [0, whole, 0] and whole > 0
