@@ -24,12 +24,12 @@ def load(source: str, revision: str | None = None, dtype: str = "auto", device: 
         device: as torch names it.
 
     Raises:
-        EngineRefused: it cannot be opened, its attention is of a kind that a shared cache cannot serve, or the
-            self-test finds a difference from the model's own forward pass.
+        EngineRefused: it cannot be opened or does not fit on the device, its attention is of a kind that a shared
+            cache cannot serve, or the self-test finds a difference from the model's own forward pass.
     """
     if dtype not in DTYPES:
         raise EngineRefused(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}; choose one")
-    model = _opened(source, revision, dtype).to(device).eval().requires_grad_(False)
+    model = _moved(_opened(source, revision, dtype), device).eval().requires_grad_(False)
     layers = layers_of(model)
     check(model, layers)
     return SharedDecoder(model, layers)
@@ -46,4 +46,14 @@ def _opened(source: str, revision: str | None, dtype: str) -> Any:
         raise EngineRefused(
             f"model must be a causal language model that transformers opens, got {source!r}: {why}; "
             "give another, or another engine"
+        ) from None
+
+
+def _moved(model: Any, device: str) -> Any:
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise EngineRefused(
+            f"device must be one that torch finds here and that holds the model, got {device!r}: {why}; give another"
         ) from None

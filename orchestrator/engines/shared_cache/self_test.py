@@ -172,7 +172,7 @@ def _require_relative(model: Any, near: Tensor, far: Tensor) -> None:
 
 
 def _divergence(ours: Tensor, expected: Tensor) -> float:
-    """The median KL divergence of our distributions from those expected, in nats: near ties between experts may flip."""
+    """The median KL divergence of our distributions from those expected, in nats; an expert may change for some."""
     mine, theirs = ours.log_softmax(-1), expected.log_softmax(-1)
     return float((theirs.exp() * (theirs - mine)).sum(-1).median())
 

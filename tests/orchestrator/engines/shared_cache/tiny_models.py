@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -77,3 +78,11 @@ def tiny(kind: str, seed: int = 0, **settings: Any) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval().requires_grad_(False)
+
+
+def halved(model: Any) -> Any:
+    """A copy whose weights are bfloat16; what is not a weight, as the frequencies of positions, is as it was."""
+    other = copy.deepcopy(model)
+    for weights in other.parameters():
+        weights.data = weights.data.bfloat16()
+    return other
