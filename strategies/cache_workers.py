@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 
 from ..orchestrator.context import Context
@@ -22,10 +23,10 @@ async def write_side_by_side(knobs: Collaboration, layout: Layout, asked: Query,
     Source: Rodionov et al. 2025, arXiv 2504.06261, section 3.
     """
     plan = await ctx.plan(asked)
-    async with ctx.share(_opened(knobs, layout, asked), knobs.engine) as sharing:
+    async with ctx.share(_opened(knobs, layout, asked, plan), knobs.engine) as sharing:
         desk = _Desk(knobs, layout, ctx, sharing)
         work = await desk.begin()
-        while tokens := _next(knobs, work, plan):
+        while tokens := _next(knobs, layout, work, plan):
             bound = finishing(knobs, plan, work.tokens + tokens * len(work.writing))
             done = await sharing.advance([desk.sampling(worker, tokens) for worker in work.workers], bound)
             if done is None:
@@ -44,9 +45,8 @@ def count_side_by_side(knobs: Collaboration, layout: Layout, plan: Plan) -> Shap
     cues = knobs.max_tokens // knobs.cue_tokens if knobs.cue_tokens else 0
     looks, stops = -(-knobs.max_tokens // knobs.chunk), steps if layout.commits else 1 + cues
     advances = min(knobs.max_tokens, looks + workers * (stops - 1)) + workers  # each may end as one leaves
-    told = plan.template(f"\n\n{knobs.instructions}") + sum(plan.template(knobs.told(i)) for i in range(workers))
-    between = sum(plan.template(part.text) for part in layout.view if isinstance(part, Separator))
-    opened = told + workers * between + sum(plan.template(knobs.opens(i, 1)) for i in range(workers))
+    told = sum(plan.template(knobs.told(i) + knobs.opens(i, 1)) for i in range(workers))
+    opened = plan.template(knobs.rules) + told + workers * _between(layout, plan)
     step = max(plan.template(knobs.opens(i, steps + 1) + knobs.step_ends[0]) for i in range(workers))
     said = opened + workers * ((steps - 1) * step + min(cues, stops) * plan.template(knobs.cue))
     whole = SideBySide(workers, advances, workers * knobs.max_tokens, said)
@@ -57,23 +57,35 @@ def count_side_by_side(knobs: Collaboration, layout: Layout, plan: Plan) -> Shap
     return replace(shape, longest=shape.longest + closing(knobs, plan) + knobs.finisher_tokens)
 
 
-def _opened(knobs: Collaboration, layout: Layout, asked: Query) -> Opening:
+def _opened(knobs: Collaboration, layout: Layout, asked: Query, plan: Plan) -> Opening:
     private = tuple(knobs.told(number) for number in range(knobs.workers))
-    return Opening(asked.messages, layout, private, knobs.workers * knobs.max_tokens)
+    return Opening(asked.messages, layout, private, min(knobs.workers * knobs.max_tokens, _context(knobs, plan)))
 
 
-def _next(knobs: Collaboration, work: Work, plan: Plan) -> int:
-    """The most tokens that each draws before the next look, so that the finisher still fits the context; 0 ends all."""
+def _next(knobs: Collaboration, layout: Layout, work: Work, plan: Plan) -> int:
+    """The most tokens that each draws before the next look; 0 ends all.
+
+    Both what a worker sees and the finisher must still fit the context; the first advance is made in any case.
+    """
     writing = [worker for worker in work.workers if worker.is_writing]
     if not writing:
         return 0
     tokens = min(knobs.chunk, knobs.max_tokens - max(worker.drawn for worker in writing))
-    can = plan.engines[knobs.engine].capabilities if plan.engines else None
-    if can is None or not can.exact_count:
-        return tokens
-    prompt = plan.prompt_tokens.get(knobs.engine, 1) + work.tokens
-    room = can.context_length - prompt - closing(knobs, plan) - knobs.finisher_tokens
+    among = _between(layout, plan) + max(plan.template(knobs.told(i)) for i in range(knobs.workers))
+    besides = max(among, closing(knobs, plan) + knobs.finisher_tokens)
+    room = _context(knobs, plan) - plan.prompt_tokens.get(knobs.engine, 1) - work.tokens - besides
     return max(min(tokens, room // len(writing)), 0 if work.usage.calls else 1)
+
+
+def _context(knobs: Collaboration, plan: Plan) -> int:
+    """Tokens that the context holds, as far as that is known."""
+    can = plan.engines[knobs.engine].capabilities if plan.engines else None
+    return can.context_length if can is not None and can.exact_count else sys.maxsize
+
+
+def _between(layout: Layout, plan: Plan) -> int:
+    """The most tokens of what stands between the parts of a view."""
+    return sum(plan.template(part.text) for part in layout.view if isinstance(part, Separator))
 
 
 @dataclass(frozen=True, slots=True)

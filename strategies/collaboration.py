@@ -86,17 +86,21 @@ class Collaboration(Strategy):
         """The engine drawn from."""
         return (self.engine,)
 
+    @property
+    def rules(self) -> str:
+        """What is put at the end of the question."""
+        return f"\n\n{self.instructions}" if self.instructions else ""
+
     def asked(self, query: Query) -> Query:
-        """The query whose last user turn ends in the instructions."""
-        if not self.instructions:
+        """The query whose last user turn ends in the rules."""
+        if not self.rules:
             return query
         messages = list(query.messages)
         at = max((i for i, message in enumerate(messages) if message.role == "user"), default=None)
         if at is None:
             messages.append(Message(role="user", content=self.instructions))
         else:
-            content = f"{messages[at].content}\n\n{self.instructions}"
-            messages[at] = messages[at].model_copy(update={"content": content})
+            messages[at] = messages[at].model_copy(update={"content": messages[at].content + self.rules})
         return query.model_copy(update={"messages": tuple(messages)})
 
     def sampling(self, max_tokens: int, stop: tuple[str, ...] = ()) -> Sampling:

@@ -251,6 +251,7 @@ LEFT_OUT: dict[str, str] = {
         _GENERAL,
     ),
     "tree_of_thoughts by values or votes": _GENERAL,
+    "hogwild": "needs a model that works with others, which a study of its own has",
     "s_star, self_debug, select_by_execution": "needs a model that writes programs",
     "budget_forcing": "needs a model that thinks and goes on after `Wait`: an abacus solution has one length",
 }

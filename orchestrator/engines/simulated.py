@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from statistics import NormalDist
 from typing import Annotated, Literal
 
@@ -164,12 +165,17 @@ class SimulatedEngine:
         await self._calls.strike(request)
         check_opening(request.workspace.opening, self.spec.context_length)
         writing = Writing.of(request)
-        done = writing.done(self.spec.world, self.spec.context_length, self._calls.distortion(request))
+        rests = partial(self._rest, writing)
+        done = writing.done(rests, self.spec.context_length, self._calls.distortion(request))
         await self._take_time(digest("time", nameless(request)) if self.spec.jitter_s else b"", writing.passes(done))
         return replace(done, usage=writing.usage(done, self._meter, overruns=self._calls.overruns(request)))
 
     async def release(self, session: str) -> None:
         """Nothing is held."""
+
+    def _rest(self, writing: Writing, worker: int) -> tuple[int, ...]:
+        """How a worker's attempt goes on, its end included."""
+        return writing.attempt(worker, self.spec.world)
 
     def _draw(self, request: Request, prompt_tokens: int) -> Completion:
         sampling, prompt = request.sampling, request.prompt

@@ -7,7 +7,7 @@ on where advances end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from ..engine import Advance, Advanced, Meter, Sampling
@@ -17,6 +17,8 @@ from ..workspace import Committed, Drawn, Left, Opening, Said, Separator
 from .byte_vocabulary import END, count_messages, decode, encode, whole
 from .simulated_faults import Distortion, garbage
 from .simulated_world import World
+
+Rests = Callable[[int], tuple[int, ...]]
 
 
 def opened(opening: Opening) -> int:
@@ -99,9 +101,15 @@ class Writing:
                     standings = [each.grown(new) for each, new in zip(standings, tokens, strict=True)]
         return cls(request, tuple(standings), history)
 
-    def done(self, world: World, context_length: int, fault: Distortion | None) -> Advanced:
-        """What the workers write until the first of them ends, its cost left out."""
-        written = [self._alone(worker, world, context_length, fault) for worker in range(len(self.standings))]
+    def done(self, rests: Rests, context_length: int, fault: Distortion | None) -> Advanced:
+        """What the workers write until the first of them ends, its cost left out.
+
+        Args:
+            rests: how the attempt of a worker goes on, its end included.
+            context_length: most tokens that one may see.
+            fault: what becomes of what they write.
+        """
+        written = [self._alone(worker, rests, context_length, fault) for worker in range(len(self.standings))]
         passes = min(len(tokens) for tokens, finish in written if finish is not None)
         if fault == "cut":
             passes = (passes + 1) // 2
@@ -111,6 +119,16 @@ class Writing:
         pairs = zip(self.standings, kept, strict=True)
         texts = tuple(whole((*each.drawn, *new))[len(whole(each.drawn)) :] for each, new in pairs)
         return Advanced(kept, texts, finishes, Usage())
+
+    def attempt(self, worker: int, world: World) -> tuple[int, ...]:
+        """The rest of a worker's attempt, by the path that its seed draws."""
+        opening, sampling = self.request.workspace.opening, self.request.samplings[worker]
+        assert sampling is not None
+        private = opening.private[worker]
+        messages = (*opening.messages, Message(role="system", content=private)) if private else opening.messages
+        place = world.locate(messages, decode(self.standings[worker].drawn))
+        leaf = place.node.draw(sampling.temperature, sampling.top_p, self.request.seeds[worker])
+        return leaf.tokens[place.written :]
 
     def passes(self, done: Advanced) -> int:
         """How many passes were made."""
@@ -135,7 +153,7 @@ class Writing:
         return [worker for worker, sampling in enumerate(self.request.samplings) if sampling is not None]
 
     def _alone(
-        self, worker: int, world: World, context_length: int, fault: Distortion | None
+        self, worker: int, rests: Rests, context_length: int, fault: Distortion | None
     ) -> tuple[tuple[int, ...], Finish | None]:
         """What a worker would write until it ends, and why it does; its end-of-text token is kept here."""
         sampling, standing = self.request.samplings[worker], self.standings[worker]
@@ -146,17 +164,13 @@ class Writing:
         elif fault == "empty":
             tokens, finish = (END,), Finish.EOS
         else:
-            tokens, finish = self._attempted(worker, world, sampling)
+            tokens, finish = self._ended(worker, rests(worker), sampling)
         room = max(0, context_length - self._seen(worker)) // self._growth
         return (tokens, finish) if len(tokens) <= room else (tokens[:room], Finish.TOTAL_LENGTH)
 
-    def _attempted(self, worker: int, world: World, sampling: Sampling) -> tuple[tuple[int, ...], Finish]:
-        opening, standing = self.request.workspace.opening, self.standings[worker]
-        private = opening.private[worker]
-        messages = (*opening.messages, Message(role="system", content=private)) if private else opening.messages
-        place = world.locate(messages, decode(standing.drawn))
-        leaf = place.node.draw(sampling.temperature, sampling.top_p, self.request.seeds[worker])
-        rest = leaf.tokens[place.written :]
+    def _ended(self, worker: int, rest: tuple[int, ...], sampling: Sampling) -> tuple[tuple[int, ...], Finish]:
+        """As much of a rest as a worker draws, and why no more."""
+        standing = self.standings[worker]
         end = _stop(decode(standing.drawn[standing.since :]), decode(rest), sampling.stop)
         if end is not None and end <= sampling.max_tokens:
             return rest[:end], Finish.STOP
