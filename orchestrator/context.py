@@ -142,7 +142,8 @@ class Context(Effects):
     async def begin(self, ask: Ask, leaving: Usage = Usage()) -> asyncio.Task[Candidate | None] | None:
         """Start the one draw of an ask; what awaits it gets its candidate, or None where it is lost.
 
-        Draws are paid in the order in which they begin. One that is cancelled is charged in full.
+        Draws are paid in the order in which they begin. One that is cancelled is charged in full. What continues a text
+        goes on to the end of the context at most, and is refused from there.
 
         Args:
             ask: of one draw.
@@ -152,7 +153,8 @@ class Context(Effects):
             None where the budget or the engine does not let it begin.
         """
         prompt = prompt_of(ask)
-        ask = await self._fitted(_judgeable(ask), prompt)
+        fitted = await self._fitted(_judgeable(ask), prompt)
+        ask = fitted if fitted.n else ask
         content = self._content(ask, prompt)
         await self._check([(content, ask.n)])
         started: list[Started] = []

@@ -155,6 +155,7 @@ class Plan:
         after: int = 0,
         reads: int = 0,
         together: bool = False,
+        leaving: Usage = Usage(),
     ) -> Shape:
         """Count `n` draws, each to be judged by `then`; the shape that they have.
 
@@ -167,6 +168,7 @@ class Plan:
             after: most tokens generated before, which are continued.
             reads: most tokens that the prompt holds beyond the query's.
             together: whether `then` judges all of them at once, and its scores are compared with one another alone.
+            leaving: what must be left in the budget after each.
         """
         sampling = then.sampling(sampling) if then else sampling
         certain = n if fewest is None else fewest
@@ -175,7 +177,7 @@ class Plan:
         if self.engines is not None:
             one = self._draw(sampling, engine, after, reads)
             judged = self._judgement(then, shape.drawn_by, longest, n) if then else Usage()
-            self.attempt = self.attempt if self.attempt.most.calls else one + Estimate(most=judged)
+            self.attempt = self.attempt if self.attempt.most.calls else one + Estimate(most=judged + leaving)
             self._add(one, certain, n)
         self.path += n > 0
         return self.score(shape, then, together=together) if then else shape
