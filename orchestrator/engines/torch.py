@@ -236,12 +236,15 @@ class TorchEngine:
 
     def _opened(self, chat: ChatTokens) -> Host:
         """The model, loaded and tested, with everything that is known of it."""
+        from transformers.utils.logging import disable_progress_bar
+
         from .shared_cache.advancing import Bounds
         from .shared_cache.host import Host, Settings
         from .shared_cache.loading import load
 
         spec, thread = self.spec, self._thread
         assert thread is not None
+        disable_progress_bar()
         device = spec.found_device
         dtype = "float32" if spec.dtype == "auto" and device == "cpu" else spec.dtype
         decoder = load(self._files.source, spec.revision, dtype, device)

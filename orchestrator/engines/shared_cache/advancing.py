@@ -126,7 +126,7 @@ async def read(batcher: Batcher, rows: Rows) -> Spans:
 
 
 async def bring_up(session: Session, workspace: Workspace, batcher: Batcher) -> Spans:
-    """Take in what a workspace adds and compute what it tells was drawn; where each row that was read begins and ends."""
+    """Take in what a workspace adds, computing what it tells was drawn; where each row begins and ends."""
     found: Spans = []
     for rows in session.fold(workspace):
         found += await read(batcher, rows)

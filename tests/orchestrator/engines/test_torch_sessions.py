@@ -1,0 +1,220 @@
+"""Sessions of a real model: text and cache agree, a cache made anew is equal, and what is told is what was computed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+from recorded_passes import Board, hosted
+
+from ponder.orchestrator.engine import Advance, Advanced, Sampling
+from ponder.orchestrator.engines.shared_cache.host import Host
+from ponder.orchestrator.errors import EngineRefused
+from ponder.orchestrator.types import Finish, Message, Usage
+from ponder.orchestrator.workspace import LAYOUTS, Committed, Drawn, Layout, Left, Opening, Said, Separator, Workspace
+
+MIXED = Layout(view=("private", Separator(text="then:"), "history", "others"), commits=True)
+PRIVATE = ("be quick", "", "add first.", "")
+
+
+def space(layout: Layout, workers: int, room: int = 400, text: str = "what is 12+12-7?") -> Workspace:
+    messages = (Message(role="user", content=text),)
+    return Workspace.opened(Opening(messages, layout, (PRIVATE * 4)[:workers], room))
+
+
+async def advanced(
+    host: Host, at: Workspace, samplings: list[Sampling | None], session: str = "s", *, again: bool = False
+) -> tuple[Advanced, Workspace]:
+    seeds = tuple(range(100, 100 + at.opening.workers))
+    done = await host.advance(Advance(session, at, tuple(samplings), seeds, again))
+    return done, at.then(Drawn(done.tokens, tuple(i for i, f in enumerate(done.finishes) if f is Finish.EOS)))
+
+
+def varied(random: Random, at: Workspace, present: list[int], words: list[int]) -> Workspace:
+    """Some things happen: words are said, steps become history, a worker leaves."""
+
+    def some() -> tuple[int, ...]:
+        return tuple(random.choices(words, k=random.randint(1, 9)))
+
+    for worker in tuple(present):
+        what = random.random()
+        if what < 0.3 and at.opening.layout.commits:
+            at = at.then(Committed(worker), Said(worker, some()))
+        elif what < 0.7 or not at.events or (isinstance(at.events[-1], Drawn) and worker in at.events[-1].ended):
+            at = at.then(Said(worker, some()))
+        elif what < 0.75 and len(present) > 2:
+            present.remove(worker)
+            at = at.then(Left(worker))
+    return at
+
+
+def is_dry(at: Workspace, worker: int) -> bool:
+    """Whether nothing of a worker's waits to be read."""
+    for event in reversed(at.events):
+        if isinstance(event, Said) and event.worker == worker:
+            return False
+        if isinstance(event, Drawn) and event.draws(worker):
+            return worker in event.ended
+    return True
+
+
+async def scripted(host: Host, name: str, workers: int, steps: int = 8) -> AsyncIterator[tuple[Workspace, Advanced]]:
+    """A workspace in which this and that happens, after each of its advances."""
+    random, words = Random(f"{name} {workers}"), host._chat.encode("0123456789+-*=ab")
+    at, present = space(LAYOUTS.get(name, MIXED), workers), list(range(workers))
+    for worker in present:
+        at = at.then(Said(worker, tuple(host._chat.encode(f"w{worker}: "))))
+    for _ in range(steps):
+        drawing = [w for w in present if random.random() < 0.8] or present[:1]
+        at = at.then(*(Said(w, (9,)) for w in drawing if is_dry(at, w)))
+        sampling = Sampling(max_tokens=random.randint(1, 6), temperature=1.5)
+        done, at = await advanced(host, at, [sampling if w in drawing else None for w in range(workers)])
+        yield at, done
+        at = varied(random, at, present, words)
+
+
+@pytest.mark.parametrize("name", [*LAYOUTS, "mixed"])
+@pytest.mark.parametrize("workers", [1, 2, 4])
+async def test_text_and_cache_agree_token_for_token(generator_folder: Path, name: str, workers: int) -> None:
+    with hosted(generator_folder) as host:
+        async for at, _ in scripted(host, name, workers):
+            board, drawn = Board.of(at, host._chat), at.events[-1]
+            assert isinstance(drawn, Drawn)
+            read = [seen.ids for seen in host._decoder.passes[-1] if seen.predicts]
+            assert read == [board.read_by(worker) for worker in range(workers) if drawn.draws(worker)]
+
+
+@pytest.mark.parametrize("name", [*LAYOUTS, "mixed"])
+async def test_what_was_computed_is_what_is_told(generator_folder: Path, name: str) -> None:
+    with hosted(generator_folder) as host:
+        decoder = host._decoder
+        async for at, done in scripted(host, name, 3):
+            drawn, meter = at.events[-1], host._settings.meter
+            assert isinstance(drawn, Drawn)
+            rows = [seen for passed in decoder.passes for seen in passed]
+            draws = sum(map(drawn.draws, range(3)))
+            asked = Workspace(at.opening, at.events[:-1])
+            unread = asked.unread + (host.opened(at.opening) if asked.is_fresh else 0)
+            spans = [(len(seen.ids) - seen.fed, len(seen.ids)) for seen in rows]
+            assert done.usage == meter.passes(spans, unread, draws)
+            assert done.usage.completion_tokens == draws == sum(seen.predicts for seen in rows)
+            assert done.rebuilding == Usage()
+            decoder.passes.clear()
+
+
+@pytest.mark.parametrize("name", [*LAYOUTS, "mixed"])
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_a_cache_made_anew_equals_the_one_that_was_lost(generator_folder: Path, name: str, workers: int) -> None:
+    with hosted(generator_folder) as host:
+        found = [at async for at, _ in scripted(host, name, workers)]
+        at = found[-1].then(*(Said(w, (9, 10)) for w in range(workers) if Left(w) not in found[-1].events))
+        samplings = [None if Left(w) in at.events else Sampling(temperature=0, max_tokens=3) for w in range(workers)]
+        assert host.holds("s", at)
+        decoder, before = host._decoder, len(host._decoder.passes)
+        live, _ = await advanced(host, at, samplings)
+        passes, logits = len(decoder.passes) - before, torch.cat(decoder.logits[before:])
+        assert not host.holds("s", at)
+        with pytest.raises(EngineRefused, match="made anew"):
+            await advanced(host, at, samplings, "t")
+        decoder.begin()
+        anew, _ = await advanced(host, at, samplings, "t", again=True)
+        assert replace(anew, rebuilding=Usage()) == live
+        torch.testing.assert_close(torch.cat(decoder.logits[-passes:]), logits, atol=1e-5, rtol=0)
+        rows = [seen for passed in decoder.passes[:-passes] for seen in passed]
+        spans = [(len(seen.ids) - seen.fed, len(seen.ids)) for seen in rows]
+        assert anew.rebuilding == host._settings.meter.passes(spans, sum(seen.fed for seen in rows), 0)
+        assert anew.rebuilding.prompt_tokens <= host.opened(at.opening) + at.written - at.unread
+
+
+async def test_what_is_drawn_does_not_depend_on_where_advances_end(generator_folder: Path) -> None:
+    with hosted(generator_folder, ends=()) as host:
+        for name in ("contiguous", "combined"):
+            at = space(LAYOUTS[name], 3).then(*(Said(worker, (9, 10 + worker)) for worker in range(3)))
+            whole, _ = await advanced(host, at, [Sampling(max_tokens=12)] * 3, f"{name} whole")
+            parts: list[Advanced] = []
+            while sum(len(part.tokens[0]) for part in parts) < len(whole.tokens[0]):
+                done, at = await advanced(host, at, [Sampling(max_tokens=5)] * 3, f"{name} parts")
+                parts.append(done)
+            length = len(whole.tokens[0])
+            for worker in range(3):
+                joined = [token for part in parts for token in part.tokens[worker]]
+                assert joined[:length] == list(whole.tokens[worker][:length])
+            assert len(parts) == 3
+
+
+async def test_a_long_text_is_read_in_passes_of_256_tokens(generator_folder: Path) -> None:
+    with hosted(generator_folder, context=2000) as host:
+        at = space(LAYOUTS["combined"], 2, text="ab cd ef gh " * 24)
+        words = tuple(host._chat.encode("0123456789+" * 15))
+        await advanced(host, at.then(Said(0, words), Said(1, words)), [Sampling(max_tokens=2)] * 2)
+        passes = host._decoder.passes
+        assert [sum(seen.fed for seen in passed) for passed in passes[:2]] == [256, host.opened(at.opening) - 256]
+        assert [[(seen.fed, seen.predicts) for seen in passed] for passed in passes[2:]] == [
+            [(149, False), (107, False)],
+            [(1, True), (43, True)],
+            [(1, True), (1, True)],
+        ]
+
+
+async def test_a_worker_whose_view_is_full_ends_and_the_others_go_on(generator_folder: Path) -> None:
+    with hosted(generator_folder, context=120, ends=()) as host:
+        at = space(LAYOUTS["interleaved"], 2).then(Said(0, (9,) * 8), Said(1, (10, 11)))
+        before, length = host.opened(at.opening), 8
+        while True:
+            done, at = await advanced(host, at, [Sampling(max_tokens=7, temperature=0)] * 2)
+            length += len(done.tokens[0])
+            if len(done.tokens[0]) < 7:
+                break
+        assert done.finishes == (Finish.TOTAL_LENGTH, None)
+        assert before + length == 120
+        stuck, at = await advanced(host, at, [Sampling(max_tokens=9)] * 2)
+        assert ([len(tokens) for tokens in stuck.tokens], stuck.finishes) == ([0, 1], (Finish.TOTAL_LENGTH, None))
+        alone, at = await advanced(host, at.then(Left(0)), [None, Sampling(max_tokens=3)])
+        assert [len(tokens) for tokens in alone.tokens] == [0, 3]
+        full, _ = await advanced(host, at.then(Said(1, (9,) * 120)), [None, Sampling(max_tokens=3)])
+        assert (full.tokens, full.finishes, full.usage.completion_tokens) == (((), ()), (None, Finish.TOTAL_LENGTH), 0)
+
+
+async def test_stop_strings_end_a_worker_where_they_are_complete(generator_folder: Path) -> None:
+    with hosted(generator_folder) as host:
+        at = space(LAYOUTS["contiguous"], 2).then(Said(0, (9,)), Said(1, (10,)))
+        free, _ = await advanced(host, at, [Sampling(max_tokens=10, temperature=0)] * 2, "free")
+        text = free.texts[1]
+        assert len(text) > 6
+        stop = text[3:6]
+        samplings = [Sampling(max_tokens=10, temperature=0), Sampling(max_tokens=4, temperature=0, stop=(stop,))]
+        first, at = await advanced(host, at, samplings)
+        second, at = await advanced(host, at, samplings)
+        assert first.finishes == (None, Finish.TOTAL_LENGTH)
+        assert second.finishes == (None, Finish.STOP)
+        assert (first.texts[1] + second.texts[1]).endswith(stop)
+        third, _ = await advanced(host, at, samplings)
+        assert third.finishes != (None, Finish.STOP) or stop in third.texts[1]
+
+
+async def test_what_cannot_be_is_refused(generator_folder: Path) -> None:
+    with hosted(generator_folder, gib=0.001) as host:
+        at, samplings = space(LAYOUTS["contiguous"], 2), [Sampling(max_tokens=2)] * 2
+        with pytest.raises(EngineRefused, match="of worker 0 nothing is; say words to it first, or let it rest"):
+            await advanced(host, at, samplings)
+        at = at.then(Said(0, (9,)), Said(1, (10,)))
+        with pytest.raises(EngineRefused, match="token ids must be 0 to 50 on this model, got 51"):
+            await advanced(host, at.then(Said(0, (51,))), samplings)
+        with pytest.raises(EngineRefused, match="must have commits for worker 1 to commit"):
+            await advanced(host, at.then(Committed(1), Said(1, (9,))), samplings)
+        with pytest.raises(EngineRefused, match="of worker 1 it has left"):
+            await advanced(host, at.then(Left(1)), samplings)
+        assert host.taken == 0
+        many = Opening(at.opening.messages, LAYOUTS["combined"], ("",) * 40, 100_000)
+        with pytest.raises(
+            EngineRefused,
+            match=r"40 workers that write 100000 tokens in all after \d+ must fit the engine's memory "
+            r"\(0\.001 GiB\), but takes 0\.04\d+ GiB; take fewer workers, lower max_tokens, or raise cache_gib",
+        ):
+            host.opened(many)
+        with pytest.raises(EngineRefused, match=r"must fit the context \(512 tokens\), got \d+; shorten the prompt"):
+            host.opened(space(LAYOUTS["contiguous"], 2, text="a" * 600).opening)
