@@ -14,8 +14,6 @@ from .orchestrator.run import DEFAULT_BUDGET
 from .orchestrator.run_state import Written
 from .panes import Panes, reason, safe
 
-FRAMES_PER_SECOND = 5
-
 
 @contextmanager
 def show_workers(
@@ -39,7 +37,7 @@ def show_workers(
 @contextmanager
 def _panes(console: Console, budget: Budget) -> Iterator[Callable[[Written], None]]:
     now = Panes(budget=budget)
-    live = Live(console=console, refresh_per_second=FRAMES_PER_SECOND, vertical_overflow="crop")
+    live = Live(console=console, vertical_overflow="crop")
 
     def on_written(written: Written) -> None:
         nonlocal now
