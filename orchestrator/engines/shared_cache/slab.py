@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+PAGE_SIZE = 32
+
 
 @dataclass(frozen=True, slots=True)
 class CacheShape:
