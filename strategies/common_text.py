@@ -82,12 +82,12 @@ class CommonText:
 
     def __init__(self, knobs: Collaboration, step_tokens: int, asked: Query, ctx: Context) -> None:
         self.knobs, self._step_tokens, self._asked, self._ctx = knobs, step_tokens, asked, ctx
-        self.work = Work(tuple(Worker(name) for name in knobs.names[: knobs.workers]))
+        salt = ctx.nonce("\n".join(message.content for message in asked.messages))
+        self.work = Work(tuple(Worker(name) for name in knobs.names[: knobs.workers]), salt=salt)
         self.flights: dict[int, Flight] = {}
         self._text = Block()
         self._is_decided = False
         self._desks = [ctx.child(f"worker{number}", knobs.kind) for number in range(knobs.workers)]
-        self._salt = ctx.nonce("\n".join(message.content for message in asked.messages))
 
     async def __aenter__(self) -> CommonText:
         self._plan = await self._ctx.plan(self._asked)
@@ -184,7 +184,7 @@ class CommonText:
         is_last = self.work.workers[number].step >= self.knobs.max_steps
         sampling = self.knobs.sampling(flight.most, () if is_last else self.knobs.step_ends)
         node = Candidate(after.tokens, after.text, Finish.STEP, origin=self._ctx.path)
-        return Ask(self._asked, sampling, 1, self.knobs.engine, node, salt=self._salt, watch=watch)
+        return Ask(self._asked, sampling, 1, self.knobs.engine, node, salt=self.work.salt, watch=watch)
 
     def _most(self, worker: Worker, said: int) -> int:
         """The most tokens of a step before which so many are said, so that all steps and the finisher fit the context.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..orchestrator.context import Context
+from ..orchestrator.context import Ask, Context
 from ..orchestrator.engine import Sampling
 from ..orchestrator.shape import Plan
 from ..orchestrator.types import Candidate, Finish, Query, Usage
@@ -26,7 +26,7 @@ async def concluded(knobs: Collaboration, asked: Query, work: Work, ctx: Context
     common = await common_text(work, ctx, knobs.engine)
     answer, _ = leading([worker.answer for worker in work.workers])
     if answer is None:
-        found = await _asked_for(knobs, asked, common, ctx)
+        found = await _asked_for(knobs, asked, common, work.salt, ctx)
     else:
         finding = next(worker.finding for worker in work.workers if worker.answer == answer) or ""
         found = replace(await ctx.append(common, finding, knobs.engine), finish=Finish.STOP, answer=answer)
@@ -35,11 +35,13 @@ async def concluded(knobs: Collaboration, asked: Query, work: Work, ctx: Context
     return cut([found or common], ctx, Finish.ABORTED) if found or common.text else []
 
 
-async def _asked_for(knobs: Collaboration, asked: Query, common: Candidate, ctx: Context) -> Candidate | None:
+async def _asked_for(
+    knobs: Collaboration, asked: Query, common: Candidate, salt: str, ctx: Context
+) -> Candidate | None:
     """The text in common with the answer that the finisher drew; None where its draw is lost."""
     words = f"{knobs.finisher}{knobs.answer_opens}"
     node = await ctx.append(common, words, knobs.engine)
-    drawn = await ctx.sample(asked, 1, _finishing(knobs), engine=knobs.engine, after=node)
+    (drawn,) = await ctx.draw([Ask(asked, _finishing(knobs), 1, knobs.engine, node, salt=salt)])
     if not drawn:
         return None
     inside = enclosed(drawn[0].piece, knobs.answer_ends)

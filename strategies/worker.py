@@ -39,7 +39,7 @@ class Worker:
         finding: the last answer that it announced, with the words around it.
         answer: what that is by the answer key.
         finish: why it writes no more; None while it does.
-        is_present: whether the others see its block.
+        is_present: whether its block is part of the text in common.
     """
 
     name: str
@@ -132,11 +132,13 @@ class Work:
         workers: where each stands.
         history: the steps that were finished, in their order.
         usage: what it cost.
+        salt: of the prefix cache that holds it.
     """
 
     workers: tuple[Worker, ...]
     history: tuple[Block, ...] = ()
     usage: Usage = Usage()
+    salt: str = ""
 
     @property
     def writing(self) -> list[int]:
@@ -145,8 +147,9 @@ class Work:
 
     @property
     def unfinished(self) -> list[Worker]:
-        """The workers that drew some of a step which is not in the history."""
-        return [worker for worker in self.workers if worker.is_present and worker.is_begun]
+        """The workers that drew some of a step which is not in the history; those broken off where nothing else is."""
+        begun = [worker for worker in self.workers if worker.is_begun]
+        return [worker for worker in begun if worker.is_present] or ([] if self.history else begun)
 
     @property
     def tokens(self) -> int:
