@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..orchestrator.context import Context
 from ..orchestrator.engine import Advanced, Sampling
+from ..orchestrator.errors import EngineRefused
 from ..orchestrator.shape import Plan, Shape, SideBySide
 from ..orchestrator.sharing import Sharing
 from ..orchestrator.types import Finish, Query
@@ -15,6 +16,10 @@ from .collaboration import Collaboration
 from .concluding import closing, count_finisher, finishing
 from .repetition import is_stuck
 from .worker import Block, Work, Worker, turn_of
+
+FULL = (
+    "must leave room in the engine's context for what it writes, but fills it; shorten the prompt or the instructions"
+)
 
 
 async def write_side_by_side(knobs: Collaboration, layout: Layout, asked: Query, ctx: Context) -> Work:
@@ -120,7 +125,8 @@ class _Desk:
         for number, (text, tokens, finish) in enumerate(zip(done.texts, done.tokens, done.finishes, strict=True)):
             worker = work.workers[number]
             if worker.is_writing:
-                self.ctx.show(number, worker.name, text, "drawn", tokens=len(tokens))
+                if tokens:
+                    self.ctx.show(number, worker.name, text, "drawn", tokens=len(tokens))
                 work = work.but(number, worker.grown(Block(text, tokens), len(tokens) + (finish is Finish.EOS)))
         return replace(work, usage=work.usage + done.usage)
 
@@ -161,8 +167,10 @@ class _Desk:
         return self._told(work.but(number, worker.begun()), number, words, is_cued=is_due)
 
     def _leave(self, work: Work, number: int, finish: Finish) -> Work:
-        """The work after a worker's block vanished from all views."""
-        worker = work.workers[number].ended(finish, is_present=False)
+        """The work after a worker's block vanished from all views; one without steps has all its work in there."""
+        worker = work.workers[number].ended(finish, is_present=not self.layout.commits)
+        if finish is Finish.TOTAL_LENGTH and not worker.drawn:
+            self.ctx.note(EngineRefused(f"what {worker.name} sees {FULL}"))
         self.sharing.leave(number)
         self.ctx.show(number, worker.name, finish.value, "left")
         return work.but(number, worker)

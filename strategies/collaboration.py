@@ -31,7 +31,7 @@ class Collaboration(Strategy):
         temperature: softmax temperature, 0 to 10; 0 is greedy.
         top_p: nucleus mass kept, above 0 and at most 1.
         engine: the engine's name in the pipeline.
-        instructions: the rules that all are told, after the question.
+        instructions: the rules that all are told, after the question; ``{form}`` stands for how an answer is announced.
         private: what each worker alone is told besides; those beyond the list are told nothing.
         names: of the workers.
         opening: what each step begins with; ``{name}`` and ``{step}`` stand for the name and the number of the step.
@@ -89,7 +89,8 @@ class Collaboration(Strategy):
     @property
     def rules(self) -> str:
         """What is put at the end of the question."""
-        return f"\n\n{self.instructions}" if self.instructions else ""
+        form = f"{self.answer_opens}answer{self.answer_ends}".strip()
+        return f"\n\n{self.instructions.replace('{form}', form)}" if self.instructions else ""
 
     def asked(self, query: Query) -> Query:
         """The query whose last user turn ends in the rules."""
@@ -98,7 +99,7 @@ class Collaboration(Strategy):
         messages = list(query.messages)
         at = max((i for i, message in enumerate(messages) if message.role == "user"), default=None)
         if at is None:
-            messages.append(Message(role="user", content=self.instructions))
+            messages.append(Message(role="user", content=self.rules.strip()))
         else:
             messages[at] = messages[at].model_copy(update={"content": messages[at].content + self.rules})
         return query.model_copy(update={"messages": tuple(messages)})

@@ -26,7 +26,7 @@ it, and what each writes begins with its name.
 * First agree in a few words who does what. Where you disagree, the assistant named first decides.
 * Use what the others have found, and tell them what you find. Write short steps with an empty line after each.
 * Do not do what another has done or is doing. If you notice that you are, say so and turn to something else.
-* Whoever knows the final answer writes it as \\boxed{answer}. It cannot be changed afterwards."""
+* Whoever knows the final answer writes it as {form}. It cannot be changed afterwards."""
 OPENING = "**{name} [{step}]:** "
 GREETINGS = ("Hi, I'm {name}. Here's how we can", "Hi, I'm {name}.")
 CUE = "Quick check: am I doing redundant work? (yes/no): "

@@ -73,6 +73,7 @@ TOGETHER = {
     "finisher": "\n",
     "finisher_tokens": 16,
 }
+UNTOLD = {**TOGETHER, "instructions": ""}
 FOUR = Sample(n=4, **KNOBS)
 TWO = Sample(n=2, **KNOBS)
 THREE = Sample(n=3, **KNOBS)
@@ -151,7 +152,7 @@ CASES: dict[str, Strategy] = {
         n=5, temperature=2.0, cooling=0.25, rounds="single", verifier=REWARD, **KNOBS
     ),
     "hogwild": Hogwild(chunk=8, cue_tokens=20, **TOGETHER),
-    "hogwild-contiguous": Hogwild(layout="contiguous", workers=3, quorum=2, cue_tokens=6, chunk=6, **TOGETHER),
+    "hogwild-contiguous": Hogwild(layout="contiguous", workers=3, quorum=2, cue_tokens=6, chunk=6, **UNTOLD),
     "hogwild-interleaved": Hogwild(layout="interleaved", workers=2, quorum=0, max_steps=3, chunk=30, **TOGETHER),
     "hogwild-steps": Hogwild(layout="steps", workers=3, quorum=0, step_tokens=14, cue_tokens=20, **TOGETHER),
     "hogwild-steps-last": Hogwild(layout="steps", max_steps=2, private=("First.",), **TOGETHER),

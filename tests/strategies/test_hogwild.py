@@ -164,8 +164,16 @@ async def test_one_that_is_stuck_leaves_and_the_others_go_on(layout: str) -> Non
     result = await run(engine, layout=layout, chunk=50, max_tokens=300)
     assert lengths(engine) == [[50, 50]] * 4 + [[0, 50]] * 2
     assert engine.told[6:] == ["0-", f"|{COUNT[200:250]}"]
-    assert result.text == f"B1:{COUNT[:300]}<...>\n\nSo {{7}}"
+    kept = f"A1:{LOOP[:200]}<...>\n\n" if layout == "contiguous" else ""
+    assert result.text == f"{kept}B1:{COUNT[:300]}<...>\n\nSo {{7}}"
     assert result.usage.completion_tokens == 200 + 300 + len("7} indeed") + 1
+
+
+async def test_where_all_are_broken_off_what_they_wrote_is_kept() -> None:
+    engine = ScriptedWorkers([[LOOP], [LOOP]], lambda so_far: None)
+    result = await run(engine, chunk=200, max_tokens=300)
+    assert result.text == f"A1:{LOOP[:200]}<...>\n\nB1:{LOOP[:200]}<...>\n\n"
+    assert (result.best and result.best.finish, result.failures) == (Finish.ABORTED, 1)
 
 
 async def test_a_loop_is_seen_across_steps_and_leaves_them_in_the_history() -> None:
@@ -297,6 +305,13 @@ async def test_one_whose_view_fills_a_context_that_nobody_can_count_leaves() -> 
     assert result.text == f"A1:{letters('')[:30]}<...>\n\nSo {{7}}"
 
 
+async def test_where_there_is_no_room_to_write_the_run_says_so() -> None:
+    engine = ScriptedWorkers([["one"], ["two"]], context_length=16 + len("So {"))
+    result = await run(engine, layout="contiguous")
+    assert (result.candidates, result.stopped, result.failures) == ((), "error", 2)
+    assert result.reason.startswith("what A sees must leave room in the engine's context for what it writes")
+
+
 async def test_a_budget_or_a_deadline_leaves_what_was_written() -> None:
     engine = ScriptedWorkers([[letters("")]])
     result = await run(engine, workers=1, budget=Budget(calls=3))
@@ -317,7 +332,8 @@ async def test_workers_are_told_the_rules_and_their_parts() -> None:
     assert opening.private == ("Add.", "", "")
     assert engine.told == ["0+A [1] Let's", "1+B [1] I am B", "2+C [1] I am C"]
     system = Query(id="q", messages=(Message(role="system", content="Be brief."),))
-    assert strategy(instructions="Share.").asked(system).messages[1:] == (Message(role="user", content="Share."),)
+    rules = strategy(instructions="Write {form}", answer_opens="#", answer_ends="\n").asked(system)
+    assert rules.messages[1:] == (Message(role="user", content="Write #answer"),)
 
 
 async def test_a_layout_may_be_a_table() -> None:
