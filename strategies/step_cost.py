@@ -18,7 +18,7 @@ def count_steps(knobs: Collaboration, step_tokens: int, plan: Plan, path: int) -
     Only the first step is certain. All together draw no more than each worker may, of which one token a step.
     """
     workers, steps = knobs.workers, most_steps(knobs)
-    told = plan.template(f"\n\n{knobs.instructions}") + max(plan.template(knobs.told(i)) for i in range(workers))
+    told = plan.template(knobs.rules) + max(plan.template(knobs.told(i)) for i in range(workers))
     opening = max(plan.template(knobs.opens(i, step)) for i in range(workers) for step in (1, steps))
     step = opening + plan.template(knobs.step_ends[0])
     cues = min(steps, knobs.max_tokens // knobs.cue_tokens) if knobs.cue_tokens else 0
