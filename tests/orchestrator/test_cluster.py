@@ -7,21 +7,25 @@ import signal
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.cluster import Cluster
 from ponder.orchestrator.data.sources import SimulatedData
+from ponder.orchestrator.engine import Prompt, Request, Sampling
 from ponder.orchestrator.engines.simulated import SimulatedSpec
+from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.errors import EngineRefused, EngineUnavailable
 from ponder.orchestrator.runtime import Runtime, Task
+from ponder.orchestrator.types import Message, Query
 from ponder.search.reports.findings import report
 from ponder.search.reports.report import html
 from ponder.search.run_sweep import run_sweep
 from ponder.search.searching import Progress
 from ponder.search.sweep import Sweep
-from ponder.strategies import BestOfN, Sample
+from ponder.strategies import BestOfN, Hogwild, Sample
 from ponder.verifiers import ExactMatch, ProcessReward
 
 pytestmark = pytest.mark.timeout(180)
@@ -175,3 +179,24 @@ async def test_estimates_on_the_cluster() -> None:
     async with Cluster(engines) as cluster, Runtime(engines) as runtime:
         strategy = Sample(n=3, max_tokens=16)
         assert await cluster.estimate(strategy, query) == await runtime.estimate(strategy, query)
+
+
+async def test_workers_that_write_together_do_so_on_replicas() -> None:
+    """Progress comes back from a replica, and what shares a cache stays with one."""
+    spec = SimulatedSpec(world=World(seed=4, steps=5), token_latency_s=0.002)
+    engines = {"generator": spec}
+    knobs = {"max_tokens": 40, "step_ends": ("\n",), "answer_opens": "answer: ", "answer_ends": "\n", "finisher": "\n"}
+    tasks = [
+        Task(id=layout, strategy=Hogwild(layout=layout, instructions="Share.", **knobs), query=Query.ask("Problem 3?"))
+        for layout in ("steps", "combined")
+    ]
+    heard: list[Any] = []
+    asked = Request(Prompt((Message(role="user", content="Problem 3?"),)), Sampling(max_tokens=60), 7)
+    async with Cluster(engines, replicas={"generator": 2}) as cluster, Runtime(engines) as runtime:
+        watched = await cluster.engines["generator"].complete(asked, heard.append)  # type: ignore[call-arg]
+        assert watched == await runtime.engines["generator"].complete(asked)
+        for task in tasks:
+            there, here = await cluster.execute(task, task.budget), await runtime.execute(task, task.budget)
+            assert there == here and there.result.best is not None
+    assert [each.tokens for each in heard] == list(range(1, watched.usage.completion_tokens + 1))
+    assert "".join(each.text for each in heard) == watched.text
