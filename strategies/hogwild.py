@@ -22,26 +22,28 @@ from .worker import Work
 class Hogwild(Collaboration):
     """Let workers of one model write side by side on one answer, each seeing what the others write.
 
-    In each pass every worker draws a token; all of them attend to one cache. In `steps` and `fork_join`, which work on
-    any engine, a step is a draw of its own from the common text, which the engine's prefix cache holds, and answers are
-    read where a step ends. In `steps` a worker puts its step into the text where it ends and goes on from all that is
-    there by then, whatever was faster: by the tokens that each has drawn. Where the engine does not stream, it waits
-    for the steps of the others to end before it does. In `fork_join` the first worker writes a step, the others go on
-    from it side by side, and their steps are joined in the order of the workers.
-
-    A step that ends at one of `step_ends`, or
+    In each pass every worker draws a token; all of them attend to one cache. A step that ends at one of `step_ends`, or
     with the worker's text, becomes common history, and the worker begins its next. After every `chunk` tokens, and
     wherever a worker ends, each worker's last announced answer is read; the work ends by `quorum`, or once all workers
-    have ended. One that is stuck in a repetition, whose view fills the context or whose draw is broken off leaves; the
-    others go on. The result is one candidate: the text in common, which is the history and then each unfinished step,
-    and the answer that most workers announced. Where none did, `finisher` asks for it; the budget and the context keep
-    room for that.
+    have ended. One that is stuck in a repetition (a piece of at most 200 characters, four times or more in a row, over
+    200 or more), whose view fills the context or whose draw is broken off leaves; the others go on.
+
+    In ``steps`` and ``fork_join``, which work on any engine, a step is a draw of its own from the common text, which
+    the engine's prefix cache holds, and answers are read where a step ends. In ``steps`` a worker puts its step into
+    the text where it ends and goes on from all that is there by then, whatever was faster: by the tokens that each has
+    drawn. Where the engine does not stream, it waits for the steps of the others to end before it does. In
+    ``fork_join`` the first worker writes a step, the others go on from it side by side, and their steps are joined in
+    the order of the workers.
+
+    The result is one candidate: the text in common, which is the history and then each unfinished step, and the answer
+    that most workers announced, of equals that of the first worker. Where none did, `finisher` asks for it; the budget
+    and the context keep room for that, a deadline does not.
 
     Family: parallel sampling
     When it pays: a strong reasoning model on work that divides, where the answer must come in fewer passes than one
         chain needs. Small models are poor partners: compare with as many independent draws and a vote.
     Cost: a call for every `chunk` tokens and for every step that ends, and 1 for the finisher; depth as many. In
-        `steps` and `fork_join` a call a step, of at most `step_tokens`, which reads the text: with a prefix cache about
+        ``steps`` and ``fork_join`` a call a step, of at most `step_tokens`, which reads the text: with a prefix cache about
         one token is read anew for each that is drawn, and none for one worker alone.
     Source: Rodionov et al. 2025 (Hogwild! inference), arXiv 2504.06261, section 3.
     Departs: the published code has two workers, ends the run where one of them ends its text, reads answers only
