@@ -9,6 +9,7 @@ from ponder.verifiers import PythonCode
 from ponder.verifiers.sandbox import Limits
 
 QUICK = PythonCode(limits=Limits(wall_s=5, cpu_s=1))
+WHOLE = PythonCode(credit="whole", limits=QUICK.limits)
 
 
 async def score(program: str, test: CheckTest, verifier: PythonCode = QUICK) -> Score:
@@ -149,7 +150,7 @@ def check(candidate):
 """
     test = CheckTest(code=code, entry_point="f")
     assert (await score("def f(): return 1", test)).steps == (1, 1, 0, 0)
-    assert (await score("def f(): return 1", test, verifier=PythonCode(credit="whole"))).steps == (1, 1, 0)
+    assert (await score("def f(): return 1", test, WHOLE)).steps == (1, 1, 0)
 
 
 @pytest.mark.parametrize("misused", ["raise ValueError(candidate())", "getattr(1, candidate())"])
