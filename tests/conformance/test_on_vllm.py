@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from pydantic import BaseModel
 from test_strategies import CASES
 
 from ponder.orchestrator.canonical import canonical_json
 from ponder.orchestrator.data.abacus import problems
-from ponder.orchestrator.engines.vllm import VLLMSpec
+from ponder.orchestrator.engines.vllm import VLLMEngine
 from ponder.orchestrator.journal import Memory
 from ponder.orchestrator.prompting import Template
 from ponder.orchestrator.runtime import Runtime, Task
@@ -24,15 +21,11 @@ pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session"), pytes
 GENERATORS = ("generator", "second", "third", "judge")
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def runtime() -> AsyncIterator[Runtime]:
+@pytest.fixture(scope="session")
+def runtime(abacus_generator: VLLMEngine, abacus_reward: VLLMEngine) -> Runtime:
     """The abacus models: the generator under every name that a case draws from, and the reward model."""
-    generator = VLLMSpec(model="abacus-generator", core=0, kv_cache_gib=0.25).open()
-    reward = VLLMSpec(model="abacus-prm", runner="pooling", core=1, kv_cache_gib=0.25).open()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        async with Runtime({**dict.fromkeys(GENERATORS, generator), "reward": reward}, store=Memory()) as opened:
-            yield opened
+    engines = {**dict.fromkeys(GENERATORS, abacus_generator), "reward": abacus_reward}
+    return Runtime(engines, store=Memory())
 
 
 def abacus(part: Any) -> Any:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from judging import candidate, context
+from real_vllm import running
 
 from ponder.orchestrator.context import Context
 from ponder.orchestrator.data.abacus import problems
@@ -28,20 +26,9 @@ PROBLEMS = list(islice(problems((1, 2, 3, 4, 5, 6), 4, "test"), 24))
 CLOSE = 1e-3
 
 
-@asynccontextmanager
-async def running(model: str) -> AsyncIterator[VLLMEngine]:
-    made = VLLMSpec(model=model, runner="pooling", core=1, kv_cache_gib=0.25).open()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        await made.start()
-    yield made
-    await made.close()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def reward() -> AsyncIterator[VLLMEngine]:
-    async with running("abacus-prm") as engine:
-        yield engine
+@pytest.fixture
+def reward(abacus_reward: VLLMEngine) -> VLLMEngine:
+    return abacus_reward
 
 
 class Reference:
@@ -180,7 +167,7 @@ async def test_a_classifier_reads_a_whole_response_and_tells_nothing_of_steps(
 ) -> None:
     """The same weights where nothing names a step mark."""
     folder = Path(shutil.copytree(embedded.abacus_prm(), tmp_path / "classifier"))
-    async with running(str(folder)) as engine:
+    async with running(VLLMSpec(model=str(folder), runner="pooling", core=1, kv_cache_gib=0.25)) as engine:
         for column, card in ((1, "classifier"), (0, {"column": 0})):
             verifier = OutcomeReward.model_validate({"card": card})
             for query, text in solutions()[:6]:

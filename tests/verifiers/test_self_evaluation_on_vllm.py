@@ -87,10 +87,10 @@ async def test_pruning_by_it_saves_tokens_and_adaptive_sampling_saves_draws(engi
         "adaptive": AdaptiveSampling(threshold=0.95, cooling=0.0, **knobs),
     }
     tokens: dict[str, int] = {}
-    async with Runtime({"generator": engine}) as runtime:
-        for name, strategy in strategies.items():
-            results = [await runtime.run(strategy, query) for query in PROBLEMS]
-            assert all(result.stopped == "done" and result.candidates for result in results)
-            tokens[name] = sum(result.usage.completion_tokens for result in results)
+    runtime = Runtime({"generator": engine})
+    for name, strategy in strategies.items():
+        results = [await runtime.run(strategy, query) for query in PROBLEMS]
+        assert all(result.stopped == "done" and result.candidates for result in results)
+        tokens[name] = sum(result.usage.completion_tokens for result in results)
     assert tokens["pruned"] < 0.8 * tokens["all"]
     assert tokens["adaptive"] < 0.9 * tokens["all"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import tiny_llama
-from real_vllm import quiet_imports, running
+from real_vllm import quiet_imports, side_by_side
 
 from ponder.orchestrator.engines.vllm import VLLMEngine, VLLMSpec
 
@@ -28,15 +28,19 @@ def reward_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def generator(generator_folder: Path) -> AsyncIterator[VLLMEngine]:
-    spec = VLLMSpec(model=str(generator_folder), core=0, kv_cache_gib=0.25, stall_timeout_s=8.0)
-    async with running(spec) as engine:
-        yield engine
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def reader(reward_folder: Path) -> AsyncIterator[VLLMEngine]:
+async def engines(generator_folder: Path, reward_folder: Path) -> AsyncIterator[list[VLLMEngine]]:
     last_core = max(os.sched_getaffinity(0))
-    spec = VLLMSpec(model=str(reward_folder), core=last_core, runner="pooling", kv_cache_gib=0.25, max_num_seqs=16)
-    async with running(spec) as engine:
-        yield engine
+    draws = VLLMSpec(model=str(generator_folder), core=0, kv_cache_gib=0.25, stall_timeout_s=8.0)
+    reads = VLLMSpec(model=str(reward_folder), core=last_core, runner="pooling", kv_cache_gib=0.25, max_num_seqs=16)
+    async with side_by_side(draws, reads) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def generator(engines: list[VLLMEngine]) -> VLLMEngine:
+    return engines[0]
+
+
+@pytest.fixture(scope="session")
+def reader(engines: list[VLLMEngine]) -> VLLMEngine:
+    return engines[1]
