@@ -43,8 +43,8 @@ class Hogwild(Collaboration):
     When it pays: a strong reasoning model on work that divides, where the answer must come in fewer passes than one
         chain needs. Small models are poor partners: compare with as many independent draws and a vote.
     Cost: a call for every `chunk` tokens and for every step that ends, and 1 for the finisher; depth as many. In
-        ``steps`` and ``fork_join`` a call a step, of at most `step_tokens`, which reads the text: with a prefix cache about
-        one token is read anew for each that is drawn, and none for one worker alone.
+        ``steps`` and ``fork_join`` a call a step, of at most `step_tokens`, which reads the text: with a prefix cache
+        about one token is read anew for each that is drawn, and none for one worker alone.
     Source: Rodionov et al. 2025 (Hogwild! inference), arXiv 2504.06261, section 3.
     Departs: the published code has two workers, ends the run where one of them ends its text, reads answers only
         where a step ends, counts one interval for the cues of all, bans tokens, and puts a step's last token into the
