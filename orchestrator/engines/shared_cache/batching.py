@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from ...errors import EngineUnavailable
+from ...errors import EngineError, EngineUnavailable
 from .decoder import SharedDecoder
 from .row import Row
 
@@ -54,13 +54,16 @@ class Batcher:
         self._thread = thread
         self._waiting: deque[Part] = deque()
         self._working: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     async def compute(self, rows: Sequence[Row], then: Callable[[Tensor], T]) -> T:
         """What `then` makes of the logits of the rows that predict; cancelling the call takes the rows out.
 
         Raises:
-            EngineUnavailable: the pass failed.
+            EngineUnavailable: the pass failed, or the engine was closed.
         """
+        if self._is_closed:
+            raise _closed()
         loop = asyncio.get_running_loop()
         part = Part(rows, then, loop.create_future())
         self._waiting.append(part)
@@ -71,8 +74,10 @@ class Batcher:
 
     async def close(self) -> None:
         """Refuse what waits, and end with the pass that is being computed."""
+        self._is_closed = True
         while self._waiting:
-            self._waiting.popleft().done.cancel()
+            if not (done := self._waiting.popleft().done).done():
+                done.set_exception(_closed())
         if self._working is not None:
             await asyncio.wait((self._working,))
 
@@ -82,13 +87,14 @@ class Batcher:
             try:
                 results = await loop.run_in_executor(self._thread, self._computed, parts)
             except Exception as error:
-                for part in parts:
-                    if not part.done.done():
-                        part.done.set_exception(_explained(error))
-            else:
-                for part, result in zip(parts, results, strict=True):
-                    if not part.done.done():
-                        part.done.set_result(result)
+                results = [_explained(error)] * len(parts)
+            for part, result in zip(parts, results, strict=True):
+                if part.done.done():
+                    continue
+                if isinstance(result, Exception):
+                    part.done.set_exception(result)
+                else:
+                    part.done.set_result(result)
             await asyncio.sleep(0)  # who was answered asks for the next pass before it begins
 
     def _next(self) -> list[Part]:
@@ -103,11 +109,16 @@ class Batcher:
         return parts
 
     def _computed(self, parts: Sequence[Part]) -> list[Any]:
+        """What each part wanted, or the error that it alone met."""
         logits = self._decoder.forward([row for part in parts for row in part.rows])
-        results, first = [], 0
+        results: list[Any] = []
+        first = 0
         for part in parts:
             last = first + sum(row.predicts for row in part.rows)
-            results.append(part.then(logits[first:last]))
+            try:
+                results.append(part.then(logits[first:last]))
+            except Exception as error:
+                results.append(error if isinstance(error, EngineError) else _explained(error))
             first = last
         return results
 
@@ -115,3 +126,7 @@ class Batcher:
 def _explained(error: Exception) -> EngineUnavailable:
     told = " ".join(str(error).split())[:300]
     return EngineUnavailable(f"a pass must be computed, but torch failed ({type(error).__name__}: {told}); try again")
+
+
+def _closed() -> EngineUnavailable:
+    return EngineUnavailable("the engine must be open to compute, but was closed", is_free=True)

@@ -125,6 +125,8 @@ class Host:
             EngineUnavailable: a pass failed.
             EngineRefused: a token that the model does not know, or a request that never fits the memory.
         """
+        if not ids:
+            raise EngineRefused("a prompt must hold a token to draw after, got none; add a message")
         self._require_known((*ids, *request.labels))
         capacity = len(ids) + request.sampling.max_tokens
         what = f"a request of {len(ids)} + {request.sampling.max_tokens} tokens"

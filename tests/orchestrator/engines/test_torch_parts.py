@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from real_vllm import quiet_imports
@@ -16,6 +17,7 @@ from ponder.orchestrator.engines.shared_cache.admission import Admission
 from ponder.orchestrator.engines.shared_cache.sampling import chance, draw
 from ponder.orchestrator.engines.shared_cache.spelling import Spelling, stopped
 from ponder.orchestrator.engines.shared_cache.views import OpeningIds, Size
+from ponder.orchestrator.errors import EngineRefused
 from ponder.orchestrator.models import abacus_generator
 from ponder.orchestrator.types import Message
 from ponder.orchestrator.workspace import LAYOUTS, Layout, Opening, Separator
@@ -167,3 +169,27 @@ async def test_a_place_that_is_cancelled_as_it_is_given_is_given_back() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert admission.taken == 0
+
+
+@pytest.mark.parametrize("top_p", [0.02, 0.6, 0.9, 0.999])
+def test_a_nucleus_is_the_fewest_likeliest_tokens_of_a_large_vocabulary(top_p: float) -> None:
+    logits = torch.randn(3, 20_000, generator=torch.Generator().manual_seed(1)) * torch.tensor([[1.0], [3.0], [8.0]])
+    chances = [i / 20 for i in range(20)]
+    for row in logits:
+        shares = torch.softmax(row.double(), dim=-1)
+        values, order = shares.sort(descending=True)
+        nucleus = sorted(order[: int((values.cumsum(0) < top_p).sum()) + 1].tolist())
+        masses = np.cumsum(shares[nucleus].numpy())
+        expected = [nucleus[np.searchsorted(masses, u * masses[-1], side="right")] for u in chances]
+        assert draw(row.expand(20, -1), [Sampling(top_p=top_p)] * 20, chances) == expected
+
+
+def test_tokens_as_likely_as_the_last_of_a_nucleus_are_kept_too() -> None:
+    level = torch.zeros(1, 4)
+    drawn = [draw(level, [Sampling(top_p=0.3)], [i / 4])[0] for i in range(4)]
+    assert drawn == [0, 1, 2, 3]
+
+
+def test_logits_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(EngineRefused, match="logits must be numbers, but some are NaN; load the model in float32"):
+        draw(torch.tensor([[0.0, 1.0], [0.0, torch.nan]]), [Sampling()] * 2, [0.1, 0.2])
