@@ -1,5 +1,7 @@
 """Killed at any commit of its journal, a run resumes to the same bytes, and pays for nothing that was recorded."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import shutil
@@ -8,8 +10,9 @@ import sqlite3
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,8 @@ from ponder.orchestrator.judging import Judging
 from ponder.orchestrator.types import Candidate, Finish, Query
 
 KILLS = 300
+AT_ONCE = 2
+"""Runs side by side: as many as the smallest machine that tests run on has cores."""
 CHAINS = (slice(0, 10), slice(10, 12))
 LINE = Sampling(stop=("\n",), max_tokens=12, temperature=0.9)
 SPEC = SimulatedSpec(world=World(seed=9, steps=4, branching=3), reward_noise=0.5, jitter_s=0.0002)
@@ -136,19 +141,24 @@ def run_once(files: Files, on_commit: Callable[[int, str], None] | None = None) 
     file.close()
 
 
-def in_child(work: Callable[[], None]) -> int:
-    """Run `work` in a forked process; its exit status, negative for the signal that ended it."""
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            work()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+def in_children(works: Iterable[Callable[[], None]]) -> list[int]:
+    """Run each of `works` in a forked process of its own, all at once; their exit statuses, negative for a signal."""
+    children = [forked(work) for work in works]
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+def forked(work: Callable[[], None]) -> int:
+    """A process that runs `work` and ends."""
+    if pid := os.fork():
+        return pid
+    status = 1
+    try:
+        work()
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
 
 
 def kill_at(number: int, when: str) -> Callable[[int, str], None]:
@@ -180,34 +190,59 @@ def undisturbed(folder: Path) -> Files:
     return files
 
 
+@dataclass(frozen=True)
+class Left:
+    """What a killed run has left: what it paid, what was in flight, what it had spent and what was served."""
+
+    paid: dict[bytes, bytes]
+    in_flight: set[int]
+    spent: Spent
+    served: Counter[int]
+
+    @classmethod
+    def by(cls, files: Files) -> Left:
+        return cls(files.effects(), files.in_flight(), files.spent(), files.served())
+
+    @property
+    def paid_ids(self) -> set[int]:
+        return {served_id(key) for key in self.paid}
+
+
+def killed(number: int, folder: Path) -> tuple[Files, Callable[[], None]]:
+    """The files of the run that is killed at a commit, and that run."""
+    files = Files(folder / str(number))
+    files.folder.mkdir()
+    return files, partial(run_once, files, kill_at(number, "before" if number // 6 % 2 else "after"))
+
+
 @pytest.mark.parametrize("block", range(6))
 def test_killed_at_any_commit_it_resumes_to_the_same_bytes(block: int, undisturbed: Files, folder: Path) -> None:
-    expected = undisturbed.result.read_bytes()
-    all_served, all_effects, all_spent = undisturbed.served(), undisturbed.effects(), undisturbed.spent()
-    resent_in_all = 0
-    for number in range(1 + block, KILLS + 1, 6):
-        files = Files(folder / str(number))
-        files.folder.mkdir()
-        when = "before" if number // 6 % 2 else "after"
-        assert in_child(lambda f=files, n=number, w=when: run_once(f, kill_at(n, w))) == -signal.SIGKILL  # type: ignore[misc]
-
-        paid, in_flight, before, served = files.effects(), files.in_flight(), files.spent(), files.served()
-        paid_ids = {served_id(key) for key in paid}
-        assert before.calls_at_risk == len(in_flight)
-        assert served.keys() <= paid_ids | in_flight, "a call began before its intent was on disk"
-
-        assert in_child(lambda f=files: run_once(f)) == 0  # type: ignore[misc]
-        assert files.result.read_bytes() == expected
-        again = files.served() - served
-        assert not paid_ids & again.keys(), "a recorded effect was paid twice"
-        assert again.keys() & (served.keys() | in_flight) == in_flight, "what was at risk is sent again, and only that"
-        assert max(again.values(), default=1) == 1
-        assert files.served().keys() == all_served.keys()
-        assert files.effects() == all_effects
-        assert paid.items() <= all_effects.items(), "a paid sample was lost"
-        after = files.spent()
-        assert after.settled == all_spent.settled
-        assert (after.at_risk, after.calls_at_risk) == (before.at_risk, before.calls_at_risk)
-        resent_in_all += len(again.keys() & served.keys())
-        shutil.rmtree(files.folder)
+    whole, resent_in_all, numbers = Left.by(undisturbed), 0, range(1 + block, KILLS + 1, 6)
+    for first in range(0, len(numbers), AT_ONCE):
+        runs = [killed(number, folder) for number in numbers[first : first + AT_ONCE]]
+        assert in_children(run for _, run in runs) == [-signal.SIGKILL] * len(runs)
+        left = [Left.by(files) for files, _ in runs]
+        assert in_children(partial(run_once, files) for files, _ in runs) == [0] * len(runs)
+        for (files, _), before in zip(runs, left, strict=True):
+            assert files.result.read_bytes() == undisturbed.result.read_bytes()
+            resent_in_all += check_resumed(files, before, whole)
+            shutil.rmtree(files.folder)
     assert resent_in_all > 0, "no kill found a call in flight: the test shows nothing about re-sending"
+
+
+def check_resumed(files: Files, before: Left, whole: Left) -> int:
+    """Compare what a run had left when it was killed and when it was resumed; how many calls it sent again."""
+    after = Left.by(files)
+    assert before.spent.calls_at_risk == len(before.in_flight)
+    assert before.served.keys() <= before.paid_ids | before.in_flight, "a call began before its intent was on disk"
+    again = after.served - before.served
+    at_risk = before.served.keys() | before.in_flight
+    assert not before.paid_ids & again.keys(), "a recorded effect was paid twice"
+    assert again.keys() & at_risk == before.in_flight, "what was at risk is sent again, and only that"
+    assert max(again.values(), default=1) == 1
+    assert after.served.keys() == whole.served.keys()
+    assert after.paid == whole.paid
+    assert before.paid.items() <= whole.paid.items(), "a paid sample was lost"
+    assert after.spent.settled == whole.spent.settled
+    assert (after.spent.at_risk, after.spent.calls_at_risk) == (before.spent.at_risk, before.spent.calls_at_risk)
+    return len(again.keys() & before.served.keys())
