@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import torch
 from recorded_passes import Board, hosted
 
-from ponder.orchestrator.engine import Advance, Advanced, Sampling
+from ponder.orchestrator.engine import Advance, Advanced, Prompt, Request, Sampling
 from ponder.orchestrator.engines.shared_cache.host import Host
 from ponder.orchestrator.errors import EngineRefused
 from ponder.orchestrator.types import Finish, Message, Usage
@@ -81,11 +83,66 @@ async def scripted(host: Host, name: str, workers: int, steps: int = 8) -> Async
 @pytest.mark.parametrize("workers", [1, 2, 4])
 async def test_text_and_cache_agree_token_for_token(generator_folder: Path, name: str, workers: int) -> None:
     with hosted(generator_folder) as host:
-        async for at, _ in scripted(host, name, workers):
+        async for at, done in scripted(host, name, workers):
             board, drawn = Board.of(at, host._chat), at.events[-1]
             assert isinstance(drawn, Drawn)
+            for worker, own in board.own.items():
+                before = own[: len(own) - len(done.tokens[worker])]
+                assert done.texts[worker] == host._chat.decode(own)[len(host._chat.decode(before)) :]
             read = [seen.ids for seen in host._decoder.passes[-1] if seen.predicts]
             assert read == [board.read_by(worker) for worker in range(workers) if drawn.draws(worker)]
+
+
+@pytest.mark.parametrize("name", ["interleaved", "combined"])
+async def test_the_last_token_of_a_step_is_read_in_the_view_it_was_drawn_in(generator_folder: Path, name: str) -> None:
+    with hosted(generator_folder, ends=()) as host:
+        decoder, samplings = host._decoder, [Sampling(max_tokens=3)] * 3
+        at = space(LAYOUTS[name], 3).then(*(Said(worker, (9, 10 + worker)) for worker in range(3)))
+        done, at = await advanced(host, at, samplings)
+        before, first = Board.of(at, host._chat), len(decoder.passes)
+        at = at.then(Committed(1), Said(1, (20, 21)), Committed(2), Said(2, (22,)))
+        await advanced(host, at, [Sampling(max_tokens=1), Sampling(max_tokens=1), None])
+        (rows,) = decoder.passes[first:]
+        after = Board.of(at, host._chat)
+        before.waiting = {0: 0, 1: 0, 2: 0}
+        second = replace(before, history=after.history[: len(before.own[1])], own={**before.own, 1: [20, 21]})
+        after.waiting = {0: 0, 1: 0, 2: 1}
+        assert [(row.fed, row.predicts, row.ids) for row in rows] == [
+            (1, False, before.read_by(1)),
+            (1, False, second.read_by(2)),
+            (1, True, after.read_by(0)),
+            (2, True, after.read_by(1)),
+        ]
+        assert before.read_by(1)[-1] == done.tokens[1][-1]
+
+
+async def test_all_that_wait_share_their_passes_and_draw_what_they_do_alone(generator_folder: Path) -> None:
+    with hosted(generator_folder, ends=()) as host:
+        texts, spaces = ("a", "what is 2+2?", "show every step. " * 20), {}
+        for session, workers in (("one", 3), ("two", 2)):
+            words = (Said(worker, (9, 10 + worker)) for worker in range(workers))
+            spaces[session] = space(LAYOUTS["combined"], workers, text=session).then(*words)
+
+        def everything() -> list[Coroutine[Any, Any, Any]]:
+            prompts = [tuple(host._chat.encode(text)) for text in texts]
+            asked = [Request(Prompt(()), Sampling(max_tokens=12), seed) for seed in range(3)]
+            drawn = [host.complete(request, ids, None) for request, ids in zip(asked, prompts, strict=True)]
+            return [
+                *drawn,
+                *(advanced(host, at, [Sampling(max_tokens=12)] * at.opening.workers, s) for s, at in spaces.items()),
+            ]
+
+        alone, passes = [], []
+        for each in everything():
+            host._decoder.begin()
+            alone.append(await each)
+            passes.append(len(host._decoder.passes))
+        for session in spaces:
+            host.release(session)
+        host._decoder.begin()
+        assert await asyncio.gather(*everything()) == alone
+        assert len(host._decoder.passes) == max(passes)
+        assert sum(row.predicts for row in host._decoder.passes[-2]) == 8
 
 
 @pytest.mark.parametrize("name", [*LAYOUTS, "mixed"])
