@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from ..orchestrator.context import Context
 from ..orchestrator.engine import Advanced, Sampling
 from ..orchestrator.errors import EngineRefused
-from ..orchestrator.shape import Plan, Shape, SideBySide
+from ..orchestrator.shape import Plan
 from ..orchestrator.sharing import Sharing
 from ..orchestrator.types import Finish, Query
-from ..orchestrator.workspace import Layout, Opening, Separator
+from ..orchestrator.workspace import Layout, Opening
+from .cache_cost import between
 from .collaboration import Collaboration
-from .concluding import closing, count_finisher, finishing
+from .concluding import closing, finishing
 from .repetition import is_stuck
 from .worker import Block, Work, Worker, turn_of
 
@@ -44,24 +45,6 @@ async def write_side_by_side(knobs: Collaboration, layout: Layout, asked: Query,
     return work
 
 
-def count_side_by_side(knobs: Collaboration, layout: Layout, plan: Plan) -> Shape:
-    """The shape of what they write, and of the finisher; only the first advance is certain."""
-    workers, steps = knobs.workers, knobs.max_steps if layout.commits else 1
-    cues = knobs.max_tokens // knobs.cue_tokens if knobs.cue_tokens else 0
-    looks, stops = -(-knobs.max_tokens // knobs.chunk), steps if layout.commits else 1 + cues
-    advances = min(knobs.max_tokens, looks + workers * (stops - 1)) + workers  # each may end as one leaves
-    told = sum(plan.template(knobs.told(i) + knobs.opens(i, 1)) for i in range(workers))
-    opened = plan.template(knobs.rules) + told + workers * _between(layout, plan)
-    step = max(plan.template(knobs.opens(i, steps + 1) + knobs.step_ends[0]) for i in range(workers))
-    said = opened + workers * ((steps - 1) * step + min(cues, stops) * plan.template(knobs.cue))
-    whole = SideBySide(workers, advances, workers * knobs.max_tokens, said)
-    first = SideBySide(workers, 1, workers * min(knobs.chunk, knobs.max_tokens), opened)
-    shape = plan.share(whole, first, knobs.engine, finishing(knobs, plan, first.drawn, first.said))
-    with plan.maybe():
-        count_finisher(knobs, plan, whole.drawn, whole.said)
-    return replace(shape, longest=shape.longest + closing(knobs, plan) + knobs.finisher_tokens)
-
-
 def _opened(knobs: Collaboration, layout: Layout, asked: Query, plan: Plan) -> Opening:
     private = tuple(knobs.told(number) for number in range(knobs.workers))
     return Opening(asked.messages, layout, private, min(knobs.workers * knobs.max_tokens, _context(knobs, plan)))
@@ -76,7 +59,7 @@ def _next(knobs: Collaboration, layout: Layout, work: Work, plan: Plan) -> int:
     if not writing:
         return 0
     tokens = min(knobs.chunk, knobs.max_tokens - max(worker.drawn for worker in writing))
-    among = _between(layout, plan) + max(plan.template(knobs.told(i)) for i in range(knobs.workers))
+    among = between(layout, plan) + max(plan.template(knobs.told(i)) for i in range(knobs.workers))
     besides = max(among, closing(knobs, plan) + knobs.finisher_tokens)
     room = _context(knobs, plan) - plan.prompt_tokens.get(knobs.engine, 1) - work.tokens - besides
     return max(min(tokens, room // len(writing)), 0 if work.usage.calls else 1)
@@ -86,11 +69,6 @@ def _context(knobs: Collaboration, plan: Plan) -> int:
     """Tokens that the context holds, as far as that is known."""
     can = plan.engines[knobs.engine].capabilities if plan.engines else None
     return can.context_length if can is not None and can.exact_count else sys.maxsize
-
-
-def _between(layout: Layout, plan: Plan) -> int:
-    """The most tokens of what stands between the parts of a view."""
-    return sum(plan.template(part.text) for part in layout.view if isinstance(part, Separator))
 
 
 @dataclass(frozen=True, slots=True)

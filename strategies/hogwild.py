@@ -9,7 +9,8 @@ from ..orchestrator.context import Context
 from ..orchestrator.shape import Plan, Shape
 from ..orchestrator.types import Candidate, Query
 from ..orchestrator.workspace import LAYOUTS, Layout
-from .cache_workers import count_side_by_side, write_side_by_side
+from .cache_cost import count_side_by_side
+from .cache_workers import write_side_by_side
 from .chunks import Tokens
 from .collaboration import Collaboration
 from .concluding import concluded
