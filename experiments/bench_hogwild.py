@@ -35,11 +35,12 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache, LlamaConfig, PreTrainedModel
 
+from ponder.orchestrator.engines.shared_cache import PAGE_SIZE
 from ponder.orchestrator.engines.shared_cache.decoder import SharedDecoder
 from ponder.orchestrator.engines.shared_cache.layer_spec import LayerSpec
 from ponder.orchestrator.engines.shared_cache.rope import RopeTable
 from ponder.orchestrator.engines.shared_cache.row import Row
-from ponder.orchestrator.engines.shared_cache.slab import PAGE_SIZE, Slab
+from ponder.orchestrator.engines.shared_cache.slab import Slab
 from ponder.orchestrator.models import path
 
 RESULTS = Path(__file__).parent / "results" / "bench_hogwild.json"

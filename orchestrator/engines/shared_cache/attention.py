@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 
-from .forward_pass import ForwardPass
+from .forward_pass import ForwardPass, Group
 from .layer_spec import LayerSpec
 from .rope import paired, turned
 from .slab import Slab
@@ -43,48 +44,55 @@ def shared_attention(
         ``[1, T, heads, head_size]``, and None for the weights.
     """
     layer, spec = int(module.layer_idx), shared_layers[int(module.layer_idx)]  # type: ignore[arg-type]
-    heads, kv_heads, size = query.shape[1], key.shape[1], value.shape[-1]
     whole, rest = paired(key[0], spec.rope.pairs, spec.pairs)
     keys = turned(whole, rest, shared_pass.local_turns(spec.rope), key.dtype)
-    turning, still = paired(query[0] * scaling, spec.rope.pairs, spec.pairs)
-    out = query.new_empty(query.shape[2], heads, size)
+    turning, still = paired(query[0].float() * scaling, spec.rope.pairs, spec.pairs)
+    mixed = []
     for i, group in enumerate(shared_pass.groups):
-        here, slab = group.columns, group.slab
-        _write(slab, layer, group.places, keys[:, here], value[0][:, here])
+        here = group.columns
+        _write(group.slab, layer, shared_pass.places[i], keys[:, here], value[0][:, here])
         left = None if still is None else still[:, here]
-        rows = turned(turning[:, here], left, shared_pass.query_turns(i, spec.rope)[:, None], query.dtype)
+        rows = turned(turning[:, here], left, shared_pass.query_turns(i, spec.rope), query.dtype)
         bias = shared_pass.bias(i, spec.window)
-        mixed = _attended(rows.view(len(rows), kv_heads, -1, *rows.shape[2:]), slab, layer, bias, spec)
-        out[here] = mixed.view(heads, -1, size).transpose(0, 1)
-    return out[None], None
+        is_plain = group.slab.is_chain and spec.softcap is None and spec.sinks is None
+        mixed.append(_along_chain(rows, group, layer, bias) if is_plain else _attended(rows, group, layer, bias, spec))
+    return torch.cat(mixed, dim=1).transpose(0, 1)[None], None
 
 
 def _write(slab: Slab, layer: int, places: Tensor, keys: Tensor, values: Tensor) -> None:
     """Put new keys and values, ``[kv_heads, T, head_size]``, at their places."""
-    size = slab.page_size
-    slab.keys[layer][places // size, :, places % size] = keys.transpose(0, 1)
-    slab.values[layer][:, places] = values
+    flat, pages, offsets = places.unbind()
+    slab.keys[layer][pages, :, offsets] = keys.transpose(0, 1)
+    slab.values[layer][:, flat] = values
 
 
-def _attended(rows: Tensor, slab: Slab, layer: int, bias: Tensor, spec: LayerSpec) -> Tensor:
-    """The values that the queries see, mixed: ``[kv_heads, heads a kv head * T, head_size]``.
+def _along_chain(rows: Tensor, group: Group, layer: int, bias: Tensor | None) -> Tensor:
+    """The same as `_attended` where the slab is one chain: keys and values are one matrix a head."""
+    keys, values = group.slab.keys[layer][:, :, : group.width], group.slab.values[layer][None, :, : group.width]
+    return scaled_dot_product_attention(rows, keys, values, bias, scale=1.0, enable_gqa=True)[0]
+
+
+def _attended(rows: Tensor, group: Group, layer: int, bias: Tensor | None, spec: LayerSpec) -> Tensor:
+    """The values that the queries see, mixed: ``[heads, T, head_size]``.
 
     Args:
-        rows: queries turned to each page, ``[N, kv_heads, heads a kv head, T, head_size]``.
-        bias: ``[N, T, P]``.
+        rows: queries turned to each page, ``[N, heads, T, head_size]``.
+        bias: ``[N, 1, T, P]``; None where all is seen.
     """
-    pages, kv_heads, sharing, tokens, size = rows.shape
-    width = bias.shape[-1]
-    keys = slab.keys[layer][:pages, :, :width].flatten(0, 1)
+    pages, heads, tokens, size = rows.shape
+    width, values = group.width, group.slab.values[layer][:, : pages * group.width]
+    kv_heads, sharing = len(values), heads // len(values)
+    keys = group.slab.keys[layer][:pages, :, :width].flatten(0, 1)
     scores = torch.bmm(rows.reshape(pages * kv_heads, sharing * tokens, size), keys.transpose(1, 2)).float()
     scores = scores.view(pages, kv_heads, sharing, tokens, width)
     if spec.softcap is not None:
         scores = spec.softcap * torch.tanh(scores / spec.softcap)
-    scores = scores.add_(bias[:, None, None]).permute(1, 2, 3, 0, 4).reshape(kv_heads, sharing * tokens, -1)
+    if bias is not None:
+        scores = scores.add_(bias[:, None])
+    scores = scores.permute(1, 2, 3, 0, 4).reshape(kv_heads, sharing * tokens, -1)
     if spec.sinks is None:
         shares = torch.softmax(scores, dim=-1)
     else:
         sinks = spec.sinks.float().view(kv_heads, sharing, 1).expand(-1, -1, tokens).reshape(kv_heads, -1, 1)
         shares = torch.softmax(torch.cat((scores, sinks), dim=-1), dim=-1)[..., :-1]
-    values = slab.values[layer][:, : pages * width]
-    return torch.bmm(shares.to(values.dtype), values)
+    return torch.bmm(shares.to(values.dtype), values).view(heads, tokens, size)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from .rope import RopeTable
 from .row import Row
-from .slab import Slab
-
-Array = npt.NDArray[np.int64]
+from .slab import Array, Slab
 
 
 class Group:
@@ -25,6 +21,15 @@ class Group:
     Args:
         rows: of one slab; their tokens stand one after the other in the pass.
         first: the place of the first of these tokens in the pass.
+
+    Attributes:
+        columns: the tokens' places in the pass.
+        places: ``[3, T]``: where each is written, counted in tokens over all pages; that page; and where in the page.
+        local: ``[T]``: its place in its own block.
+        ahead: ``[N, T]``: from the start of each page to each token, in tokens; less than 0 where it sees none of it.
+        distances: ``[N, T]``: from the start of each page's block to each token, 0 where it does not see the block.
+        filled: ``[N]``: tokens in each page.
+        width: tokens of a page that are looked at.
     """
 
     def __init__(self, rows: Sequence[Row], first: int) -> None:
@@ -32,72 +37,58 @@ class Group:
         counts = [len(row.tokens) for row in rows]
         self.columns = slice(first, first + sum(counts))
         starts = [self.slab.blocks[row.view[-1]].length for row in rows]
-        places = [self.slab.extend(row.view[-1], count) for row, count in zip(rows, counts, strict=True)]
-        self.places = torch.cat(places)
-        self.local = np.concatenate([np.arange(s, s + c) for s, c in zip(starts, counts, strict=True)])
-        self._distances = self._measured(rows, counts, self.local)
-        self.width = self.slab.page_size if not self.slab.is_chain else self.slab.blocks[0].length
+        flat = np.concatenate([self.slab.extend(row.view[-1], n) for row, n in zip(rows, counts, strict=True)])
+        self.places = np.stack((flat, *np.divmod(flat, self.slab.page_size)))
+        self.local = np.concatenate([np.arange(s, s + n) for s, n in zip(starts, counts, strict=True)])
+        lengths = np.array([block.length for block in self.slab.blocks])
+        owners, begins = np.array(self.slab.page_owners), np.array(self.slab.page_starts)
+        distances = self._measured(rows, counts, lengths)[owners]
+        self.ahead = distances - begins[:, None]
+        self.distances = np.maximum(distances, 0)
+        self.filled = lengths[owners] - begins
+        self.width = lengths[0] if self.slab.is_chain else self.slab.page_size
 
-    @property
-    def positions(self) -> Array:
-        """The position of each token in its own view."""
-        return np.asarray(self._distances.max(axis=0))
-
-    def _measured(self, rows: Sequence[Row], counts: Sequence[int], local: Array) -> Array:
+    def _measured(self, rows: Sequence[Row], counts: Sequence[int], lengths: Array) -> Array:
         """``[blocks, T]``: from the start of each block to each token, in tokens; -1 for a block it does not see."""
-        lengths = [block.length for block in self.slab.blocks]
-        starts = np.full((len(lengths), len(rows)), -1)
-        own = np.empty(len(rows), dtype=np.int64)
-        for i, row in enumerate(rows):
-            view = np.array(row.view)
-            ends = np.cumsum([lengths[block] for block in row.view])
-            starts[view, i] = ends - [lengths[block] for block in row.view]
-            own[i] = starts[view[-1], i]
-        row_of = np.repeat(np.arange(len(rows)), counts)
-        position = own[row_of] + local
-        seen = starts[:, row_of]
-        return np.where(seen >= 0, position - seen, -1)
-
-    def distances(self) -> Tensor:
-        """``[N, T]``: from the start of each page's block to each token, 0 where it does not see the block."""
-        return torch.from_numpy(np.maximum(self._distances[self.slab.page_owners], 0))
-
-    def bias(self, window: int | None) -> Tensor:
-        """``[N, T, P]``: 0 where the token sees the key, else minus infinity.
-
-        Args:
-            window: how many tokens back it sees, itself among them; None sees all.
-        """
-        owners = np.array(self.slab.page_owners)
-        key = np.array(self.slab.page_starts)[:, None] + np.arange(self.width)
-        lengths = np.array([block.length for block in self.slab.blocks])[owners]
-        distance = self._distances[owners][:, :, None] - key[:, None, :]
-        seen = (distance >= 0) & (key < lengths[:, None])[:, None, :]
-        if window is not None:
-            seen &= distance < window
-        return torch.where(torch.from_numpy(seen), 0.0, -torch.inf)
+        found = np.full((len(lengths), sum(counts)), -1)
+        first = 0
+        for row, count in zip(rows, counts, strict=True):
+            view, after = np.array(row.view), slice(first, first + count)
+            back = lengths[view][::-1].cumsum()[::-1] - lengths[view[-1]]
+            found[view, after] = back[:, None] + self.local[after]
+            first += count
+        return found
 
 
-@dataclass(slots=True)
 class ForwardPass:
-    """All rows of one pass, and its tables, each computed once for all layers that use it.
+    """All rows of one pass, and its tables on the model's device, each made once for all layers that use it.
 
     Args:
         rows: those of one slab stand one after the other.
         device: of the model.
+
+    Raises:
+        ValueError: rows of one slab are parted.
     """
 
-    rows: Sequence[Row]
-    device: torch.device
-    groups: list[Group] = field(init=False)
-    _turns: dict[tuple[int, int], Tensor] = field(default_factory=dict)
-    _biases: dict[tuple[int, int | None], Tensor] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.groups, first = [], 0
-        for rows in _by_slab(self.rows):
-            self.groups.append(Group(rows, first))
+    def __init__(self, rows: Sequence[Row], device: torch.device) -> None:
+        self.rows, self.groups, first = rows, list[Group](), 0
+        for run in _by_slab(rows):
+            self.groups.append(Group(run, first))
             first = self.groups[-1].columns.stop
+        places, self._local, *rest = _moved(
+            [
+                np.concatenate([group.places for group in self.groups], axis=1),
+                np.concatenate([group.local for group in self.groups]),
+                *(each for group in self.groups for each in (group.ahead, group.distances, group.filled)),
+            ],
+            device,
+        )
+        self.places = [places[:, group.columns] for group in self.groups]
+        self._ahead, self._distances, self._filled = rest[::3], rest[1::3], rest[2::3]
+        self._most = max(int(group.distances.max()) for group in self.groups)
+        self._turns: dict[tuple[int, int], Tensor] = {}
+        self._biases: dict[tuple[int, int | None], Tensor | None] = {}
 
     @property
     def last_columns(self) -> list[int]:
@@ -108,29 +99,46 @@ class ForwardPass:
     def local_turns(self, table: RopeTable) -> Tensor:
         """``[T, pairs]``: the turns of the new keys, to their place in their own block."""
         if (key := (-1, id(table))) not in self._turns:
-            local = np.concatenate([group.local for group in self.groups])
-            self._turns[key] = table.at(torch.from_numpy(local))
+            self._turns[key] = table.at(self._local, self._most)
         return self._turns[key]
 
     def query_turns(self, i: int, table: RopeTable) -> Tensor:
-        """``[N, T, pairs]``: the turns of group `i`'s queries, for each page of its slab."""
+        """``[N, 1, T, pairs]``: the turns of group `i`'s queries, for each page of its slab."""
         if (key := (i, id(table))) not in self._turns:
-            self._turns[key] = table.at(self.groups[i].distances())
+            self._turns[key] = table.at(self._distances[i], self._most)[:, None]
         return self._turns[key]
 
-    def bias(self, i: int, window: int | None) -> Tensor:
-        """``[N, T, P]`` of group `i`: see `Group.bias`."""
+    def bias(self, i: int, window: int | None) -> Tensor | None:
+        """``[N, 1, T, P]`` of group `i`: 0 where the token sees the key, else minus infinity; None where all see all.
+
+        Args:
+            window: how many tokens back a token sees, itself among them; None sees all.
+        """
         if (key := (i, window)) not in self._biases:
-            self._biases[key] = self.groups[i].bias(window).to(self.device)
+            self._biases[key] = self._biased(i, window)
         return self._biases[key]
+
+    def _biased(self, i: int, window: int | None) -> Tensor | None:
+        group, ahead = self.groups[i], self._ahead[i][:, None, :, None]
+        if group.slab.is_chain and len(group.local) == 1 and (window is None or window >= group.width):
+            return None
+        key = torch.arange(group.width, device=ahead.device)
+        seen = key <= torch.minimum(ahead, self._filled[i][:, None, None, None] - 1)
+        if window is not None:
+            seen &= key > ahead - window
+        dtype = group.slab.shape.dtype
+        return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, -torch.inf)
+
+
+def _moved(arrays: Sequence[Array], device: torch.device) -> list[Tensor]:
+    """The arrays on the device, by one copy."""
+    flat = torch.from_numpy(np.concatenate([array.ravel() for array in arrays])).to(device)
+    parts = torch.split(flat, [array.size for array in arrays])
+    return [part.view(array.shape) for part, array in zip(parts, arrays, strict=True)]
 
 
 def _by_slab(rows: Sequence[Row]) -> list[list[Row]]:
-    """The rows in runs of one slab.
-
-    Raises:
-        ValueError: rows of one slab are parted.
-    """
+    """The rows in runs of one slab."""
     runs: list[list[Row]] = []
     for row in rows:
         if runs and runs[-1][0].slab is row.slab:

@@ -35,11 +35,17 @@ class RopeTable:
         """How many pairs of a head's dimensions turn."""
         return len(self._frequencies)
 
-    def at(self, positions: Tensor) -> Tensor:
-        """The turns at whole positions, 0 or more, of any shape: complex64 of that shape and one more axis of pairs."""
-        most = int(positions.max()) + 1 if positions.numel() else 0
-        if most > len(self._turns):
-            self._turns = self._computed(max(most, 2 * len(self._turns)))
+    def at(self, positions: Tensor, most: int | None = None) -> Tensor:
+        """The turns at whole positions: complex64 of their shape and one more axis of pairs.
+
+        Args:
+            positions: 0 or more, of any shape.
+            most: no position is larger; where it is given, a device need not be asked.
+        """
+        if most is None:
+            most = int(positions.max()) if positions.numel() else 0
+        if most >= len(self._turns):
+            self._turns = self._computed(max(most + 1, 2 * len(self._turns)))
         return self._turns[positions.to(self._device)]
 
     def _computed(self, positions: int) -> Tensor:
@@ -61,13 +67,12 @@ def paired(heads: Tensor, pairs: int, style: Pairs) -> tuple[Tensor, Tensor | No
     """
     if not pairs:
         return heads.new_empty((*heads.shape[:-1], 0), dtype=torch.complex64), heads
-    turning = heads[..., : 2 * pairs].float()
+    turning, rest = heads.float(), None
+    if 2 * pairs < heads.shape[-1]:
+        turning, rest = turning[..., : 2 * pairs], heads[..., 2 * pairs :]
     if style == "halves":
-        turning = turning.reshape(*heads.shape[:-1], 2, pairs).transpose(-1, -2)
-    else:
-        turning = turning.reshape(*heads.shape[:-1], pairs, 2)
-    rest = heads[..., 2 * pairs :]
-    return torch.view_as_complex(turning.contiguous()), rest if rest.shape[-1] else None
+        return torch.complex(turning[..., :pairs], turning[..., pairs:]), rest
+    return torch.complex(turning[..., ::2], turning[..., 1::2]), rest
 
 
 def turned(whole: Tensor, rest: Tensor | None, turns: Tensor, dtype: torch.dtype) -> Tensor:

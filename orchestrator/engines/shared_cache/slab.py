@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-PAGE_SIZE = 32
+Array = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Slab:
         self.blocks.append(Block())
         return len(self.blocks) - 1
 
-    def extend(self, block: int, tokens: int) -> Tensor:
+    def extend(self, block: int, tokens: int) -> Array:
         """Make room for `tokens` more of a block; where each goes, counted in tokens over all pages."""
         mine = self.blocks[block]
         start, end = mine.length, mine.length + tokens
@@ -96,8 +98,9 @@ class Slab:
         if self.used_pages > self._pages:
             self._allocate(max(self.used_pages, 2 * self._pages))
         mine.length = end
-        places = torch.arange(start, end)
-        return torch.tensor(mine.pages)[places // self.page_size] * self.page_size + places % self.page_size
+        pages, offsets = np.divmod(np.arange(start, end), self.page_size)
+        places: Array = np.array(mine.pages)[pages] * self.page_size + offsets
+        return places
 
     @property
     def bytes(self) -> int:
