@@ -128,7 +128,8 @@ class Collaboration(Strategy):
             finding = announced(worker.written, self.answer_opens, self.answer_ends)
             if finding is not None and finding != worker.finding:
                 answer = await self.key(finding, ctx)
-                work = work.but(number, replace(worker, finding=finding, answer=answer))
+                if answer is not None:
+                    work = work.but(number, replace(worker, finding=finding, answer=answer))
         return work
 
     async def key(self, finding: str, ctx: Context) -> str | None:

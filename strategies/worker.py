@@ -36,7 +36,7 @@ class Worker:
         written: all the text that it drew.
         drawn: how many tokens it drew, those that end a text included.
         cued: how many of them before it was last asked to check itself.
-        finding: the last answer that it announced, with the words around it.
+        finding: the last answer that it announced and that can be read, with the words around it.
         answer: what that is by the answer key.
         finish: why it writes no more; None while it does.
         is_present: whether its block is part of the text in common.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from continuing import letters
 from pydantic import ValidationError
 from scripted_workers import ScriptedWorkers
 
-from ponder.orchestrator.budget import Budget
+from ponder.orchestrator.budget import Budget, amounts
 from ponder.orchestrator.engine import Sampling
 from ponder.orchestrator.engines.byte_vocabulary import decode
+from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.errors import BudgetExceeded, ShapeError
 from ponder.orchestrator.run_state import Written
 from ponder.orchestrator.runtime import Runtime
@@ -129,7 +132,7 @@ async def test_the_work_ends_by_its_quorum(quorum: int, answer: str, calls: int,
 
 
 async def test_of_answers_with_equal_votes_that_of_the_first_worker_wins() -> None:
-    engine = ScriptedWorkers([["{1} or {3}"], ["{4}"], ["{}"]])
+    engine = ScriptedWorkers([["{1} or {3} or {?}"], ["{4}"], ["{}"]])
     result = await run(engine, layout="contiguous", workers=3, quorum=0)
     assert result.answer == "3"
 
@@ -381,6 +384,32 @@ async def test_an_engine_without_a_cache_to_share_is_refused_before_anything_run
     with pytest.raises(ShapeError, match=r"share its cache between workers.*use an engine of kind 'torch'"):
         await run(engine)
     assert not engine.advances
+
+
+@pytest.mark.parametrize("seed", range(24))
+async def test_what_is_spent_is_bracketed_whatever_the_knobs(seed: int) -> None:
+    rng = Random(seed)
+    knobs = strategy(
+        workers=rng.randint(1, 4),
+        layout=rng.choice(["contiguous", "interleaved", "combined"]),
+        max_tokens=rng.randint(1, 60),
+        chunk=rng.choice([1, 7, 64]),
+        max_steps=rng.choice([1, 2, 9]),
+        cue_tokens=rng.choice([0, 3, 20]),
+        quorum=rng.randint(0, 1),
+        instructions=rng.choice(["", "Write {form}."]),
+        private=rng.choice([(), ("Add.",)]),
+        **rng.choice([{}, {"step_ends": ("\n",), "answer_opens": "answer: ", "answer_ends": "\n"}]),
+    )
+    spec = SimulatedSpec(prompt_price=1.0, completion_price=3.0, context_length=rng.choice([150, 4096]))
+    async with Runtime({"generator": spec}, seed=seed) as runtime:
+        result, estimate = await runtime.run(knobs, QUERY), await runtime.estimate(knobs, QUERY)
+    spent = zip(amounts(estimate.least), amounts(result.usage), amounts(estimate.most), strict=True)
+    assert all(least <= usage <= most for least, usage, most in spent)
+    assert result.usage.calls <= estimate.critical_path
+    assert result.best is not None
+    assert result.best.generated_tokens == result.usage.completion_tokens
+    assert decode(result.best.path_tokens) == result.text
 
 
 @pytest.mark.parametrize(
