@@ -78,6 +78,17 @@ def test_a_worker_after_another_that_stands_still_is_a_plain_forward_pass(kind: 
     assert float((logits - expected).abs().max()) <= 1e-4
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_worker_alone_is_a_plain_forward_pass_however_its_text_is_cut(kind: str) -> None:
+    model, text = tiny(kind), words(30, 5)
+    decoder = SharedDecoder(model, layers_of(model))
+    slab = decoder.slab(None, 16)
+    block = slab.new_block()
+    for start, end in ((0, 1), (1, 17), (17, 18), (18, 29), (29, 30)):
+        logits = decoder.forward([Row(slab, text[start:end], (block,))])
+        assert float((logits - own_logits(model, text[:end])).abs().max()) <= 1e-4
+
+
 @pytest.mark.parametrize("rope", [YARN, None], ids=["yarn", "plain"])
 def test_a_block_reads_the_same_however_often_it_was_moved(rope: dict[str, Any] | None) -> None:
     model = tiny("llama", max_position_embeddings=64, rope_parameters=rope)
