@@ -86,6 +86,8 @@ async def test_text_and_cache_agree_token_for_token(generator_folder: Path, name
         async for at, done in scripted(host, name, workers):
             board, drawn = Board.of(at, host._chat), at.events[-1]
             assert isinstance(drawn, Drawn)
+            authors = host._held["s"].session.authors
+            assert [author.drawn for author in authors] == [at.drawn_by(worker) for worker in range(workers)]
             for worker, own in board.own.items():
                 before = own[: len(own) - len(done.tokens[worker])]
                 assert done.texts[worker] == host._chat.decode(own)[len(host._chat.decode(before)) :]
