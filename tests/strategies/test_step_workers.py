@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
+from random import Random
 
 import pytest
 from paced_steps import PacedSteps
@@ -18,6 +19,9 @@ from ponder.orchestrator.run_state import Written
 from ponder.orchestrator.runtime import Done, Runtime, Task
 from ponder.orchestrator.types import Query, Result
 from ponder.strategies import Hogwild
+from ponder.testing.budget_checks import brackets
+from ponder.testing.path_checks import sequence
+from ponder.testing.scene import Scene, estimated, play
 
 QUERY = Query.ask("How many?")
 SHORT = {
@@ -200,6 +204,33 @@ async def test_a_last_step_is_as_long_as_it_likes() -> None:
     result = await run(engine, workers=1, step_tokens=4, max_steps=2, max_tokens=20)
     assert result.text == "A1:a;A2:bcdefghijkl;So {7}"
     assert result.usage.calls == 3
+
+
+@pytest.mark.parametrize("seed", range(24))
+async def test_what_is_spent_is_bracketed_whatever_the_knobs(seed: int) -> None:
+    rng = Random(seed)
+    knobs = {
+        "layout": ("steps", "fork_join")[seed % 2],
+        "workers": rng.randint(1, 4),
+        "max_tokens": rng.randint(1, 60),
+        "step_tokens": rng.choice([1, 7, 512]),
+        "max_steps": rng.choice([1, 2, 9]),
+        "cue_tokens": rng.choice([0, 3, 20]),
+        "quorum": rng.randint(0, 1),
+        "private": rng.choice([(), ("Add.",)]),
+        **rng.choice([{}, ASKS]),
+    }
+    strategy = Hogwild(**{**SHORT, **knobs})
+    scenes = [
+        Scene(seed=seed),
+        Scene(seed=seed, cache_block=4),
+        Scene(seed=seed, context_length=rng.choice([150, 300])),
+    ]
+    await brackets(strategy, scenes)
+    assert await sequence(strategy, scenes[0]) <= (await estimated(strategy, scenes[0])).critical_path
+    result = (await play(strategy, scenes[0])).result
+    assert result.best is not None and result.best.generated_tokens == result.usage.completion_tokens
+    assert decode(result.best.path_tokens) == result.text
 
 
 async def test_cues_and_private_words_stand_where_they_should() -> None:
