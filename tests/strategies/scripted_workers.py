@@ -1,14 +1,35 @@
-"""An engine whose workers write what a test says, and whose ordinary draws go on as a function says."""
+"""An engine whose workers write what a test says, and Hogwild! on it with short words."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from continuing import Continuing
 
-from ponder.orchestrator.engine import Advance, Advanced, Capabilities
+from ponder.orchestrator.budget import Budget
+from ponder.orchestrator.engine import Advance, Advanced, Capabilities, Sampling
 from ponder.orchestrator.engines.byte_vocabulary import END, decode, encode
 from ponder.orchestrator.engines.simulated_sharing import Writing
 from ponder.orchestrator.errors import EngineRefused
+from ponder.orchestrator.runtime import Runtime
+from ponder.orchestrator.types import Query, Result
 from ponder.orchestrator.workspace import Committed, Drawn, Event, Left, Said
+from ponder.strategies import Hogwild
+
+QUERY = Query.ask("How many?")
+SHORT = {
+    "instructions": "",
+    "opening": "{name}{step}:",
+    "greetings": ("",),
+    "names": ("A", "B", "C", "D"),
+    "step_ends": (";",),
+    "cue": "?",
+    "cue_tokens": 0,
+    "answer_opens": "{",
+    "answer_ends": "}",
+    "finisher": "So ",
+    "chunk": 10,
+    "max_tokens": 40,
+}
 
 
 class ScriptedWorkers(Continuing):
@@ -18,6 +39,7 @@ class ScriptedWorkers(Continuing):
         texts: of each worker.
         finish: what an ordinary draw writes after a text.
         loses: the number of the advance that is refused.
+        hangs: that of the advance that never comes back.
         context_length: most tokens that a worker sees.
         capabilities: what differs from the simulated engine's.
     """
@@ -28,12 +50,13 @@ class ScriptedWorkers(Continuing):
         finish: Callable[[str], str | None] = lambda so_far: "7} indeed",
         *,
         loses: int = -1,
+        hangs: int = -1,
         context_length: int = 1_000_000,
         **capabilities: object,
     ) -> None:
         super().__init__(finish, name=str(texts))
         self.spec = self.spec.model_copy(update={"context_length": context_length})
-        self._texts, self._loses, self._changed = texts, loses, capabilities
+        self._texts, self._loses, self._hangs, self._changed = texts, loses, hangs, capabilities
         self.advances: list[Advance] = []
         self.released: list[str] = []
 
@@ -45,6 +68,8 @@ class ScriptedWorkers(Continuing):
         self.advances.append(request)
         if len(self.advances) - 1 == self._loses:
             raise EngineRefused("the advance must be made, but is not; ask another")
+        if len(self.advances) - 1 == self._hangs:
+            await asyncio.Event().wait()
         return await super().advance(request)
 
     async def release(self, session: str) -> None:
@@ -57,6 +82,16 @@ class ScriptedWorkers(Continuing):
         before = sum(map(len, texts[:ended]))
         text = texts[ended] if ended < len(texts) else ""
         return (*encode(text[len(writing.standings[worker].drawn) - before :]), END)
+
+    @property
+    def asked(self) -> list[tuple[Sampling | None, ...]]:
+        """How each worker might draw in each advance."""
+        return [advance.samplings for advance in self.advances]
+
+    @property
+    def lengths(self) -> list[list[int]]:
+        """How much each worker might draw in each advance; 0 for one that rests."""
+        return [[each.max_tokens if each else 0 for each in samplings] for samplings in self.asked]
 
     @property
     def told(self) -> list[str]:
@@ -74,3 +109,14 @@ def _line(event: Event) -> str:
             return f"{worker}-"
         case Drawn(tokens, ended):
             return "|".join(f"{decode(each)}{'.' if i in ended else ''}" for i, each in enumerate(tokens))
+
+
+def strategy(**knobs: object) -> Hogwild:
+    """Hogwild! with short words."""
+    return Hogwild(**{**SHORT, **knobs})
+
+
+async def run(engine: ScriptedWorkers, query: Query = QUERY, budget: Budget = Budget(), **knobs: object) -> Result:
+    """What it gives."""
+    async with Runtime({"generator": engine}) as runtime:
+        return await runtime.run(strategy(**knobs), query, budget=budget)
