@@ -34,6 +34,7 @@ from ..engine import (
 from ..errors import EngineRefused, EngineUnavailable
 from ..workspace import Opening, Workspace
 from .chat_tokens import ChatTokens
+from .shared_cache import PAGE_SIZE
 from .vllm_model import ModelFiles
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class TorchSpec(EngineSpec):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=1)] = 1
     cache_gib: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    page_size: Annotated[int, Field(ge=1, le=4096)] = 64
+    page_size: Annotated[int, Field(ge=1, le=4096)] = PAGE_SIZE
 
     def open(self) -> TorchEngine:
         """The engine, not started yet."""
