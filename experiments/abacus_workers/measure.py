@@ -20,7 +20,7 @@ from .lessons import LONGEST, MOST_STEPS, RELAYED
 from .rows import row
 
 CHAINS = 4
-LIMIT = 200  # passes
+SPARE = 12  # passes that are waited for workers beyond what they need
 HURRIED = 60  # the pass at which workers that cannot read one another must answer
 KINDS = {
     "shares": (1, 2, 3, 4),  # four chains
@@ -106,11 +106,13 @@ def runs(
     hurried: int | None = None,
 ) -> list[Run]:
     """What the workers of every problem write; see `draw`."""
-    made = draw(model, [row(problem, workers) for problem in asked], LIMIT, random, hurried)
+    rows = [row(problem, workers) for problem in asked]
+    needed = max(len(text) for one in rows for text in one.written) if hurried is None else hurried
+    made = draw(model, rows, needed + SPARE, random, hurried)
     return [Run(problem, tuple(map(vocabulary.decode, texts))) for problem, texts in zip(asked, made, strict=True)]
 
 
-def _figures(made: Sequence[Run]) -> dict[str, float]:
+def _figures(made: Sequence[Run]) -> dict[str, float | None]:
     every = [answer for run in made for answer in run.answers]
     first = [min(run.answers, key=lambda answer: answer[1]) for run in made]
     return {
@@ -122,5 +124,6 @@ def _figures(made: Sequence[Run]) -> dict[str, float]:
     }
 
 
-def _mean(values: Iterable[float]) -> float:
-    return round(float(np.mean(list(values))), 4)
+def _mean(values: Iterable[float]) -> float | None:
+    given = list(values)
+    return round(float(np.mean(given)), 4) if given else None
