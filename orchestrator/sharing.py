@@ -15,7 +15,7 @@ from .budget import Reservation
 from .canonical import canonical_json, digest
 from .draw import Attempts, seed_of, within
 from .effects import Effects
-from .engine import Advance, Advanced, Sampling, SharedEngine
+from .engine import Advance, Advanced, Meter, Sampling, SharedEngine
 from .errors import BudgetExceeded, EngineError, UsageError
 from .journal import Call
 from .types import Finish, Usage
@@ -106,13 +106,7 @@ class Sharing:
 
     async def _bound(self, request: Advance) -> Usage:
         """The most that an advance may cost beside making the cache anew."""
-        space = request.workspace
-        opened = await self._engine.opened(space.opening)
-        unread = space.unread + (opened if space.is_fresh else 0)
-        drawn = sum(sampling.max_tokens for sampling in request.samplings if sampling is not None)
-        after = opened + space.written + drawn
-        computed = unread + drawn + space.opening.workers
-        return self._engine.meter.passes([(after, after + computed)], unread, drawn)
+        return most_of(request, await self._engine.opened(request.workspace.opening), self._engine.meter)
 
     async def _rebuilding(self, request: Advance) -> Usage:
         """What making the cache anew would cost; nothing where the engine holds it."""
@@ -147,6 +141,16 @@ class Sharing:
         opening = self.workspace.opening
         names = [digest("worker", self._place, opening, worker) for worker in range(opening.workers)]
         return tuple(map(seed_of, names))
+
+
+def most_of(request: Advance, opened: int, meter: Meter) -> Usage:
+    """The most that an advance may cost after an opening of so many tokens, its cache being held."""
+    space = request.workspace
+    first = opened if space.is_fresh else 0
+    drawn = sum(sampling.max_tokens for sampling in request.samplings if sampling is not None)
+    after = opened + space.written + drawn
+    computed = first + space.waiting + drawn + space.opening.workers
+    return meter.passes([(after, after + computed)], first + space.unread, drawn)
 
 
 class _Advancing(Attempts):

@@ -158,6 +158,17 @@ class Workspace:
         last = max((i for i, event in enumerate(self.events) if isinstance(event, Drawn)), default=-1)
         return sum(_size(event) for event in self.events[last + 1 :])
 
+    @property
+    def waiting(self) -> int:
+        """Tokens said to workers that drew nothing since; beside a token each, nothing else is left to compute."""
+        told = [0] * self.opening.workers
+        for event in self.events:
+            if isinstance(event, Said):
+                told[event.worker] += len(event.tokens)
+            elif isinstance(event, Drawn):
+                told = [0 if event.draws(worker) else tokens for worker, tokens in enumerate(told)]
+        return sum(told)
+
     def drawn_by(self, worker: int) -> int:
         """Tokens that a worker drew so far, those that ended a text among them."""
         return sum(event.draws(worker) for event in self.events if isinstance(event, Drawn))

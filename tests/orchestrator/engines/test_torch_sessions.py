@@ -13,9 +13,11 @@ import pytest
 import torch
 from recorded_passes import Board, hosted
 
+from ponder.orchestrator.budget import amounts
 from ponder.orchestrator.engine import Advance, Advanced, Prompt, Request, Sampling
 from ponder.orchestrator.engines.shared_cache.host import Host
 from ponder.orchestrator.errors import EngineRefused
+from ponder.orchestrator.sharing import most_of
 from ponder.orchestrator.types import Finish, Message, Usage
 from ponder.orchestrator.workspace import LAYOUTS, Committed, Drawn, Layout, Left, Opening, Said, Separator, Workspace
 
@@ -32,7 +34,10 @@ async def advanced(
     host: Host, at: Workspace, samplings: list[Sampling | None], session: str = "s", *, again: bool = False
 ) -> tuple[Advanced, Workspace]:
     seeds = tuple(range(100, 100 + at.opening.workers))
-    done = await host.advance(Advance(session, at, tuple(samplings), seeds, again))
+    request = Advance(session, at, tuple(samplings), seeds, again)
+    done = await host.advance(request)
+    most = most_of(request, host.opened(at.opening), host._settings.meter)
+    assert all(spent <= bound for spent, bound in zip(amounts(done.usage), amounts(most), strict=True))
     return done, at.then(Drawn(done.tokens, tuple(i for i, f in enumerate(done.finishes) if f is Finish.EOS)))
 
 
