@@ -146,7 +146,7 @@ async def test_a_missing_model_is_refused_with_its_remedy() -> None:
     from ponder.orchestrator.engines.vllm import VLLMSpec
 
     with pytest.raises((EngineRefused, EngineUnavailable), match="model must be"):
-        async with Cluster({"generator": VLLMSpec(model="no-such-model-here")}):
+        async with Cluster({"generator": VLLMSpec(model="/no/such/model")}):
             pass
 
 
