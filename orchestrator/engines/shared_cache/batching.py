@@ -129,4 +129,4 @@ def _explained(error: Exception) -> EngineUnavailable:
 
 
 def _closed() -> EngineUnavailable:
-    return EngineUnavailable("the engine must be open to compute, but was closed", is_free=True)
+    return EngineUnavailable("the engine must be open to compute, but was closed")

@@ -38,15 +38,23 @@ class Seen:
 
 
 class RecordingDecoder(SharedDecoder):
-    """A decoder that writes down what it reads."""
+    """A decoder that writes down what it reads, and can be told to fail once.
+
+    Attributes:
+        fails_at: the number of the pass that runs out of memory; None for none.
+    """
 
     def begin(self) -> None:
         """Forget everything."""
+        self.fails_at: int | None = None
         self.passes: list[list[Seen]] = []
         self.logits: list[Tensor] = []
         self._written: defaultdict[tuple[Slab, int], list[int]] = defaultdict(list)
 
     def forward(self, rows: Sequence[Row]) -> Tensor:
+        if len(self.passes) == self.fails_at:
+            self.fails_at = None
+            raise RuntimeError("out of memory")
         for row in rows:
             self._written[row.slab, row.view[-1]] += row.tokens
         seen = [

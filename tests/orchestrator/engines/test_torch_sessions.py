@@ -16,7 +16,7 @@ from recorded_passes import Board, hosted
 from ponder.orchestrator.budget import amounts
 from ponder.orchestrator.engine import Advance, Advanced, Prompt, Request, Sampling
 from ponder.orchestrator.engines.shared_cache.host import Host
-from ponder.orchestrator.errors import EngineRefused
+from ponder.orchestrator.errors import EngineRefused, EngineUnavailable
 from ponder.orchestrator.sharing import most_of
 from ponder.orchestrator.types import Finish, Message, Usage
 from ponder.orchestrator.workspace import LAYOUTS, Committed, Drawn, Layout, Left, Opening, Said, Separator, Workspace
@@ -282,3 +282,36 @@ async def test_what_cannot_be_is_refused(generator_folder: Path) -> None:
             host.opened(many)
         with pytest.raises(EngineRefused, match=r"must fit the context \(512 tokens\), got \d+; shorten the prompt"):
             host.opened(space(LAYOUTS["contiguous"], 2, text="a" * 600).opening)
+
+
+async def test_a_pass_that_fails_lets_go_of_the_cache_and_is_worth_another_try(generator_folder: Path) -> None:
+    with hosted(generator_folder, ends=()) as host:
+        at = space(LAYOUTS["combined"], 2).then(Said(0, (9,)), Said(1, (10,)))
+        samplings: list[Sampling | None] = [Sampling(max_tokens=5)] * 2
+        first, later = await advanced(host, at, samplings)
+        second, _ = await advanced(host, later, samplings)
+        for number, where, again in ((2, at, False), (9, later, True)):
+            host.release("s")
+            host._decoder.begin()
+            host._decoder.fails_at = number
+            with pytest.raises(EngineUnavailable, match=r"torch failed \(RuntimeError: out of memory\); try again"):
+                await advanced(host, where, samplings, again=again)
+            assert host.taken == 0
+        assert (await advanced(host, at, samplings))[0] == first
+        host.release("s")
+        assert replace((await advanced(host, later, samplings, again=True))[0], rebuilding=Usage()) == second
+
+
+async def test_closing_ends_what_is_being_drawn(generator_folder: Path) -> None:
+    with hosted(generator_folder, ends=()) as host:
+        at = space(LAYOUTS["combined"], 2).then(Said(0, (9,)), Said(1, (10,)))
+        drawing = [
+            asyncio.create_task(advanced(host, at, [Sampling(max_tokens=300)] * 2)),
+            asyncio.create_task(host.complete(Request(Prompt(()), Sampling(max_tokens=300), 1), (9,), None)),
+        ]
+        while len(host._decoder.passes) < 5:
+            await asyncio.sleep(0.001)
+        await host.close()
+        for end in await asyncio.gather(*drawing, return_exceptions=True):
+            assert isinstance(end, EngineUnavailable)
+        assert host.taken == 0
