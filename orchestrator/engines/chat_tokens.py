@@ -10,6 +10,7 @@ from typing import Any
 from ..engine import Prompt
 from ..errors import EngineRefused
 from ..types import Message
+from .vllm_model import ModelFiles
 
 KEPT = 4096
 ZERO_WIDTH = "\u200b"
@@ -30,6 +31,20 @@ class ChatTokens:
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
         self._rendered: OrderedDict[tuple[Message, ...], tuple[int, ...]] = OrderedDict()
+
+    @classmethod
+    def of(cls, files: ModelFiles) -> ChatTokens:
+        """The tokenizer of a model.
+
+        Raises:
+            EngineRefused: it has none.
+        """
+        from transformers import AutoTokenizer
+
+        try:
+            return cls(AutoTokenizer.from_pretrained(files.source, revision=files.revision))
+        except (OSError, ValueError) as error:
+            raise EngineRefused(f"model must hold a tokenizer, {files.name!r} has none: {error}") from error
 
     def prompt(self, prompt: Prompt) -> list[int]:
         """The ids of the conversation, ready for an answer, and of what was already generated after it.

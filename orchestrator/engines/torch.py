@@ -194,12 +194,7 @@ class TorchEngine:
 
     @cached_property
     def _loaded_chat(self) -> ChatTokens:
-        from transformers import AutoTokenizer
-
-        try:
-            return ChatTokens(AutoTokenizer.from_pretrained(self._files.source, revision=self.spec.revision))
-        except (OSError, ValueError) as error:
-            raise EngineRefused(f"model must hold a tokenizer, {self.spec.model!r} has none: {error}") from error
+        return ChatTokens.of(self._files)
 
     async def _hosted(self) -> Host:
         """The host, made if need be: by one caller, while the others wait."""

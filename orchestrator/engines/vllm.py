@@ -208,13 +208,7 @@ class VLLMEngine:
 
     @cached_property
     def _loaded_chat(self) -> ChatTokens:
-        from transformers import AutoTokenizer
-
-        source = self._files.source
-        try:
-            return ChatTokens(AutoTokenizer.from_pretrained(source, revision=self.spec.revision))
-        except (OSError, ValueError) as error:
-            raise EngineRefused(f"model must hold a tokenizer, {self.spec.model!r} has none: {error}") from error
+        return ChatTokens.of(self._files)
 
     def _ids(self, prompt: Prompt, chat: ChatTokens) -> list[int]:
         """The token ids of a prompt. A reward model reads the text: its vocabulary need not be the generator's."""
