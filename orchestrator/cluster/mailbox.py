@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 GATHER_S = 0.02
+"""Seconds for which what a call tells waits for more, or for an answer, to travel with."""
 Tell = Callable[[Any], None]
 Handler = Callable[..., Awaitable[Any]]
 

@@ -85,7 +85,9 @@ class Server:
         """Give `take` the parts of a good answer as they come.
 
         Raises:
-            as for `post`, and whatever `take` raises.
+            NotOK: the status is not 200.
+            EngineUnavailable: as for `post`.
+            EngineRefused: as for `post`.
         """
         try:
             with self._limit:
