@@ -34,6 +34,7 @@ _HOMES = {
     "ponder.orchestrator.pipeline": ("Node", "Pipeline"),
     "ponder.orchestrator.pipeline_file": ("load", "save", "to_mermaid", "to_text"),
     "ponder.orchestrator.run": ("arun", "run"),
+    "ponder.orchestrator.run_state": ("Written",),
     "ponder.orchestrator.runtime": ("Runtime", "Task"),
     "ponder.orchestrator.types": ("Candidate", "Message", "Query", "Result", "Score", "Usage"),
     "ponder.search.calling": ("asweep", "sweep"),
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from .orchestrator.pipeline import Node, Pipeline
     from .orchestrator.pipeline_file import load, save, to_mermaid, to_text
     from .orchestrator.run import arun, run
+    from .orchestrator.run_state import Written
     from .orchestrator.runtime import Runtime, Task
     from .orchestrator.types import Candidate, Message, Query, Result, Score, Usage
     from .search.calling import asweep, sweep
@@ -110,6 +112,7 @@ __all__ = [
     "UsageError",
     "VLLMSpec",
     "VerifierError",
+    "Written",
     "adaptive_space",
     "ajudge",
     "archon",
