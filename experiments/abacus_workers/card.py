@@ -54,7 +54,8 @@ their place in their block, queries turned for every block, and whatever was wri
 Measured by the same script with these weights on {problems} held-out problems of each kind and number of workers.
 *Right* is a worker's answer, *first* the problem's first answer to be complete, *chain* a worked chain, *passes* the
 forward passes until the first answer is complete, *late* the passes by which a right answer is later than the earliest
-possible. *Hidden* is *right* where workers see nothing of one another's text and must answer at pass {hurried}.
+possible. *Hidden* is *right* of workers who need what others write, where they see nothing of it and must answer at
+pass {hurried}.
 """
 
 KINDS = {

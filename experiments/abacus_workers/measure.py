@@ -53,6 +53,17 @@ class Run:
         return found
 
     @property
+    def in_need(self) -> list[bool]:
+        """Of each worker whose answer takes what another wrote: whether it is right."""
+        parts = (self.problem.part(at, self.workers) for at in range(1, self.workers + 1))
+        asked = [part for part in parts if part.asked]
+        return [
+            is_right
+            for part, (is_right, _) in zip(asked, self.answers, strict=True)
+            if not set(part.asked) <= {one.letter for one in part.chains}
+        ]
+
+    @property
     def lines(self) -> list[bool]:
         """Of each chain, whether a worker wrote its right result."""
         parts = [self.problem.part(worker, self.workers) for worker in range(1, self.workers + 1)]
@@ -84,7 +95,7 @@ def _cell(model: Generator, kind: str, workers: int, problems: int, seed: int) -
         "temperature 1": _figures(runs(model, asked, workers, warm())),
     }
     if workers > 1:
-        blind = [is_right for run in runs(model, asked, workers, hurried=HURRIED) for is_right, _ in run.answers]
+        blind = [is_right for run in runs(model, asked, workers, hurried=HURRIED) for is_right in run.in_need]
         found["others hidden, greedy"] = {"right": _mean(blind)}
     return found
 
