@@ -51,11 +51,15 @@ def shared_attention(
     for i, group in enumerate(shared_pass.groups):
         here = group.columns
         _write(group.slab, layer, shared_pass.places[i], keys[:, here], value[0][:, here])
-        left = None if still is None else still[:, here]
-        rows = turned(turning[:, here], left, shared_pass.query_turns(i, spec.rope), query.dtype)
-        bias = shared_pass.bias(i, spec.window)
+        bias, turns = shared_pass.bias(i, spec.window), shared_pass.query_turns(i, spec.rope)
         is_plain = group.slab.is_chain and spec.softcap is None and spec.sinks is None
-        mixed.append(_along_chain(rows, group, layer, bias) if is_plain else _attended(rows, group, layer, bias, spec))
+        for part in group.parts:
+            there = slice(here.start + part.start, here.start + part.stop)
+            left = None if still is None else still[:, there]
+            rows = turned(turning[:, there], left, turns[:, :, part], query.dtype)
+            seen = None if bias is None else bias[:, :, part]
+            attended = _along_chain(rows, group, layer, seen) if is_plain else _attended(rows, group, layer, seen, spec)
+            mixed.append(attended)
     return torch.cat(mixed, dim=1).transpose(0, 1)[None], None
 
 

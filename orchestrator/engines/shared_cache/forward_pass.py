@@ -12,6 +12,9 @@ from .rope import RopeTable
 from .row import Row
 from .slab import Array, Slab
 
+MOST_TURNED = 4096
+"""Pages that the queries of a part of a group's tokens are turned to: each takes a copy of the query."""
+
 
 class Group:
     """The rows of a pass that share a slab, as tables over their tokens T and the slab's pages N of P tokens.
@@ -30,6 +33,7 @@ class Group:
         distances: ``[N, T]``: from the start of each page's block to each token, 0 where it does not see the block.
         filled: ``[N]``: tokens in each page.
         width: tokens of a page that are looked at.
+        parts: of the tokens, attended one after the other where all of them would take too much memory.
     """
 
     def __init__(self, rows: Sequence[Row], first: int) -> None:
@@ -47,6 +51,8 @@ class Group:
         self.distances = np.maximum(distances, 0)
         self.filled = lengths[owners] - begins
         self.width = lengths[0] if self.slab.is_chain else self.slab.page_size
+        step = max(1, MOST_TURNED // len(owners))
+        self.parts = [slice(begin, min(begin + step, len(flat))) for begin in range(0, len(flat), step)]
 
     def _measured(self, rows: Sequence[Row], counts: Sequence[int], lengths: Array) -> Array:
         """``[blocks, T]``: from the start of each block to each token, in tokens; -1 for a block it does not see."""
