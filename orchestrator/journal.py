@@ -63,6 +63,8 @@ class Retries:
 
 
 Call = Callable[[], Awaitable[tuple[bytes, Usage]]]
+Bound = Usage | Callable[[], Awaitable[Usage]]
+"""The most that a call may cost; a function is asked before each attempt."""
 
 
 class Journal:
@@ -81,7 +83,7 @@ class Journal:
         self._flights: dict[bytes, asyncio.Future[bytes]] = {}
 
     async def draw(
-        self, key: bytes, bound: Usage, call: Call, gate: AbstractAsyncContextManager[object], account: Ledger
+        self, key: bytes, bound: Bound, call: Call, gate: AbstractAsyncContextManager[object], account: Ledger
     ) -> bytes:
         """The effect at `key`: found, joined, or paid for from `account` by `call` while holding `gate`.
 
@@ -134,7 +136,7 @@ class Journal:
         await self.store.append([("results", (self.run, task, value))])
 
     async def _pay(
-        self, key: bytes, bound: Usage, call: Call, gate: AbstractAsyncContextManager[object], account: Ledger
+        self, key: bytes, bound: Bound, call: Call, gate: AbstractAsyncContextManager[object], account: Ledger
     ) -> bytes:
         for attempt in range(self.retries.most + 1):
             try:
@@ -146,11 +148,12 @@ class Journal:
                 await asyncio.sleep(self.retries.wait_s(attempt, error))
         raise AssertionError("unreachable")
 
-    async def _attempt(self, key: bytes, bound: Usage, call: Call, account: Ledger) -> bytes:
-        reservation = await account.reserve(bound)
+    async def _attempt(self, key: bytes, bound: Bound, call: Call, account: Ledger) -> bytes:
+        most = bound if isinstance(bound, Usage) else await bound()
+        reservation = await account.reserve(most)
         token = os.urandom(8)
         try:
-            await self.store.append([("intents", (token, self.run, key, _text(bound)))])
+            await self.store.append([("intents", (token, self.run, key, _text(most)))])
         except BaseException as error:
             reservation.release()
             if isinstance(error, asyncio.CancelledError):
@@ -159,7 +162,7 @@ class Journal:
         try:
             value, usage = await call()
         except BaseException as error:
-            usage = Usage() if isinstance(error, EngineUnavailable) and error.is_free else bound
+            usage = Usage() if isinstance(error, EngineUnavailable) and error.is_free else most
             reservation.settle(usage)
             await self._record("charges", (token, self.run, _text(usage)))
             raise

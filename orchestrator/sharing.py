@@ -17,7 +17,6 @@ from .draw import Attempts, seed_of, within
 from .effects import Effects
 from .engine import Advance, Advanced, Meter, Sampling, SharedEngine
 from .errors import BudgetExceeded, EngineError, UsageError
-from .journal import Call
 from .types import Finish, Usage
 from .workspace import Committed, Drawn, Left, Opening, Said, Workspace
 
@@ -95,9 +94,9 @@ class Sharing:
         effects, run = self._effects, self._effects._run
         advancing = _Advancing(self._engine, request, bound, self._name)
         try:
-            again = await self._rebuilding(request)
-            call, gate = advancing.call(again), run.gates[self._name]
-            done = ADVANCED.validate_json(await run.journal.draw(key, bound + again, call, gate, run.account))
+            gate = run.gates[self._name]
+            value = await run.journal.draw(key, advancing.most, advancing.call, gate, run.account)
+            done = ADVANCED.validate_json(value)
         except BaseException as error:
             effects._lost(error, held, advancing)
             return None
@@ -107,14 +106,6 @@ class Sharing:
     async def _bound(self, request: Advance) -> Usage:
         """The most that an advance may cost beside making the cache anew."""
         return most_of(request, await self._engine.opened(request.workspace.opening), self._engine.meter)
-
-    async def _rebuilding(self, request: Advance) -> Usage:
-        """What making the cache anew would cost; nothing where the engine holds it."""
-        space = request.workspace
-        if space.is_fresh or await self._engine.holds(request.session, space):
-            return Usage()
-        before = await self._engine.opened(space.opening) + space.written - space.unread
-        return self._engine.meter.passes([(before, 2 * before)], before, 0)
 
     @cached_property
     def _engine(self) -> SharedEngine:
@@ -154,21 +145,27 @@ def most_of(request: Advance, opened: int, meter: Meter) -> Usage:
 
 
 class _Advancing(Attempts):
-    """One advance: how it is made, and what it must keep to."""
+    """One advance: how it is made, and what it must keep to. Whether its cache is held is asked before each attempt."""
 
-    __slots__ = ("_engine", "_name", "_request")
+    __slots__ = ("_engine", "_name", "_rebuilding", "_request")
 
     def __init__(self, engine: SharedEngine, request: Advance, bound: Usage, name: str) -> None:
         super().__init__(bound)
         self._engine, self._request, self._name = engine, request, name
+        self._rebuilding = Usage()
 
-    def call(self, rebuilding: Usage) -> Call:
-        """The call that advances, and makes the cache anew where that was paid for."""
-        request = replace(self._request, may_rebuild=rebuilding != Usage())
+    async def most(self) -> Usage:
+        """The most that the next attempt may cost: more where the cache must be made anew."""
+        space, engine = self._request.workspace, self._engine
+        self._rebuilding = Usage()
+        if not (space.is_fresh or await engine.holds(self._request.session, space)):
+            before = await engine.opened(space.opening) + space.written - space.unread
+            self._rebuilding = engine.meter.passes([(before, 2 * before)], before, 0)
+        return self.bound + self._rebuilding
 
-        async def call() -> tuple[bytes, Usage]:
-            made = await self.attempt(self._engine.advance(request))
-            usage = within(made.usage, self.bound, self._name) + within(made.rebuilding, rebuilding, self._name)
-            return canonical_json(replace(made, rebuilding=Usage())), usage
-
-        return call
+    async def call(self) -> tuple[bytes, Usage]:
+        """Advance, and make the cache anew where that was paid for."""
+        request = replace(self._request, may_rebuild=self._rebuilding != Usage())
+        made = await self.attempt(self._engine.advance(request))
+        usage = within(made.usage, self.bound, self._name) + within(made.rebuilding, self._rebuilding, self._name)
+        return canonical_json(replace(made, rebuilding=Usage())), usage

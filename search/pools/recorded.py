@@ -15,7 +15,7 @@ from ...orchestrator.draw import COMPLETION, Ask, draw_key
 from ...orchestrator.effects import Effects
 from ...orchestrator.engine import Completion, Engine, Prompt, Sampling
 from ...orchestrator.errors import JournalError, UsageError
-from ...orchestrator.journal import Call, Journal, Store
+from ...orchestrator.journal import Bound, Call, Journal, Store
 from ...orchestrator.journal_file import Row
 from ...orchestrator.run_state import Run
 from ...orchestrator.types import Candidate, Query, Score, Usage
@@ -207,7 +207,7 @@ class _Reading(Journal):
         return found
 
     async def draw(
-        self, key: bytes, bound: Usage, call: Call, gate: AbstractAsyncContextManager[object], account: Ledger
+        self, key: bytes, bound: Bound, call: Call, gate: AbstractAsyncContextManager[object], account: Ledger
     ) -> bytes:
         """The effect at `key`: found, or made where it costs nothing.
 

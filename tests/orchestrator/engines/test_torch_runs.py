@@ -16,6 +16,7 @@ from ponder.orchestrator.canonical import canonical_json
 from ponder.orchestrator.context import Context
 from ponder.orchestrator.engine import Advance, Advanced, Sampling
 from ponder.orchestrator.engines.torch import TorchEngine, TorchSpec
+from ponder.orchestrator.errors import EngineUnavailable
 from ponder.orchestrator.journal_file import JournalFile
 from ponder.orchestrator.runtime import Done, Runtime, Task
 from ponder.orchestrator.shape import Plan, Shape
@@ -41,6 +42,19 @@ class MortalEngine(TorchEngine):
             raise Killed
         self.lives = None if self.lives is None else self.lives - 1
         self.advances += 1
+        return await super().advance(request)
+
+
+class ForgetfulEngine(MortalEngine):
+    """A torch engine that loses a cache, once, before an advance of it."""
+
+    has_lost = False
+
+    async def advance(self, request: Advance) -> Advanced:
+        if not (self.has_lost or request.workspace.is_fresh):
+            self.has_lost = True
+            await self.release(request.session)
+            raise EngineUnavailable("the process that held the cache is gone", is_free=True)
         return await super().advance(request)
 
 
@@ -131,6 +145,21 @@ async def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
         assert rebuilt == (1 if lives else 0)
         if lives == advances - 1:
             assert resumed.paid.prompt_tokens > whole.result.usage.prompt_tokens
+
+
+async def test_a_cache_that_is_lost_midway_is_made_anew_for_the_next_attempt(
+    mortal: MortalEngine, tmp_path: Path
+) -> None:
+    whole = await run(mortal, tmp_path / "whole", Scribes())
+    forgetful = ForgetfulEngine(mortal.spec)
+    with quiet_imports():
+        await forgetful.start()
+    done = await run(forgetful, tmp_path / "lost", Scribes())
+    await forgetful.close()
+    assert forgetful.has_lost
+    assert canonical_json(done.result) == canonical_json(whole.result)
+    assert done.paid.calls == whole.paid.calls + 1
+    assert done.paid.prompt_tokens > whole.paid.prompt_tokens
 
 
 async def test_two_runs_at_once_give_what_each_gives_alone(mortal: MortalEngine, tmp_path: Path) -> None:
