@@ -1,20 +1,25 @@
-"""Every registered strategy runs for real: vLLM on CPU, the abacus generator and reward model."""
+"""Every registered strategy runs for real on the abacus models: vLLM on CPU, or torch where workers share a cache."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from pydantic import BaseModel
+from real_vllm import quiet_imports
 from test_strategies import CASES
 
 from ponder.orchestrator.canonical import canonical_json
 from ponder.orchestrator.data.abacus import problems
+from ponder.orchestrator.engines.torch import TorchSpec
 from ponder.orchestrator.engines.vllm import VLLMEngine
 from ponder.orchestrator.journal import Memory
 from ponder.orchestrator.prompting import Template
 from ponder.orchestrator.runtime import Runtime, Task
 from ponder.orchestrator.types import Query
+from ponder.strategies import Hogwild, Strategy
 from ponder.verifiers import AbacusAnswer, AnswerKey
 
 pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
@@ -26,6 +31,20 @@ def runtime(abacus_generator: VLLMEngine, abacus_reward: VLLMEngine) -> Runtime:
     """The abacus models: the generator under every name that a case draws from, and the reward model."""
     engines = {**dict.fromkeys(GENERATORS, abacus_generator), "reward": abacus_reward}
     return Runtime(engines, store=Memory())
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def sharing() -> AsyncIterator[Runtime]:
+    """The abacus generator where workers can share one cache, which they cannot on vLLM."""
+    generator = TorchSpec(model="abacus-generator", device="cpu").open()
+    with quiet_imports():
+        await generator.start()
+    yield Runtime({"generator": generator}, store=Memory())
+    await generator.close()
+
+
+def shares_a_cache(strategy: Strategy) -> bool:
+    return isinstance(strategy, Hogwild) and strategy.layout not in ("steps", "fork_join")
 
 
 def abacus(part: Any) -> Any:
@@ -61,12 +80,13 @@ def _short(template: Template) -> str:
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_it_runs_and_is_replayed(runtime: Runtime, name: str) -> None:
+async def test_it_runs_and_is_replayed(runtime: Runtime, sharing: Runtime, name: str) -> None:
     strategy = abacus(CASES[name])
+    host = sharing if shares_a_cache(strategy) else runtime
     asked = [next(problems((steps,), seed, "test")) for steps, seed in ((1, 0), (1, 1), (2, 2))]
     for query in [Query.ask(each.prompt, id=each.prompt, reference=each.answer) for each in asked]:
         task = Task(id=f"{name} {query.id}", strategy=strategy, query=query)
-        first, again = await runtime.execute(task, task.budget), await runtime.execute(task, task.budget)
+        first, again = await host.execute(task, task.budget), await host.execute(task, task.budget)
         assert first.result.stopped == "done", first.result.reason
         assert first.result.candidates
         assert first.result.text or is_asked_in_words(strategy) or getattr(strategy, "abstain", False)
