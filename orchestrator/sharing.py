@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from typing import cast
@@ -94,14 +95,18 @@ class Sharing:
         effects, run = self._effects, self._effects._run
         advancing = _Advancing(self._engine, request, bound, self._name)
         try:
-            gate = run.gates[self._name]
-            value = await run.journal.draw(key, advancing.most, advancing.call, gate, run.account)
+            value = await run.journal.draw(key, advancing.most, advancing.call, self._gate, run.account)
             done = ADVANCED.validate_json(value)
         except BaseException as error:
             effects._lost(error, held, advancing)
             return None
         held.settle(done.usage)
         return done
+
+    @property
+    def _gate(self) -> AbstractAsyncContextManager[object]:
+        """What holds the next advance back: nothing once there is a cache, whose memory others may be waiting for."""
+        return self._effects._run.gates[self._name] if self.workspace.is_fresh else nullcontext()
 
     async def _bound(self, request: Advance) -> Usage:
         """The most that an advance may cost beside making the cache anew."""

@@ -175,6 +175,16 @@ async def test_two_runs_at_once_give_what_each_gives_alone(mortal: MortalEngine,
     assert [result.usage for result in both] == [done.result.usage for done in alone]
 
 
+async def test_a_run_that_waits_for_memory_holds_back_none_that_has_it(mortal: MortalEngine, tmp_path: Path) -> None:
+    host = await mortal._hosted()
+    room = host._settings.memory * 3 // 5 // host._decoder.shape.bytes_per_token
+    runtime = Runtime({"generator": mortal}, in_flight={"generator": 1})
+    asked = [Query.ask(text, id=text) for text in ("what is 1+1?", "what is 2+2?")]
+    async with asyncio.timeout(60):
+        results = await asyncio.gather(*(runtime.run(Scribes(room=room), query) for query in asked))
+    assert [(result.stopped, result.failures) for result in results] == [("done", 0)] * 2
+
+
 async def test_a_budget_ends_the_workers_and_is_kept_to(mortal: MortalEngine, tmp_path: Path) -> None:
     whole = (await run(mortal, tmp_path / "whole", Scribes())).result.usage
     for budget in (Budget(calls=3), Budget(completion_tokens=60), Budget(flops=whole.flops * 4 // 5)):
