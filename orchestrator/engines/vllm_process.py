@@ -29,7 +29,7 @@ from typing import Any
 from ..errors import EngineRefused, EngineUnavailable
 
 POLL_S = 0.02
-CLOSE_S = 10.0
+CLOSE_S = 3.0
 CORE_NAME = "EngineCore"
 SPAWNING = threading.Lock()
 """Held while the process-wide settings of a window are in place."""
