@@ -79,7 +79,7 @@ def written(figures: Mapping[str, Any]) -> str:
         parts += [title, _table(figures[kind])]
     parts += [
         "## Limits\n",
-        "Text that is not such a problem gets nonsense. More than four chains or workers, longer chains "
+        "Text that is not such a problem gets nonsense. More than four chains or workers, longer chains\n"
         "and the layouts in which finished steps become a common history were never trained.\n",
     ]
     return "\n".join(parts)

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import UsageError
 from .smollm2 import smollm2
 
-ABACUS = ("abacus-generator", "abacus-prm")
+ABACUS = ("abacus-generator", "abacus-prm", "abacus-workers")
 EMBEDDED = (*ABACUS, "smollm2")
 HERE = Path(__file__).resolve().parent
 STEP_MARKS = {HERE / "abacus-prm": 10}
@@ -40,3 +40,8 @@ def abacus_generator() -> Path:
 def abacus_prm() -> Path:
     """The folder of the abacus process reward model: one probability a step of the generator's text."""
     return path("abacus-prm")
+
+
+def abacus_workers() -> Path:
+    """The folder of the abacus workers: a generator that works beside others and reads what they write meanwhile."""
+    return path("abacus-workers")
