@@ -69,7 +69,7 @@ class Collaboration(Strategy):
     answer_ends: Text = "}"
     finisher: str = FINISHER
     finisher_tokens: Tokens = 32
-    chunk: Tokens = 64
+    chunk: Tokens = 16
 
     @model_validator(mode="after")
     def _fits_its_workers(self) -> Self:
