@@ -11,7 +11,7 @@ from torch import Tensor
 from ...engine import Sampling
 from ...types import Finish
 from ...workspace import Drawn, Workspace
-from .batching import Batcher
+from .batching import Computes
 from .sampling import chance, draw
 from .session import Rows, Session, spans
 from .spelling import stopped
@@ -37,7 +37,7 @@ class Advancing:
 
     Args:
         session: what is in the cache.
-        batcher: computes.
+        computer: computes its rows.
         bounds: of the model.
         samplings: how each worker draws; None for one that rests.
         seeds: of each worker.
@@ -52,12 +52,12 @@ class Advancing:
     def __init__(
         self,
         session: Session,
-        batcher: Batcher,
+        computer: Computes,
         bounds: Bounds,
         samplings: Sequence[Sampling | None],
         seeds: Sequence[int],
     ) -> None:
-        self._session, self._batcher, self._bounds = session, batcher, bounds
+        self._session, self._computer, self._bounds = session, computer, bounds
         self._samplings = {i: sampling for i, sampling in enumerate(samplings) if sampling is not None}
         self._seeds = seeds
         self._passes = 0
@@ -97,8 +97,8 @@ class Advancing:
         chances = [chance(self._seeds[w], author.drawn) for w, author in zip(drawing, authors, strict=True)]
         *before, rows = self._session.passes(drawing)
         for each in before:
-            self.spans += await read(self._batcher, each)
-        found = await self._batcher.compute(rows, partial(draw, samplings=samplings, chances=chances))
+            self.spans += await read(self._computer, each)
+        found = await self._computer.compute(rows, partial(draw, samplings=samplings, chances=chances))
         self.spans += spans(rows)
         self._passes += 1
         for worker, token in zip(drawing, found, strict=True):
@@ -119,17 +119,17 @@ class Advancing:
             self.finishes[worker] = Finish.TOTAL_LENGTH
 
 
-async def read(batcher: Batcher, rows: Rows) -> Spans:
+async def read(computer: Computes, rows: Rows) -> Spans:
     """Compute rows that nobody draws after; the positions where each begins and ends."""
-    await batcher.compute([replace(row, predicts=False) for row in rows], _nothing)
+    await computer.compute([replace(row, predicts=False) for row in rows], _nothing)
     return spans(rows)
 
 
-async def bring_up(session: Session, workspace: Workspace, batcher: Batcher) -> Spans:
+async def bring_up(session: Session, workspace: Workspace, computer: Computes) -> Spans:
     """Take in what a workspace adds, computing what it tells was drawn; where each row begins and ends."""
     found: Spans = []
     for rows in session.fold(workspace):
-        found += await read(batcher, rows)
+        found += await read(computer, rows)
     return found
 
 

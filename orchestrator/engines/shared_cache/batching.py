@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
@@ -18,6 +18,13 @@ from .row import Row
 T = TypeVar("T")
 MOST_TOKENS = 2048
 """Tokens of one pass, where several wait."""
+
+
+class Computes(Protocol):
+    """What computes rows."""
+
+    async def compute(self, rows: Sequence[Row], then: Callable[[Tensor], T]) -> T:
+        """What `then` makes of the logits of the rows that predict."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from ...engine import Advance, Advanced, Completion, Meter, Request, Watch
 from ...errors import EngineRefused
 from ...types import Usage
-from ...workspace import Drawn, Opening, Said, Workspace
+from ...workspace import Committed, Drawn, Opening, Said, Workspace
 from ..chat_tokens import ChatTokens
-from .admission import Admission, Place
+from .admission import Admission
 from .advancing import Advancing, Bounds, Spans, bring_up, read
 from .batching import Batcher
 from .completing import Completing
 from .decoder import SharedDecoder
+from .held import GIB, Held
 from .session import Session
 from .views import OpeningIds, Size
 
-GIB = 1 << 30
 KEPT = 1024
 
 
@@ -41,14 +41,6 @@ class Settings:
     memory: int
     page_size: int
     meter: Meter
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A session, and the place of its cache in memory."""
-
-    session: Session
-    place: Place
 
 
 class Host:
@@ -88,7 +80,7 @@ class Host:
                 f"got {size.longest}; shorten the prompt"
             )
         self._require_memory(
-            self._capacity(opening),
+            self._capacity(Workspace.opened(opening)),
             f"{opening.workers} workers that write {opening.room} tokens in all after {size.tokens}",
             "take fewer workers, lower max_tokens",
         )
@@ -149,10 +141,9 @@ class Host:
         space, meter = request.workspace, self._settings.meter
         held, opening = await self._ready(request)
         self._require_known(_tokens(held.session.news(space)))
-        again = [*opening, *await bring_up(held.session, space, self._batcher)]
-        advancing = Advancing(held.session, self._batcher, self._settings.bounds, request.samplings, request.seeds)
+        again = [*opening, *await bring_up(held.session, space, held)]
+        advancing = Advancing(held.session, held, self._settings.bounds, request.samplings, request.seeds)
         drawn = await advancing.run()
-        self._admission.resize(held.place, held.session.slab.bytes)
         unread = space.unread
         if space.is_fresh:
             unread, advancing.spans, again = unread + self.opened(space.opening), [*again, *advancing.spans], []
@@ -181,18 +172,19 @@ class Host:
             )
         self.opened(space.opening)
         ids, _ = self._measured(space.opening)
-        capacity = self._capacity(space.opening)
-        place = await self._admission.enter(capacity * self._decoder.shape.bytes_per_token)
+        each = self._decoder.shape.bytes_per_token
+        capacity = min(self._capacity(space), self._settings.memory // each)
+        place = await self._admission.enter(capacity * each)
         try:
             slab = self._decoder.slab(None if ids.is_chain else self._settings.page_size, capacity)
             session = Session(space.opening, ids, slab, self._chat)
         except BaseException:
             self._admission.leave(place)
             raise
-        held = self._held[request.session] = Held(session, place)
+        held = self._held[request.session] = Held(session, place, self._admission, self._batcher)
         spans: Spans = []
         for rows in session.reading():
-            spans += await read(self._batcher, rows)
+            spans += await read(held, rows)
         return held, spans
 
     def _measured(self, opening: Opening) -> tuple[OpeningIds, Size]:
@@ -203,14 +195,14 @@ class Host:
                 self._openings.popitem(last=False)
         return self._openings[opening]
 
-    def _capacity(self, opening: Opening) -> int:
-        """Tokens that a session's cache is made for; one page more for each block that it begins with."""
-        ids, size = self._measured(opening)
-        tokens = size.tokens + opening.room
+    def _capacity(self, space: Workspace) -> int:
+        """Tokens that a session's cache is made for: its room, or twice what was written; one page more a block."""
+        ids, size = self._measured(space.opening)
+        tokens = size.tokens + max(space.opening.room, 2 * space.written)
         if ids.is_chain:
             return tokens
-        page = self._settings.page_size
-        return (-(-tokens // page) + size.blocks) * page
+        page, commits = self._settings.page_size, sum(isinstance(event, Committed) for event in space.events)
+        return (-(-tokens // page) + size.blocks + commits) * page
 
     def _require_memory(self, tokens: int, what: str, remedy: str) -> int:
         """The bytes of so many tokens, where there is memory for them."""

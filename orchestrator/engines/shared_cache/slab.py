@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,7 +52,7 @@ class Slab:
 
     Of each layer, keys are ``[pages, kv_heads, page_size, head_size]``, so that the pages in use are one batch of
     matrices, and values ``[kv_heads, pages * page_size, head_size]``, so that they are one matrix a head. Both are
-    allocated at once, for `capacity` tokens, and doubled where that was too few.
+    allocated at once, for `capacity` tokens, and doubled where that was too few and `grow` was not called before.
 
     Args:
         shape: of a token in the cache.
@@ -66,8 +67,8 @@ class Slab:
         self.blocks: list[Block] = []
         self.page_owners: list[int] = []
         self.page_starts: list[int] = []
-        self.keys: list[Tensor] = []
-        self.values: list[Tensor] = []
+        self.keys = [shape.zeros(0, shape.kv_heads, self.page_size)] * shape.layers
+        self.values = [shape.zeros(shape.kv_heads, 0)] * shape.layers
         self._allocate(1 if self.is_chain else -(-capacity // self.page_size) or 1)
 
     @property
@@ -87,39 +88,51 @@ class Slab:
 
     def extend(self, block: int, tokens: int) -> Array:
         """Make room for `tokens` more of a block; where each goes, counted in tokens over all pages."""
+        if (needed := self.needed([(block, tokens)])) > self.capacity:
+            self.grow(max(needed, 2 * self.capacity))
         mine = self.blocks[block]
         start, end = mine.length, mine.length + tokens
-        if self.is_chain:
-            self._lengthen(end)
         while len(mine.pages) * self.page_size < end:
             self.page_starts.append(len(mine.pages) * self.page_size)
             mine.pages.append(self.used_pages)
             self.page_owners.append(block)
-        if self.used_pages > self._pages:
-            self._allocate(max(self.used_pages, 2 * self._pages))
         mine.length = end
         pages, offsets = np.divmod(np.arange(start, end), self.page_size)
         places: Array = np.array(mine.pages)[pages] * self.page_size + offsets
         return places
 
     @property
+    def capacity(self) -> int:
+        """Tokens that there is storage for, were all pages full."""
+        return self._pages * self.page_size
+
+    @property
     def bytes(self) -> int:
         """Memory allocated."""
-        return self._pages * self.page_size * self.shape.bytes_per_token
+        return self.capacity * self.shape.bytes_per_token
 
-    def _lengthen(self, tokens: int) -> None:
-        """Make the one page of a chain hold so many tokens."""
-        if tokens > self.page_size:
-            self.page_size = max(tokens, 2 * self.page_size)
-            self._allocate(1)
+    def needed(self, more: Sequence[tuple[int, int]]) -> int:
+        """The capacity for more of some blocks, each given with the tokens that are added to it."""
+        if self.is_chain:
+            return sum(self.blocks[block].length + tokens for block, tokens in more)
+        size = self.page_size
+        ends = [(self.blocks[block], self.blocks[block].length + tokens) for block, tokens in more]
+        return (self.used_pages + sum(-(-end // size) - len(block.pages) for block, end in ends)) * size
+
+    def grow(self, capacity: int) -> None:
+        """Allocate for so many tokens, more than before, and keep what is there."""
+        if self.is_chain:
+            self.page_size = capacity
+        self._allocate(-(-capacity // self.page_size))
 
     def _allocate(self, pages: int) -> None:
-        """Storage for so many pages of the present size, holding what was there."""
+        """Storage for so many pages of the present size, holding what was there; a layer at a time is there twice."""
         shape, size = self.shape, self.page_size
-        keys = [shape.zeros(pages, shape.kv_heads, size) for _ in range(shape.layers)]
-        values = [shape.zeros(shape.kv_heads, pages * size) for _ in range(shape.layers)]
-        for old, new in zip(self.keys, keys, strict=False):
+        for layer in range(shape.layers):
+            old, new = self.keys[layer], shape.zeros(pages, shape.kv_heads, size)
             new[: old.shape[0], :, : old.shape[2]] = old
-        for old, new in zip(self.values, values, strict=False):
+            self.keys[layer] = new
+            old, new = self.values[layer], shape.zeros(shape.kv_heads, pages * size)
             new[:, : old.shape[1]] = old
-        self.keys, self.values, self._pages = keys, values, pages
+            self.values[layer] = new
+        self._pages = pages

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from recorded_passes import Board, hosted
+from recorded_passes import Board, hosted, recording
 
 from ponder.orchestrator.budget import amounts
 from ponder.orchestrator.engine import Advance, Advanced, Prompt, Request, Sampling
@@ -314,4 +314,35 @@ async def test_closing_ends_what_is_being_drawn(generator_folder: Path) -> None:
         await host.close()
         for end in await asyncio.gather(*drawing, return_exceptions=True):
             assert isinstance(end, EngineUnavailable)
+        assert host.taken == 0
+
+
+async def steps(host: Host, session: str, at: Workspace, times: int, *, again: bool = False) -> Workspace:
+    """The workspace after so many steps of a token for each of its two workers."""
+    for _ in range(times):
+        _, at = await advanced(host, at, [Sampling(max_tokens=1)] * 2, session, again=again)
+        at = at.then(Committed(0), Said(0, (9,)), Committed(1), Said(1, (9,)))
+    return at
+
+
+async def test_a_cache_that_outgrows_its_measure_keeps_to_the_memory(generator_folder: Path) -> None:
+    page = 32 * recording(generator_folder)[0].shape.bytes_per_token
+    with hosted(generator_folder, gib=20 * page / 2**30, page_size=32, ends=()) as host:
+        begun = space(LAYOUTS["interleaved"], 2, room=32, text="a").then(Said(0, (9,)), Said(1, (9,)))
+        measured = host._capacity(begun) // 32
+        at = await steps(host, "one", begun, 4)
+        slab = host._held["one"].session.slab
+        assert (measured, host.taken, slab.bytes) == (6, 12 * page, 12 * page)
+        other = await steps(host, "two", begun, 1)
+        with pytest.raises(EngineUnavailable, match=r"grown to .* beside those of others .* made anew"):
+            await steps(host, "one", at, 8)
+        assert (host.taken, list(host._held)) == (6 * page, ["two"])
+        waiting = asyncio.create_task(steps(host, "one", at, 1, again=True))
+        await steps(host, "two", other, 1)
+        assert waiting.done() is False
+        host.release("two")
+        await waiting
+        host.release("one")
+        with pytest.raises(EngineRefused, match=r"grown to .* must fit the engine's memory .* page_size"):
+            await steps(host, "one", begun, 20)
         assert host.taken == 0
