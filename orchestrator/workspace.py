@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .canonical import digest
 from .types import Message
@@ -38,6 +38,15 @@ class Layout(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     view: tuple[Part, ...]
     commits: bool = False
+
+    @model_validator(mode="after")
+    def _shows_each_block_once(self) -> Self:
+        named = [part for part in self.view if isinstance(part, str)]
+        if len(set(named)) < len(named):
+            raise ValueError(f"view must name history, others and private once at most, got {named}")
+        if self.commits and "history" not in named:
+            raise ValueError(f"view must show the history where workers commit to it, got {named}; name history in it")
+        return self
 
 
 LAYOUTS = {

@@ -188,6 +188,8 @@ async def test_what_is_spent_is_bracketed_whatever_the_knobs(seed: int) -> None:
         ({"quorum": 3}, "quorum must be at most the 2 workers, got 3"),
         ({"workers": 17}, "less than or equal to 16"),
         ({"layout": "sideways"}, "contiguous"),
+        ({"layout": {"view": ["others", "private", "others"]}}, "view must name history, others and private once"),
+        ({"layout": {"view": ["others"], "commits": True}}, "view must show the history where workers commit to it"),
     ],
 )
 def test_what_cannot_be_is_refused(knobs: dict[str, object], message: str) -> None:
