@@ -18,6 +18,7 @@ from .draw import Attempts, seed_of, within
 from .effects import Effects
 from .engine import Advance, Advanced, Meter, Sampling, SharedEngine
 from .errors import BudgetExceeded, EngineError, UsageError
+from .shape import SHARING
 from .types import Finish, Usage
 from .workspace import Committed, Drawn, Left, Opening, Said, Workspace
 
@@ -122,8 +123,7 @@ class Sharing:
         engine = self._effects._engine(self._name)
         if not engine.capabilities.shared_cache:
             raise UsageError(
-                f"engine {self._name!r} must share its cache between workers, but {engine.identity} does not; "
-                "use an engine of kind 'torch', or a layout that works on any engine"
+                f"engine {self._name!r} must share its cache between workers, but {engine.identity} does not; {SHARING}"
             )
         return cast(SharedEngine, engine)
 
