@@ -11,7 +11,6 @@ import pytest_asyncio
 from ponder.orchestrator.canonical import canonical_json
 from ponder.orchestrator.engine import Prompt, Request, Sampling
 from ponder.orchestrator.engines.torch import TorchSpec
-from ponder.orchestrator.journal import Memory
 from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.types import Query
 from ponder.orchestrator.workspace import Layout
@@ -38,7 +37,7 @@ KNOBS = {
 async def runtime() -> AsyncIterator[Runtime]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        runtime = await Runtime({"generator": TorchSpec(model="abacus-generator")}, store=Memory()).__aenter__()
+        runtime = await Runtime({"generator": TorchSpec(model="abacus-generator")}).__aenter__()
     yield runtime
     await runtime.close()
 
