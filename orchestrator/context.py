@@ -182,7 +182,11 @@ class Context(Effects):
         return launched(self, Ask(query, sampling, check_draws(n), engine), in_flight)
 
     def share(self, opening: Opening, engine: str = "generator") -> Sharing:
-        """Workers that share one attention cache, opened as told: ``async with ctx.share(opening) as sharing: ...``."""
+        """Workers that share one attention cache, opened as told: ``async with ctx.share(opening) as sharing: ...``.
+
+        A run must not open another before this one is closed, nor draw from the engine meanwhile, unless both caches
+        fit the memory of the engine: each would wait for the other.
+        """
         return Sharing(self, opening, engine)
 
     async def score(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Candidate]:
