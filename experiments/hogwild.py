@@ -9,7 +9,7 @@ at equal passes, and against as many independent chains and a vote at equal pass
 (with matplotlib, the extra `plot`) and all numbers to `experiments/results/hogwild*`, win or lose. The exit status
 tells whether relays show that a worker answers from what only another wrote.
 
-Takes about fifteen minutes on two cores. Stopped, it goes on where it was: what is drawn is kept under `runs/hogwild`.
+Takes about twelve minutes on two cores. Stopped, it goes on where it was: what is drawn is kept under `runs/hogwild`.
 """
 
 from __future__ import annotations

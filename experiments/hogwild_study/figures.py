@@ -26,6 +26,9 @@ def draw(found: Sequence[Point], stem: Path) -> None:
         panel.set_title(task.name, fontsize=11)
         panel.set_xlabel("passes (tokens a worker)")
     panels[0].set_ylabel("accuracy of answers complete by then")
+    named = [panel.get_legend_handles_labels() for panel in panels]
+    drawn = {label: line for lines, labels in named for line, label in zip(lines, labels, strict=True)}
+    figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=5, fontsize=8)
     figure.savefig(stem.with_suffix(".png"), dpi=80)
     pyplot.close(figure)
 
@@ -41,4 +44,3 @@ def _panel(panel: Any, mine: Sequence[Point]) -> None:
         panel.fill_between(
             x, [p.accuracy.low for p in row], [p.accuracy.high for p in row], color=colour, alpha=0.1, linewidth=0
         )
-    panel.legend(fontsize=8)
