@@ -103,6 +103,7 @@ class CommonText:
         else:
             await self._commit(number)
             if turn == "rests" or not has_steps:
+                self._ctx.show(number, worker.name, finish.value, "left")
                 self.work = self.work.but(number, self.work.workers[number].ended(finish))
         self._is_decided = self._is_decided or self.knobs.is_decided(self.work)
 

@@ -175,6 +175,13 @@ async def test_a_worker_that_is_lost_leaves_and_the_others_go_on() -> None:
     ]
 
 
+async def test_a_worker_that_has_drawn_all_it_may_is_told_of() -> None:
+    heard: list[Written] = []
+    await run(PacedSteps(THREE), heard, workers=3, max_tokens=6)
+    left = {each.name: each.text for each in heard if each.kind == "left"}
+    assert left["C"] == "total_length"
+
+
 async def test_the_budget_ends_it_with_room_for_the_answer() -> None:
     whole = await run(PacedSteps(THREE), workers=3, max_tokens=24)
     engine, limit = PacedSteps(THREE), whole.usage.total_tokens * 2 // 3
