@@ -26,7 +26,7 @@ class Written:
         name: as it is shown.
         text: what is new.
         kind: ``said`` was put there, ``drawn`` came from the model, ``committed`` ends a step, ``left`` ends the
-            worker, with the reason as its text; ``answer`` is the answer of all.
+            worker, with the reason as its text; ``answer`` is the answer of all, empty where there is none.
         tokens: how many the text was drawn as; 0 where that is not known.
         spent: what the run has spent so far.
         unseen: of words that open a step drawn from the common text, tokens that the others had drawn by then and it

@@ -18,11 +18,13 @@ GAP = "\n\n"
 
 
 async def concluded(knobs: Collaboration, asked: Query, work: Work, ctx: Context) -> list[Candidate]:
-    """The one answer of all: what they wrote in common, then the answer; none where nothing was written.
+    """The one answer of all: what they wrote in common, then the answer; none where no draw of a worker was made.
 
     The answer is the one that most workers announced. Where none did, the finisher asks for it, greedily, as budget
     forcing does. Either way the last words are the answer as it is announced.
     """
+    if not work.usage.calls:
+        return []
     common = await common_text(work, ctx, knobs.engine)
     answer, _ = leading([worker.answer for worker in work.workers])
     if answer is None:
@@ -30,8 +32,7 @@ async def concluded(knobs: Collaboration, asked: Query, work: Work, ctx: Context
     else:
         finding = next(worker.finding for worker in work.workers if worker.answer == answer) or ""
         found = replace(await ctx.append(common, finding, knobs.engine), finish=Finish.STOP, answer=answer)
-    if found is not None and found.answer is not None:
-        ctx.show(-1, "", found.answer, "answer")
+    ctx.show(-1, "", (found and found.answer) or "", "answer")
     return cut([found or common], ctx, Finish.ABORTED) if found or common.text else []
 
 

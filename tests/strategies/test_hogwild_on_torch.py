@@ -12,7 +12,7 @@ from ponder.orchestrator.canonical import canonical_json
 from ponder.orchestrator.engine import Prompt, Request, Sampling
 from ponder.orchestrator.engines.torch import TorchSpec
 from ponder.orchestrator.runtime import Runtime
-from ponder.orchestrator.types import Query
+from ponder.orchestrator.types import Query, Usage
 from ponder.orchestrator.workspace import Layout
 from ponder.strategies import Hogwild
 
@@ -68,3 +68,12 @@ async def test_workers_write_the_same_for_the_same_seed_in_the_ids_of_their_text
         common = result.best.parent
         assert common is not None and common.tokens == await engine.encode(common.text)
         assert 0 < common.generated_tokens <= 3 * 48
+
+
+async def test_a_team_that_does_not_fit_the_memory_spends_nothing() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        async with Runtime({"generator": TorchSpec(model="abacus-generator", cache_gib=0.0005)}) as small:
+            result = await small.run(Hogwild(workers=4, layout="contiguous", **KNOBS), QUERY)
+    assert (result.candidates, result.usage, result.stopped) == ((), Usage(), "error")
+    assert "must fit the engine's memory" in result.reason

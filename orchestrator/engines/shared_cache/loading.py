@@ -40,13 +40,21 @@ def _opened(source: str, revision: str | None, dtype: str) -> Any:
 
     wanted = dtype if dtype == "auto" else getattr(torch, dtype)
     try:
-        return AutoModelForCausalLM.from_pretrained(source, revision=revision, dtype=wanted)
+        model, told = AutoModelForCausalLM.from_pretrained(
+            source, revision=revision, dtype=wanted, output_loading_info=True
+        )
     except (OSError, ValueError, ImportError) as error:
         why = " ".join(str(error).split())[:300]
         raise EngineRefused(
             f"model must be a causal language model that transformers opens, got {source!r}: {why}; "
             "give another, or another engine"
         ) from None
+    if missing := sorted(told["missing_keys"]):
+        raise EngineRefused(
+            f"model must hold all weights of a causal language model, but {source!r} lacks {', '.join(missing[:3])}"
+            f"{' and others' if missing[3:] else ''}; give one that was trained to write"
+        )
+    return model
 
 
 def _moved(model: Any, device: str) -> Any:

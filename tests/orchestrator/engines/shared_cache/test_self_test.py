@@ -131,3 +131,7 @@ class TestLoading:
             load(str(path("abacus-generator")), dtype="int4")
         with pytest.raises(EngineRefused, match="device must be one that torch finds here"):
             load(str(path("abacus-generator")), device="nowhere")
+
+    def test_a_model_without_some_of_its_weights_is_refused(self) -> None:
+        with pytest.raises(EngineRefused, match="must hold all weights.*lacks lm_head.weight; give one"):
+            load(str(path("abacus-prm")))
