@@ -28,7 +28,7 @@ REASONS = {
     "error": "failed",
     "aborted": "was broken off",
 }
-STYLES = {"said": "dim", "drawn": "", "committed": "green", "left": "italic"}
+STYLES = {"said": "dim", "drawn": "", "committed": "green"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Writer:
     tokens: int = 0
     commits: int = 0
     state: str = "writing"
+    why: str = ""
 
     def after(self, written: Written) -> Writer:
         """The worker with something more written."""
@@ -48,7 +49,7 @@ class Writer:
         if written.kind == "committed":
             return replace(grown, pieces=(*self.pieces, ("drawn", text), ("committed", "")), commits=self.commits + 1)
         if written.kind == "left":
-            return replace(grown, pieces=(*self.pieces, ("left", reason(written))), state="ended")
+            return replace(grown, state="ended", why=reason(written))
         *before, (kind, so_far) = self.pieces or ((written.kind, ""),)
         if kind == written.kind:
             return replace(grown, pieces=(*before, (kind, so_far + text)))
@@ -68,9 +69,9 @@ class Writer:
         """The last lines of its text as they fit a width, none of them empty."""
         shown = Text()
         for kind, text in _end(self.pieces, most * width):
-            if kind in ("committed", "left"):
+            if kind == "committed":
                 shown.rstrip()
-                shown.append(" ✓\n" if kind == "committed" else f"\n{text}", STYLES[kind])
+                shown.append(" ✓\n", STYLES[kind])
             else:
                 shown.append(text, STYLES[kind])
         wrapped = shown.wrap(console, max(1, width), overflow="fold")
@@ -83,13 +84,13 @@ class Panes:
 
     Args:
         writers: by the path of the node and the number of the worker, in the order in which they first wrote.
-        answer: the answer of all, once there is one.
+        answers: the answer of all workers of a node, by its path, once they have ended; empty where there is none.
         spent: what the run has spent so far.
         budget: what it may spend.
     """
 
     writers: Mapping[tuple[str, int], Writer] = field(default_factory=dict)
-    answer: str = ""
+    answers: Mapping[str, str] = field(default_factory=dict)
     spent: Usage = Usage()
     budget: Budget = Budget()
 
@@ -97,20 +98,26 @@ class Panes:
         """The picture with something more written."""
         now = replace(self, spent=written.spent)
         if written.kind == "answer":
-            return replace(now, answer=safe(written.text))
+            return replace(now, answers={**self.answers, written.path: safe(written.text)})
         place = (written.path, written.worker)
         writer = self.writers.get(place) or Writer(safe(written.name))
         return replace(now, writers={**self.writers, place: writer.after(written)})
 
-    def ended(self) -> Panes:
-        """The picture once the run is over: who was still writing has ended."""
+    def ended(self, state: str = "ended") -> Panes:
+        """The picture once the run is over: who was still writing is in another state."""
         ended = {
-            place: replace(one, state="ended") if one.state == "writing" else one for place, one in self.writers.items()
+            place: replace(one, state=state) if one.state == "writing" else one for place, one in self.writers.items()
         }
         return replace(self, writers=ended)
 
+    def _named(self) -> list[Writer]:
+        """The workers, each with its node's name where there are several nodes."""
+        if len({path for path, _ in self.writers}) < 2:
+            return list(self.writers.values())
+        return [replace(one, name=f"{node(path)}: {one.name}") for (path, _), one in self.writers.items()]
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width, writers = options.max_width, list(self.writers.values())
+        width, writers = options.max_width, self._named()
         spent = Text(spending(self.spent, self.budget), "dim")
         spent.truncate(width, overflow="ellipsis")
         below = [*self._answer(console, width), spent]
@@ -126,10 +133,12 @@ class Panes:
         yield from below
 
     def _answer(self, console: Console, width: int) -> list[Text]:
-        if not self.answer:
-            return []
-        told = Text.assemble(("answer: ", "bold green"), self.answer.strip())
-        return list(told.wrap(console, max(1, width), overflow="fold"))[-MOST_OF_ANSWER:]
+        lines: list[Text] = []
+        for path, answer in self.answers.items():
+            whose = f"answer of {node(path)}: " if len(self.answers) > 1 else "answer: "
+            told = Text.assemble((whose, "bold green"), answer.strip() or "none")
+            lines += list(told.wrap(console, max(1, width), overflow="fold"))[-MOST_OF_ANSWER:]
+        return lines
 
 
 def safe(text: str) -> str:
@@ -139,6 +148,15 @@ def safe(text: str) -> str:
     'one[2J\n two'
     """
     return "\n".join(printable(line, longest=len(line)) for line in text.split("\n"))
+
+
+def node(path: str) -> str:
+    """The name of the node at a structural path.
+
+    >>> node("0.careful")
+    'careful'
+    """
+    return safe(path.rpartition(".")[2])
 
 
 def reason(written: Written) -> str:
@@ -164,7 +182,7 @@ def _end(pieces: Sequence[tuple[str, str]], characters: int) -> Iterator[tuple[s
 def _row(console: Console, writers: Sequence[Writer], colours: Sequence[str], size: tuple[int, int]) -> Table:
     """Panes of one width side by side, as high as the longest text among them needs."""
     width, most = size
-    texts = [one.lines(console, width - 4, most - 2) for one in writers]
+    texts = [_text(console, one, width - 4, most - 2) for one in writers]
     height = max(LOWEST, 2 + max(map(len, texts)))
     row = Table.grid()
     panes = []
@@ -178,11 +196,17 @@ def _row(console: Console, writers: Sequence[Writer], colours: Sequence[str], si
     return row
 
 
+def _text(console: Console, one: Writer, width: int, most: int) -> list[Text]:
+    """The last lines of a worker, and below them why it ended."""
+    why = [Text(one.why, "italic")] if one.why else []
+    return [*one.lines(console, width, most - len(why)), *why]
+
+
 def _one_line_each(console: Console, writers: Sequence[Writer], width: int, most: int) -> Iterator[Text]:
     """The last line of each worker, as many as fit."""
     shown = writers if len(writers) <= most else writers[: most - 1]
     for one in shown:
-        head = Text.assemble((one.name, "bold"), f" ({one.standing}): ")
+        head = Text.assemble((one.name, "bold"), f" ({replace(one, state=one.why or one.state).standing}): ")
         told = Text("").join([head, *one.lines(console, max(1, width - head.cell_len), 1)])
         told.truncate(width)
         yield told

@@ -12,7 +12,7 @@ from rich.text import Text
 from .orchestrator.budget import Budget
 from .orchestrator.run import DEFAULT_BUDGET
 from .orchestrator.run_state import Written
-from .panes import Panes, reason, safe
+from .panes import Panes, node, reason, safe
 
 
 @contextmanager
@@ -45,10 +45,12 @@ def _panes(console: Console, budget: Budget) -> Iterator[Callable[[Written], Non
         live.update(now)
         live.start()
 
+    state = "broken off"
     try:
         yield on_written
+        state = "ended"
     finally:
-        live.update(now.ended())
+        live.update(now.ended(state))
         live.stop()
 
 
@@ -56,17 +58,21 @@ def _panes(console: Console, budget: Budget) -> Iterator[Callable[[Written], Non
 def _lines(console: Console) -> Iterator[Callable[[Written], None]]:
     begun: dict[tuple[str, int], str] = {}
     names: dict[tuple[str, int], str] = {}
+    paths: dict[str, str] = {}
 
     def say(name: str, text: str) -> None:
         for line in filter(str.strip, text.split("\n")):
             console.print(Text(f"{name}: {line}"), soft_wrap=True)
 
     def on_written(written: Written) -> None:
+        team = paths.setdefault(written.path, node(written.path) if paths else "")
         if written.kind == "answer":
-            say("answer", safe(written.text))
+            for place in [place for place in begun if place[0] == written.path]:
+                say(names[place], begun.pop(place))
+            say(f"answer of {team}" if team else "answer", safe(written.text) or "none")
             return
         place = (written.path, written.worker)
-        name = names.setdefault(place, safe(written.name))
+        name = names.setdefault(place, f"{team}: {safe(written.name)}" if team else safe(written.name))
         if written.kind == "left":
             say(name, begun.pop(place, ""))
             console.print(Text(f"{name} {reason(written)}"), soft_wrap=True)

@@ -102,6 +102,8 @@ def test_where_the_screen_is_low_each_worker_has_a_line() -> None:
     low = drawn(picture(*events), width=40, height=7)
     assert low[0] == "Alice (3 tokens, writing): last0"
     assert drawn(picture(*events), width=40, height=5)[2] == "and 3 more"
+    over = drawn(picture(*events, written(0, "total_length", "left")), width=60, height=7)
+    assert over[0] == "Alice (3 tokens, wrote all that it may): last0"
 
 
 def test_hostile_text_stays_text() -> None:
@@ -121,6 +123,10 @@ def test_whoever_wrote_to_the_end_has_ended() -> None:
 def test_workers_of_two_nodes_have_a_pane_each() -> None:
     now = picture(Written("root.a", 0, "Alice", "x", "drawn"), Written("root.b", 0, "Alice", "y", "drawn"))
     assert drawn(now)[0].count("Alice") == 2
+    assert "a: Alice" in drawn(now)[0] and "b: Alice" in drawn(now)[0]
+    for path, text in (("root.a", "7"), ("root.b", "")):
+        now = now.after(Written(path, -1, "", text, "answer"))
+    assert drawn(now)[-3:-1] == ["answer of a: 7", "answer of b: none"]
 
 
 def test_elsewhere_each_line_is_told_once_it_is_whole() -> None:
@@ -143,9 +149,19 @@ def test_elsewhere_each_line_is_told_once_it_is_whole() -> None:
         "Bob: b=56",
         "Bob repeated itself",
         "Carol [2Jhad enough",
-        "answer: 8956",
         "Alice: the next line is longer than the screen",
+        "answer: 8956",
     ]
+
+
+def test_elsewhere_the_workers_of_a_second_node_are_told_with_its_name() -> None:
+    screen = io.StringIO()
+    with show_workers(Console(file=screen, width=80)) as on_written:
+        for path, text in (("0.quick", "1"), ("0.careful", "")):
+            on_written(Written(path, 0, "Alice", "word\n", "drawn"))
+            on_written(Written(path, -1, "", text, "answer"))
+    told = ["Alice: word", "answer: 1", "careful: Alice: word", "answer of careful: none"]
+    assert screen.getvalue().splitlines() == told
 
 
 def test_nothing_appears_where_nobody_writes() -> None:
@@ -165,7 +181,7 @@ def test_the_last_picture_stays_and_the_cursor_comes_back_when_a_run_is_broken_o
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
     last = shown.rpartition("\x1b[2K")[2]
     assert "unfinished" in last
-    assert " ended " in last
+    assert " broken off " in last
 
 
 class Chorus(Drawing):
