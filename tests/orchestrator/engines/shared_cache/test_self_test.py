@@ -133,5 +133,5 @@ class TestLoading:
             load(str(path("abacus-generator")), device="nowhere")
 
     def test_a_model_without_some_of_its_weights_is_refused(self) -> None:
-        with pytest.raises(EngineRefused, match="must hold all weights.*lacks lm_head.weight; give one"):
+        with pytest.raises(EngineRefused, match=r"must hold all weights.*lacks lm_head\.weight; give one"):
             load(str(path("abacus-prm")))
