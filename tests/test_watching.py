@@ -264,6 +264,7 @@ def test_the_command_line_shows_workers_where_it_is_asked_to(folder, capsys) -> 
 
 
 def test_on_a_terminal_workers_are_shown_until_the_run_is_broken_off(folder) -> None:
+    (folder / "h.toml").write_text(WORKERS.replace("0.05", "30"))
     pid, terminal = pty.fork()
     if pid == 0:
         os.execv(sys.executable, [sys.executable, "-m", "ponder", *ASKED])
