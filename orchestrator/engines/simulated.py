@@ -40,6 +40,7 @@ from .simulated_judge import confidences, judged_node, label_logprobs
 from .simulated_sharing import Writing, check_opening, opened
 from .simulated_tree import Step, logistic, logit, uniform
 from .simulated_world import World
+from .stop_strings import stopped
 
 SHAPE = ModelShape(hidden=128, layers=4, heads=4, kv_heads=4, head_size=32, ffn=384, vocabulary=VOCABULARY)
 DOUBT = 0.01
@@ -248,9 +249,8 @@ def _end(text: str, sampling: Sampling) -> tuple[int, Finish]:
 
     The stop string that is complete first wins, also where the length would end the text just there.
     """
-    stops = [at + len(stop) for stop in sampling.stop if (at := text.find(stop)) >= 0]
-    stop = min(stops, default=len(text) + 1)
-    if stop <= len(text) and stop <= sampling.max_tokens:
+    stop = stopped(text, len(text), sampling.stop)
+    if stop is not None and stop <= sampling.max_tokens:
         return stop, Finish.STOP
     if sampling.max_tokens <= len(text):
         return sampling.max_tokens, Finish.TOTAL_LENGTH

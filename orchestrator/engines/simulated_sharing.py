@@ -17,6 +17,7 @@ from ..workspace import Committed, Drawn, Left, Opening, Said, Separator
 from .byte_vocabulary import END, count_messages, decode, encode, whole
 from .simulated_faults import Distortion, garbage
 from .simulated_world import World
+from .stop_strings import stopped
 
 Rests = Callable[[int], tuple[int, ...]]
 
@@ -171,9 +172,10 @@ class Writing:
     def _ended(self, worker: int, rest: tuple[int, ...], sampling: Sampling) -> tuple[tuple[int, ...], Finish]:
         """As much of a rest as a worker draws, and why no more."""
         standing = self.standings[worker]
-        end = _stop(decode(standing.drawn[standing.since :]), decode(rest), sampling.stop)
-        if end is not None and end <= sampling.max_tokens:
-            return rest[:end], Finish.STOP
+        before, text = decode(standing.drawn[standing.since :]), decode(rest)
+        end = stopped(before + text, len(text), sampling.stop)
+        if end is not None and end - len(before) <= sampling.max_tokens:
+            return rest[: end - len(before)], Finish.STOP
         is_whole = len(rest) <= sampling.max_tokens
         return rest[: sampling.max_tokens], Finish.EOS if is_whole else Finish.TOTAL_LENGTH
 
@@ -199,14 +201,3 @@ class Writing:
         for passed in range(1, drawn):
             end = seen + passed * self._growth
             yield end - 1, end
-
-
-def _stop(before: str, text: str, stops: tuple[str, ...]) -> int | None:
-    """Where in `text`, which follows `before`, the first stop string is complete."""
-    ends = []
-    for stop in stops:
-        kept = before[max(0, len(before) - len(stop) + 1) :]
-        at = (kept + text).find(stop)
-        if at >= 0:
-            ends.append(at + len(stop) - len(kept))
-    return min(ends, default=None)

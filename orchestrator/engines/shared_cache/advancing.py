@@ -11,10 +11,10 @@ from torch import Tensor
 from ...engine import Sampling
 from ...types import Finish
 from ...workspace import Drawn, Workspace
+from ..stop_strings import stopped
 from .batching import Computes
 from .sampling import chance, draw
 from .session import Rows, Session, spans
-from .spelling import stopped
 
 Spans = list[tuple[int, int]]
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from ...engine import LOWEST_LOGPROB, Completion, Meter, Progress, Request, Watch
 from ...types import Finish
 from ..chat_tokens import ChatTokens
+from ..stop_strings import stopped
 from ..vllm_output import cut_at_stop
 from .advancing import read
 from .batching import Batcher
@@ -18,7 +19,7 @@ from .row import Row
 from .sampling import chance, draw
 from .session import MOST_TOKENS
 from .slab import Slab
-from .spelling import Spelling, stopped
+from .spelling import Spelling
 
 
 @dataclass(frozen=True, slots=True)

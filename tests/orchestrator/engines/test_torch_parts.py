@@ -15,8 +15,9 @@ from ponder.orchestrator.engine import Sampling
 from ponder.orchestrator.engines.chat_tokens import ChatTokens
 from ponder.orchestrator.engines.shared_cache.admission import Admission
 from ponder.orchestrator.engines.shared_cache.sampling import chance, draw
-from ponder.orchestrator.engines.shared_cache.spelling import Spelling, stopped
+from ponder.orchestrator.engines.shared_cache.spelling import Spelling
 from ponder.orchestrator.engines.shared_cache.views import OpeningIds, Size
+from ponder.orchestrator.engines.stop_strings import stopped
 from ponder.orchestrator.errors import EngineRefused
 from ponder.orchestrator.models import abacus_generator
 from ponder.orchestrator.types import Message
