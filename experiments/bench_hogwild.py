@@ -37,8 +37,7 @@ from transformers import AutoModelForCausalLM, DynamicCache, LlamaConfig, PreTra
 
 from ponder.orchestrator.engines.shared_cache import PAGE_SIZE
 from ponder.orchestrator.engines.shared_cache.decoder import SharedDecoder
-from ponder.orchestrator.engines.shared_cache.layer_spec import LayerSpec
-from ponder.orchestrator.engines.shared_cache.rope import RopeTable
+from ponder.orchestrator.engines.shared_cache.model_spec import layers_of
 from ponder.orchestrator.engines.shared_cache.row import Row
 from ponder.orchestrator.engines.shared_cache.slab import Slab
 from ponder.orchestrator.models import path
@@ -68,8 +67,7 @@ class Rig:
         self.config: Any = model.config
         self.device = model.device
         shared: Any = copy.deepcopy(model, {id(weight): weight for weight in model.parameters()})
-        rope = RopeTable(shared.model.rotary_emb.inv_freq, model.device)
-        self.decoder = SharedDecoder(shared, [LayerSpec(rope)] * self.config.num_hidden_layers)
+        self.decoder = SharedDecoder(shared, layers_of(shared))
         self._random = random.Random(0)
         self._prefix = DynamicCache(config=self.config)
 

@@ -28,7 +28,7 @@ def most_advances(knobs: Collaboration, layout: Layout) -> int:
     All but those in which a view was full at the start draw a token of each that writes.
     """
     chunks = -(-knobs.max_tokens // knobs.chunk)
-    early = knobs.max_steps - 1 if layout.commits else _cues(knobs)
+    early = knobs.max_steps - 1 if layout.commits else knobs.most_cues
     return min(knobs.max_tokens, chunks + knobs.workers * early) + knobs.workers
 
 
@@ -46,13 +46,8 @@ def _opened(knobs: Collaboration, layout: Layout, plan: Plan) -> int:
 def _said(knobs: Collaboration, layout: Layout, plan: Plan) -> int:
     """The most tokens that one worker is told later: how its other steps end and begin, and the cues."""
     if not layout.commits:
-        return _cues(knobs) * plan.template(knobs.cue)
+        return knobs.most_cues * plan.template(knobs.cue)
     steps = knobs.max_steps - 1
     longest = max(plan.template(knobs.opens(i, knobs.max_steps + 1)) for i in range(knobs.workers))
     each = longest + plan.template(knobs.step_ends[0])
-    return steps * each + min(steps, _cues(knobs)) * plan.template(knobs.cue)
-
-
-def _cues(knobs: Collaboration) -> int:
-    """The most cues of one worker."""
-    return knobs.max_tokens // knobs.cue_tokens if knobs.cue_tokens else 0
+    return steps * each + min(steps, knobs.most_cues) * plan.template(knobs.cue)

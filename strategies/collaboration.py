@@ -104,6 +104,11 @@ class Collaboration(Strategy):
             messages[at] = messages[at].model_copy(update={"content": messages[at].content + self.rules})
         return query.model_copy(update={"messages": tuple(messages)})
 
+    @property
+    def most_cues(self) -> int:
+        """The most cues of one worker."""
+        return self.max_tokens // self.cue_tokens if self.cue_tokens else 0
+
     def sampling(self, max_tokens: int, stop: tuple[str, ...] = ()) -> Sampling:
         """How a worker draws at most so many tokens."""
         return Sampling(temperature=self.temperature, top_p=self.top_p, max_tokens=max_tokens, stop=stop)

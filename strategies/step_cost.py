@@ -21,7 +21,7 @@ def count_steps(knobs: Collaboration, step_tokens: int, plan: Plan, path: int) -
     told = plan.template(knobs.rules) + max(plan.template(knobs.told(i)) for i in range(workers))
     opening = max(plan.template(knobs.opens(i, step)) for i in range(workers) for step in (1, steps))
     step = opening + plan.template(knobs.step_ends[0])
-    cues = min(steps, knobs.max_tokens // knobs.cue_tokens) if knobs.cue_tokens else 0
+    cues = min(steps, knobs.most_cues)
     drawn, said = workers * knobs.max_tokens, workers * (steps * step + cues * plan.template(knobs.cue))
     first = knobs.max_tokens if steps == 1 else min(step_tokens, knobs.max_tokens)
     leaving = finishing(knobs, plan, first, told + step)

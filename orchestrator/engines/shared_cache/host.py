@@ -80,7 +80,7 @@ class Host:
                 f"got {size.longest}; shorten the prompt"
             )
         self._require_memory(
-            self._capacity(Workspace.opened(opening)),
+            self._capacity(opening),
             f"{opening.workers} workers that write {opening.room} tokens in all after {size.tokens}",
             "take fewer workers, lower max_tokens",
         )
@@ -173,7 +173,8 @@ class Host:
         self.opened(space.opening)
         ids, _ = self._measured(space.opening)
         each = self._decoder.shape.bytes_per_token
-        capacity = min(self._capacity(space), self._settings.memory // each)
+        commits = sum(isinstance(event, Committed) for event in space.events)
+        capacity = min(self._capacity(space.opening, space.written, commits), self._settings.memory // each)
         place = await self._admission.enter(capacity * each)
         try:
             slab = self._decoder.slab(None if ids.is_chain else self._settings.page_size, capacity)
@@ -195,13 +196,13 @@ class Host:
                 self._openings.popitem(last=False)
         return self._openings[opening]
 
-    def _capacity(self, space: Workspace) -> int:
+    def _capacity(self, opening: Opening, written: int = 0, commits: int = 0) -> int:
         """Tokens that a session's cache is made for: its room, or twice what was written; one page more a block."""
-        ids, size = self._measured(space.opening)
-        tokens = size.tokens + max(space.opening.room, 2 * space.written)
+        ids, size = self._measured(opening)
+        tokens = size.tokens + max(opening.room, 2 * written)
         if ids.is_chain:
             return tokens
-        page, commits = self._settings.page_size, sum(isinstance(event, Committed) for event in space.events)
+        page = self._settings.page_size
         return (-(-tokens // page) + size.blocks + commits) * page
 
     def _require_memory(self, tokens: int, what: str, remedy: str) -> int:

@@ -329,7 +329,7 @@ async def test_a_cache_that_outgrows_its_measure_keeps_to_the_memory(generator_f
     page = 32 * recording(generator_folder)[0].shape.bytes_per_token
     with hosted(generator_folder, gib=20 * page / 2**30, page_size=32, ends=()) as host:
         begun = space(LAYOUTS["interleaved"], 2, room=32, text="a").then(Said(0, (9,)), Said(1, (9,)))
-        measured = host._capacity(begun) // 32
+        measured = host._capacity(begun.opening) // 32
         at = await steps(host, "one", begun, 4)
         slab = host._held["one"].session.slab
         assert (measured, host.taken, slab.bytes) == (6, 12 * page, 12 * page)
