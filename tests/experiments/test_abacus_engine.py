@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -19,16 +18,9 @@ from ponder.orchestrator.errors import EngineRefused
 from ponder.orchestrator.models import path
 from ponder.orchestrator.types import Finish, Message
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 PROBLEMS = list(islice(problems(range(1, 9), 7, "test"), 16))
 GREEDY = Sampling(temperature=0, max_tokens=110)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

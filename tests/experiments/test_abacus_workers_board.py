@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -18,13 +17,7 @@ from ponder.orchestrator.engines.shared_cache.decoder import SharedDecoder
 from ponder.orchestrator.engines.shared_cache.loading import load
 from ponder.orchestrator.engines.shared_cache.row import Row as CacheRow
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

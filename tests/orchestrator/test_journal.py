@@ -4,13 +4,13 @@ import asyncio
 import os
 import resource
 import sqlite3
-import traceback
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forked_child import in_child
 
 from ponder.orchestrator.budget import Budget, Ledger
 from ponder.orchestrator.context import Context, Run
@@ -360,21 +360,6 @@ def test_an_empty_file_becomes_a_journal_unless_it_is_only_read(path: Path) -> N
     ReadOnlyJournal(path).close()
     with pytest.raises(JournalError, match="must be a file, but"):
         ReadOnlyJournal(path.parent / "missing")
-
-
-def in_child(work: Callable[[], None]) -> int:
-    """Run `work` in a forked process; its exit status, 0 where nothing failed."""
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            work()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def test_a_second_writer_is_refused(path: Path) -> None:

@@ -8,14 +8,14 @@ import shutil
 import signal
 import sqlite3
 import tempfile
-import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
+from forked_child import in_children
 
 from ponder.orchestrator.budget import Budget, Ledger
 from ponder.orchestrator.canonical import canonical_json, digest
@@ -139,26 +139,6 @@ def run_once(files: Files, on_commit: Callable[[int, str], None] | None = None) 
     file = JournalFile(files.journal, on_commit=on_commit)
     files.result.write_bytes(asyncio.run(run_all(file, LoggingEngine(files.log))))
     file.close()
-
-
-def in_children(works: Iterable[Callable[[], None]]) -> list[int]:
-    """Run each of `works` in a forked process of its own, all at once; their exit statuses, negative for a signal."""
-    children = [forked(work) for work in works]
-    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-
-
-def forked(work: Callable[[], None]) -> int:
-    """A process that runs `work` and ends."""
-    if pid := os.fork():
-        return pid
-    status = 1
-    try:
-        work()
-        status = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(status)
 
 
 def kill_at(number: int, when: str) -> Callable[[int, str], None]:

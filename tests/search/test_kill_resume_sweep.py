@@ -6,10 +6,10 @@ import random
 import signal
 import sqlite3
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import forked_child
 import pytest
 from sweeping import REWARD, TABLE, files, in_memory, searched, spent, sweep_of
 
@@ -45,17 +45,7 @@ def sweep_within(tokens: int, **engine: object) -> Sweep:
 
 def in_child(sweep: Sweep, journal: Path, told: Callable[[int, str], None] = lambda row, when: None) -> int:
     """Run a sweep in a forked process; its exit status, negative for the signal that ended it."""
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            asyncio.run(searched(sweep, journal, told))
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return forked_child.in_child(lambda: asyncio.run(searched(sweep, journal, told)))
 
 
 def kill_at(number: int, moment: str) -> Callable[[int, str], None]:

@@ -7,7 +7,9 @@ from itertools import pairwise
 from random import Random
 
 import pytest
+import scripted_workers
 from paced_steps import PacedSteps
+from scripted_workers import QUERY
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.canonical import canonical_json
@@ -17,28 +19,13 @@ from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.journal import Memory
 from ponder.orchestrator.run_state import Written
 from ponder.orchestrator.runtime import Done, Runtime, Task
-from ponder.orchestrator.types import Query, Result
+from ponder.orchestrator.types import Result
 from ponder.strategies import Hogwild
 from ponder.testing.budget_checks import brackets
 from ponder.testing.path_checks import sequence
 from ponder.testing.scene import Scene, estimated, play
 
-QUERY = Query.ask("How many?")
-SHORT = {
-    "layout": "steps",
-    "instructions": "",
-    "opening": "{name}{step}:",
-    "greetings": ("",),
-    "names": ("A", "B", "C", "D"),
-    "step_ends": (";",),
-    "cue": "?",
-    "cue_tokens": 0,
-    "answer_opens": "{",
-    "answer_ends": "}",
-    "finisher": "So ",
-    "max_tokens": 60,
-    "quorum": 0,
-}
+SHORT = {**scripted_workers.SHORT, "layout": "steps", "max_tokens": 60, "quorum": 0}
 THREE = {"A": ["ab;", "c;", "d"], "B": ["efg;", "i"], "C": ["jklmnopq;"]}
 ASKS = {"instructions": "Share.", "answer_opens": "answer: ", "answer_ends": "\n", "step_ends": ("\n",)}
 

@@ -1,21 +1,16 @@
-"""One thread, as more cost small models ten times as much on cores that are not free; a real model, loaded once."""
+"""One thread for small models; a real one, loaded once."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import torch
 
 
-@pytest.fixture(scope="package", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+@pytest.fixture(scope="module", autouse=True)
+def calm(one_thread: None) -> None:
+    """Every test here has one thread of torch."""
 
 
 @pytest.fixture(scope="session")
