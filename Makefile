@@ -49,5 +49,5 @@ clean:
 
 lock:
 	uv pip compile pyproject.toml requirements/cpu.in --python-version 3.11 --no-header --no-annotate \
-	    --extra ray --extra cpu --extra serve --extra data --extra math --extra json --extra search --extra dev \
-	    --override requirements/overrides.txt -o requirements/cpu.lock
+	    --extra ray --extra cpu --extra serve --extra data --extra math --extra json --extra search \
+	    --extra diffusion --extra dev --override requirements/overrides.txt -o requirements/cpu.lock
