@@ -7,8 +7,8 @@ from pathlib import Path
 from ..errors import UsageError
 from .smollm2 import smollm2
 
-ABACUS = ("abacus-generator", "abacus-prm", "abacus-workers")
-EMBEDDED = (*ABACUS, "smollm2")
+SHIPPED = ("abacus-generator", "abacus-prm", "abacus-workers", "digits-flow")
+EMBEDDED = (*SHIPPED, "smollm2")
 HERE = Path(__file__).resolve().parent
 STEP_MARKS = {HERE / "abacus-prm": 10}
 """The token id that ends a step, for each embedded process reward model: here the newline."""
@@ -22,7 +22,7 @@ def path(name: str) -> Path:
     """
     if name == "smollm2":
         return smollm2()
-    if name not in ABACUS:
+    if name not in SHIPPED:
         raise UsageError(f"model must be one of the embedded models ({', '.join(EMBEDDED)}), got {name!r}")
     folder = HERE / name
     if not (folder / "config.json").is_file():
@@ -45,3 +45,8 @@ def abacus_prm() -> Path:
 def abacus_workers() -> Path:
     """The folder of the abacus workers: a generator that works beside others and reads what they write meanwhile."""
     return path("abacus-workers")
+
+
+def digits_flow() -> Path:
+    """The folder of the digits flow model: 8x8 digits by diffusers, and two classifiers of them to search by."""
+    return path("digits-flow")

@@ -108,7 +108,7 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_is_told_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="abacus-generator, abacus-prm, abacus-workers, smollm2"):
+    with pytest.raises(UsageError, match="abacus-generator, abacus-prm, abacus-workers, digits-flow, smollm2"):
         path("gpt-7")
     assert "smollm2" in EMBEDDED
 

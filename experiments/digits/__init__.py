@@ -1,0 +1,1 @@
+"""The digits: data, flow model, classifiers and judges."""
