@@ -24,9 +24,9 @@ A tiny class-conditional flow model of handwritten digits, 8 by 8 pixels: a diff
 2209.03003). It shows in seconds on a processor core what search over noise does for a real, trained model, and knows
 nothing else.
 
+`DiTTransformer2DModel` of diffusers opens the folder, which `ponder.orchestrator.models.digits_flow()` names:
+
 ```python
-from diffusers import DiTTransformer2DModel
-from ponder.orchestrator.models import digits_flow
 model = DiTTransformer2DModel.from_pretrained(digits_flow()).eval()
 velocity = model(x, timestep=1000 * t, class_labels=labels).sample
 ```
