@@ -1,1 +1,0 @@
-"""The digits: data, flow model, classifiers and judges."""
