@@ -13,7 +13,8 @@ from class_pages import cases_in, docstring_of, entries, knob_table, linked, pla
 
 from ponder.orchestrator.errors import ShapeError
 from ponder.orchestrator.pipeline import Pipeline
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Shape
 from ponder.strategies import STRATEGIES, Strategy
 
 ROOT = Path(__file__).parent.parent

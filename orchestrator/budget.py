@@ -14,6 +14,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from operator import add
 from typing import Annotated, Self
@@ -35,16 +36,18 @@ COUNTED = (
     "nfe",
     "flops",
     "cost_usd",
+    "compute_seconds",
 )
+NANO = ("cost_usd", "compute_seconds")
 
 
 def unit_of(dimension: str) -> float:
-    """Whole units in one of a dimension as people count it: nano-dollars in a dollar, else 1."""
-    return 1e9 if dimension == "cost_usd" else 1.0
+    """Whole units in one of a dimension as people count it: 1e9 in a dollar and in a second, else 1."""
+    return 1e9 if dimension in NANO else 1.0
 
 
 def amounts(usage: Usage) -> tuple[int, ...]:
-    """`usage` as whole units in the order of `COUNTED`; money in nano-dollars."""
+    """`usage` as whole units in the order of `COUNTED`; money in nano-dollars, time in nanoseconds."""
     return (
         usage.prompt_tokens,
         usage.completion_tokens,
@@ -54,13 +57,15 @@ def amounts(usage: Usage) -> tuple[int, ...]:
         usage.nfe,
         usage.flops,
         usage.nano_usd,
+        usage.compute_ns,
     )
 
 
 class Budget(BaseModel):
     """Hard limits, each optional: None means no limit in that dimension.
 
-    `seconds` is a deadline: wall-clock seconds from the moment the ledger opens. `flops` may be written as a
+    `seconds` is a deadline: wall-clock seconds from the moment the ledger opens. `compute_seconds` are those that
+    engines count by their calibration, see `Usage.compute_ns`. `flops` may be written as a
     float such as ``1e15``.
     """
 
@@ -74,6 +79,7 @@ class Budget(BaseModel):
     flops: Count | None = None
     seconds: Amount | None = None
     cost_usd: Amount | None = None
+    compute_seconds: Amount | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -84,8 +90,7 @@ class Budget(BaseModel):
 
     def limits(self) -> tuple[int | None, ...]:
         """The limits in whole units, in the order of `COUNTED`."""
-        money = None if self.cost_usd is None else math.floor(Decimal(repr(self.cost_usd)).scaleb(9))
-        return (*(getattr(self, name) for name in COUNTED[:-1]), money)
+        return tuple(_whole(getattr(self, name)) if name in NANO else getattr(self, name) for name in COUNTED)
 
     def fits(self, usage: Usage) -> bool:
         """Whether `usage` alone stays within every counted limit."""
@@ -119,7 +124,9 @@ class Reservation:
     def budget(self) -> Budget:
         """What is held, as the budget of a child; settle with what the child has spent."""
         held = dict(zip(COUNTED, amounts(self.bound), strict=True))
-        return Budget.model_validate({**held, "cost_usd": self.bound.nano_usd / 1e9})
+        return Budget.model_validate(
+            {name: amount / unit_of(name) if name in NANO else amount for name, amount in held.items()}
+        )
 
     def settle(self, usage: Usage) -> None:
         """Charge what was really spent and give the rest back. A second call does nothing."""
@@ -215,7 +222,7 @@ class Ledger:
         self._held = [0] * len(COUNTED)
         self._kept = [0] * len(COUNTED)
         self._outstanding = 0
-        self._waiting: deque[tuple[tuple[int, ...], Usage, asyncio.Future[Reservation]]] = deque()
+        self._waiting: deque[_Wish] = deque()
 
     async def reserve(self, bound: Usage) -> Reservation:
         """Hold room for `bound`, waiting for earlier reservations to settle if need be.
@@ -228,7 +235,26 @@ class Ledger:
             self._refuse_hopeless(held)
             if self._has_room(held):
                 return self._grant(held, bound)
-        return await self._queue(held, bound)
+        return (await self._queue(_Wish(held, bound)))[0]
+
+    async def reserve_most(self, bound: Usage, most: int, leaving: Usage = Usage()) -> tuple[Reservation, int]:
+        """Hold room for as many of `most` equal parts as fit, one at least, as if each reserved `bound` in turn.
+
+        Parts are refused where not even the settling of everything before them would leave room for them and for
+        `leaving`, which is held with them.
+
+        Returns:
+            the room, and for how many parts it is.
+
+        Raises:
+            BudgetExceeded: not one can ever fit, or the deadline has passed.
+        """
+        wish = _Wish(amounts(bound), bound, most, leaving)
+        if not self._waiting:
+            granted = self._granted(wish)
+            if granted is not None:
+                return granted
+        return await self._queue(wish)
 
     def seconds_left(self) -> float | None:
         """Seconds to the deadline, never below zero; None without a deadline."""
@@ -241,7 +267,7 @@ class Ledger:
         left: dict[str, float] = {}
         for i, limit in self._limits:
             free = max(0, limit - self._spent[i] - self._held[i])
-            left[COUNTED[i]] = free / 1e9 if COUNTED[i] == "cost_usd" else free
+            left[COUNTED[i]] = free / 1e9 if COUNTED[i] in NANO else free
         return Budget.model_validate({**left, "seconds": self.seconds_left()})
 
     @property
@@ -261,15 +287,15 @@ class Ledger:
         self._spent = list(map(add, self._spent, amounts(usage)))
         self._admit_waiting()
 
-    async def _queue(self, held: tuple[int, ...], bound: Usage) -> Reservation:
-        future: asyncio.Future[Reservation] = asyncio.get_running_loop().create_future()
-        self._waiting.append((held, bound, future))
+    async def _queue(self, wish: _Wish) -> tuple[Reservation, int]:
+        future = wish.future = asyncio.Future[tuple[Reservation, int]]()
+        self._waiting.append(wish)
         try:
             async with asyncio.timeout(self.seconds_left()):
                 return await future
         except (TimeoutError, asyncio.CancelledError) as error:
             if future.done() and not future.cancelled() and future.exception() is None:
-                future.result().release()
+                future.result()[0].release()
             if isinstance(error, TimeoutError):
                 raise BudgetExceeded("seconds", self.budget.seconds or 0.0, 0.0) from None
             raise
@@ -283,6 +309,19 @@ class Ledger:
         for i, limit in self._limits:
             if held[i] > limit - self._spent[i] - self._kept[i]:
                 raise _exceeded(i, held[i], limit - self._spent[i] - self._kept[i])
+
+    def _granted(self, wish: _Wish) -> tuple[Reservation, int] | None:
+        """As many parts as there can ever be room for; None while there is none for all of these.
+
+        Raises:
+            BudgetExceeded: there can be room for none.
+        """
+        left = amounts(wish.leaving)
+        self._refuse_hopeless(tuple(map(add, wish.held, left)))
+        certain = [(i, limit - self._spent[i] - self._kept[i] - left[i]) for i, limit in self._limits]
+        parts = min([wish.parts, *(free // wish.held[i] for i, free in certain if wish.held[i])])
+        held = tuple(parts * amount + besides for amount, besides in zip(wish.held, left, strict=True))
+        return (self._grant(held, wish.bound.times(parts) + wish.leaving), parts) if self._has_room(held) else None
 
     def _has_room(self, held: tuple[int, ...]) -> bool:
         return all(self._spent[i] + self._held[i] + held[i] <= limit for i, limit in self._limits)
@@ -317,17 +356,33 @@ class Ledger:
 
     def _admit_waiting(self) -> None:
         while self._waiting:
-            held, bound, future = self._waiting[0]
-            if not future.done():
+            wish = self._waiting[0]
+            if not wish.future.done():
                 try:
-                    self._refuse_hopeless(held)
+                    granted = self._granted(wish)
                 except BudgetExceeded as error:
-                    future.set_exception(error)
+                    wish.future.set_exception(error)
                 else:
-                    if not self._has_room(held):
+                    if granted is None:
                         return
-                    future.set_result(self._grant(held, bound))
+                    wish.future.set_result(granted)
             self._waiting.popleft()
+
+
+@dataclass(slots=True, eq=False)
+class _Wish:
+    """Room for some equal parts, which waits for its turn."""
+
+    held: tuple[int, ...]
+    bound: Usage
+    parts: int = 1
+    leaving: Usage = Usage()
+    future: asyncio.Future[tuple[Reservation, int]] = field(init=False)
+
+
+def _whole(amount: float | None) -> int | None:
+    """Dollars in nano-dollars or seconds in nanoseconds, rounded down."""
+    return None if amount is None else math.floor(Decimal(repr(amount)).scaleb(9))
 
 
 def _exceeded(dimension: int, wanted: int, left: int) -> BudgetExceeded:

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 import numpy as np
 import orjson
@@ -19,15 +19,19 @@ from pydantic import TypeAdapter
 
 from .budget import Budget, Ledger
 from .canonical import canonical_json, digest
+from .denoising import Denoising, Flow
 from .draw import Ask as Ask
 from .effects import GRACE_S, Effects, Started, cancel, prompt_of
 from .engine import Engine, Prompt, Sampling, check_draws
 from .errors import BudgetExceeded, EngineError, VerifierError
+from .images import Array
 from .judging import Judging, facts_of
 from .launch import launched
+from .passing import Denoise as Denoise
+from .passing import denoised, denoiser, ending
+from .plan import Plan
 from .run_state import Run as Run
 from .run_state import Written
-from .shape import Plan
 from .sharing import Sharing
 from .types import Candidate, Query, Score, Usage
 from .verifier import Executor, Verifier
@@ -180,6 +184,36 @@ class Context(Effects):
         depend on what ends first.
         """
         return launched(self, Ask(query, sampling, check_draws(n), engine), in_flight)
+
+    async def denoise(self, ask: Denoise) -> list[Candidate | None]:
+        """A candidate for each move of an ask, in order, all of it at once; see `Denoise`.
+
+        None stands for one that is lost, and for those that the budget does not reach, which are the last.
+        """
+        return await denoised(self, ask)
+
+    def ending(self, flow: Flow, evaluations: int, judge: Verifier | None, engine: str = "generator") -> Usage:
+        """The most that it costs for one latent to come to its end; what a search must leave in the budget."""
+        return ending(self._run.engines, engine, flow, evaluations, judge)
+
+    def denoising(self, engine: str = "generator") -> Denoising:
+        """What an engine's denoiser is.
+
+        Raises:
+            UsageError: it does not denoise.
+        """
+        return cast(Denoising, denoiser(self, engine).capabilities.denoising)
+
+    def noise(self, query: Query, count: int, *address: int | str, engine: str = "generator") -> Array:
+        """Standard normal noise for so many latents of an engine, ``[count, *shape]``.
+
+        It depends on the seed, the replicate, the path, what is asked and the address alone, so that anyone can make it
+        again. Of a larger count the first are the same: searches of different widths share what they begin with.
+        """
+        run = self._run
+        key = digest("noise", run.seed, run.replicate, self.path, query.messages, address)
+        random = np.random.Generator(np.random.Philox(key=int.from_bytes(key, "big")))
+        return random.standard_normal((count, *self.denoising(engine).shape), np.float32)
 
     def share(self, opening: Opening, engine: str = "generator") -> Sharing:
         """Workers that share one attention cache, opened as told: ``async with ctx.share(opening) as sharing: ...``.

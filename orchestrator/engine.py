@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .denoising import Denoised, Denoising, Look, Passage, Seen
 from .errors import EngineRefused, UsageError
 from .flops import ModelShape, ParameterCount
+from .images import Image
+from .meter import Meter, Price
 from .types import Finish, Message, Usage
 from .workspace import Opening, Workspace
 
 MAX_DRAWS = 4096
 LOWEST_LOGPROB = -9999.0
 """The log-probability, in nats, of what cannot follow: minus infinity has no JSON. It is the one that vLLM writes."""
-Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Sampling(BaseModel):
@@ -46,8 +48,8 @@ class Prompt:
     """A conversation, rendered by the engine's own chat template, and what was already generated after it.
 
     `edges` are the characters at the beginning and at the end of `text` that may hold special tokens where it is read.
-    Prompts of one `salt` share a prefix cache that those of another do not see, where the engine can do that; it
-    changes nothing that is drawn.
+    `images` come after the words of the last message. Prompts of one `salt` share a prefix cache that those of another
+    do not see, where the engine can do that; it changes nothing that is drawn.
     """
 
     messages: tuple[Message, ...]
@@ -55,6 +57,7 @@ class Prompt:
     text: str = ""
     edges: tuple[int, int] = (0, 0)
     salt: str = ""
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,9 @@ class Capabilities(BaseModel):
         exact_count: whether `Engine.count` is exact; a mere bound never refuses a prompt as too long.
         streams: whether `Engine.complete` takes a `Watch` and tells it of its progress.
         shared_cache: whether it is a `SharedEngine`.
+        denoising: what its denoiser is, where it is a `DenoisingEngine`.
+        looks: whether it is a `LookingEngine`.
+        images: whether prompts may hold images.
         tokenizer: names the tokenizer; engines that name the same split a text alike. Empty where it is not known.
     """
 
@@ -198,56 +204,9 @@ class Capabilities(BaseModel):
     tokenizer: str = ""
     streams: bool = False
     shared_cache: bool = False
-
-
-class Meter(BaseModel):
-    """Turns token counts into `Usage`: FLOPs from the model's shape or size, money from its prices.
-
-    Prices are in US dollars for a million tokens; cached prompt tokens cost `cached_price` where it is set.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    model: ModelShape | ParameterCount | None = None
-    prompt_price: Price = 0.0
-    cached_price: Price | None = None
-    completion_price: Price = 0.0
-
-    def generation(self, prompt: int, completion: int, cached: int = 0, *, judging: bool = False) -> Usage:
-        """The usage of one generation; `judging` counts it as a verifier's call."""
-        flops = self.model.generation(prompt, cached, completion) if self.model else 0
-        return self._usage(prompt, completion, cached, flops, judging)
-
-    def reading(self, prompt: int, cached: int = 0) -> Usage:
-        """The usage of one reading by a reward model."""
-        return self._usage(prompt, 0, cached, self.model.reading(prompt, cached) if self.model else 0, True)
-
-    def passes(self, spans: Iterable[tuple[int, int]], unread: int, drawn: int) -> Usage:
-        """The usage of some passes over a shared cache.
-
-        Args:
-            spans: of each worker's input in each pass, the positions in its view where it begins and ends.
-            unread: tokens read for the first time that nobody drew.
-            drawn: tokens drawn; each is predicted once.
-        """
-        flops = 0
-        if self.model:
-            flops = sum(self.model.reading(end, start) for start, end in spans) + drawn * self.model.unembedding
-        return self._usage(unread, drawn, 0, flops, False)
-
-    def _usage(self, prompt: int, completion: int, cached: int, flops: int, judging: bool) -> Usage:
-        dollars_a_million = completion * self.completion_price
-        if self.prompt_price or self.cached_price:
-            cached_price = self.prompt_price if self.cached_price is None else self.cached_price
-            dollars_a_million += (prompt - cached) * self.prompt_price + cached * cached_price
-        return Usage(
-            prompt_tokens=prompt,
-            cached_tokens=cached,
-            completion_tokens=completion,
-            calls=0 if judging else 1,
-            verifier_calls=1 if judging else 0,
-            flops=flops,
-            nano_usd=round(dollars_a_million * 1000) if dollars_a_million else 0,
-        )
+    denoising: Denoising | None = None
+    looks: bool = False
+    images: bool = False
 
 
 @runtime_checkable
@@ -316,6 +275,28 @@ class SharedEngine(Engine, Protocol):
 
     async def release(self, session: str) -> None:
         """Let go of a session's cache; one that it does not know is let go already."""
+
+
+@runtime_checkable
+class DenoisingEngine(Engine, Protocol):
+    """An engine that denoises, where its `capabilities.denoising`.
+
+    Use it through `Context.denoise`.
+    """
+
+    async def denoise(self, passages: Sequence[Passage]) -> list[Denoised]:
+        """Where each passage ends; what one gives does not depend on the others but for rounding."""
+
+
+@runtime_checkable
+class LookingEngine(Engine, Protocol):
+    """An engine that looks at images as a reward model does, where its `capabilities.looks`.
+
+    Use it through `Judging.look`.
+    """
+
+    async def look(self, asked: Look) -> list[Seen]:
+        """What it tells of each image."""
 
 
 class EngineSpec(BaseModel):

@@ -12,12 +12,12 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import orjson
 
 from .budget import Ledger
-from .errors import BudgetExceeded, EngineUnavailable, JournalError
+from .errors import BudgetExceeded, EngineError, EngineUnavailable, JournalError
 from .journal_file import Row
 from .types import Usage
 
@@ -62,7 +62,9 @@ class Retries:
         return max(self.first_wait_s * 2.0**attempt, error.retry_after_s or 0.0)
 
 
+T = TypeVar("T")
 Call = Callable[[], Awaitable[tuple[bytes, Usage]]]
+BatchCall = Callable[[list[int]], Awaitable[list[tuple[bytes, Usage]]]]
 Bound = Usage | Callable[[], Awaitable[Usage]]
 """The most that a call may cost; a function is asked before each attempt."""
 
@@ -116,6 +118,60 @@ class Journal:
         finally:
             del self._flights[key]
 
+    async def draw_all(
+        self,
+        keys: Sequence[bytes],
+        bound: Usage,
+        call: BatchCall,
+        gate: AbstractAsyncContextManager[object],
+        account: Ledger,
+    ) -> list[bytes | Exception]:
+        """The effects at `keys`, each found, joined, or paid for by one `call` for all that are missing.
+
+        Args:
+            keys: of the effects; one that is named twice is made once.
+            bound: the most that each may cost.
+            call: makes those of the numbers it is given.
+            gate: held while calling.
+            account: pays; where it cannot pay for all, the first are made.
+
+        Returns:
+            each value, or why it is lost: the account cannot pay for it, or the call failed for good.
+        """
+        numbers = {key: number for number, key in reversed(list(enumerate(keys)))}
+        joined = {key: flight for key in numbers if (flight := self._flights.get(key)) is not None}
+        mine = [key for key in numbers if key not in joined]
+        flights = {key: asyncio.get_running_loop().create_future() for key in mine}
+        self._flights |= flights
+        found: dict[bytes, bytes | Exception] = {}
+        try:
+            found |= await self.store.get(mine)
+            missing = [key for key in mine if key not in found]
+            if missing:
+                found |= await self._pay_all(
+                    missing, bound, lambda some: call([numbers[key] for key in some]), gate, account
+                )
+            for key, flight in flights.items():
+                _land(flight, found[key])
+        except BaseException as error:
+            for flight in flights.values():
+                if not flight.done():
+                    flight.cancel() if isinstance(error, asyncio.CancelledError) else _land(flight, error)
+            raise
+        finally:
+            for key in mine:
+                del self._flights[key]
+        for key in joined:
+
+            async def one(key: bytes = key) -> tuple[bytes, Usage]:
+                return (await call([numbers[key]]))[0]
+
+            try:
+                found[key] = await self.draw(key, bound, one, gate, account)
+            except (BudgetExceeded, EngineError) as error:
+                found[key] = error
+        return [found[key] for key in keys]
+
     async def check(self, place: str, strategy: str, digest: bytes) -> None:
         """Record what `strategy` asks for at a place of its run, or check that it asks the same again.
 
@@ -138,15 +194,67 @@ class Journal:
     async def _pay(
         self, key: bytes, bound: Bound, call: Call, gate: AbstractAsyncContextManager[object], account: Ledger
     ) -> bytes:
+        return await self._retried(lambda: self._attempt(key, bound, call, account), gate)
+
+    async def _retried(self, attempt_once: Callable[[], Awaitable[T]], gate: AbstractAsyncContextManager[object]) -> T:
         for attempt in range(self.retries.most + 1):
             try:
                 async with gate:
-                    return await self._attempt(key, bound, call, account)
+                    return await attempt_once()
             except EngineUnavailable as error:
                 if attempt == self.retries.most:
                     raise
                 await asyncio.sleep(self.retries.wait_s(attempt, error))
         raise AssertionError("unreachable")
+
+    async def _pay_all(
+        self,
+        keys: list[bytes],
+        bound: Usage,
+        call: Callable[[list[bytes]], Awaitable[list[tuple[bytes, Usage]]]],
+        gate: AbstractAsyncContextManager[object],
+        account: Ledger,
+    ) -> dict[bytes, bytes | Exception]:
+        """What was made of the first of `keys` that the account could pay for; of the others, that it could not."""
+        found: dict[bytes, bytes | Exception] = {}
+        while rest := keys[len(found) :]:
+            try:
+                found |= await self._retried(lambda rest=rest: self._attempt_all(rest, bound, call, account), gate)  # type: ignore[misc]
+            except (BudgetExceeded, EngineError) as error:
+                found |= dict.fromkeys(rest, error)
+        return found
+
+    async def _attempt_all(
+        self,
+        keys: list[bytes],
+        bound: Usage,
+        call: Callable[[list[bytes]], Awaitable[list[tuple[bytes, Usage]]]],
+        account: Ledger,
+    ) -> dict[bytes, bytes]:
+        reservation, count = await account.reserve_most(bound, len(keys))
+        keys, token = keys[:count], os.urandom(8)
+        tokens = [token + number.to_bytes(4, "big") for number in range(count)]
+        try:
+            await self.store.append(
+                [("intents", (t, self.run, key, _text(bound))) for t, key in zip(tokens, keys, strict=True)]
+            )
+        except BaseException as error:
+            reservation.release()
+            if isinstance(error, asyncio.CancelledError):
+                await self._record([("charges", (t, self.run, _text(Usage()))) for t in tokens])
+            raise
+        try:
+            made = await call(keys)
+        except BaseException as error:
+            each = Usage() if isinstance(error, EngineUnavailable) and error.is_free else bound
+            reservation.settle(each.times(count))
+            await self._record([("charges", (t, self.run, _text(each))) for t in tokens])
+            raise
+        reservation.settle(Usage.total(usage for _, usage in made))
+        rows = zip(keys, tokens, made, strict=True)
+        await self._record([("effects", (key, self.run, t, value, _text(usage))) for key, t, (value, usage) in rows])
+        kept = await self.store.get(keys)  # another run may have recorded some meanwhile
+        return {key: kept.get(key, value) for key, (value, _) in zip(keys, made, strict=True)}
 
     async def _attempt(self, key: bytes, bound: Bound, call: Call, account: Ledger) -> bytes:
         most = bound if isinstance(bound, Usage) else await bound()
@@ -157,29 +265,38 @@ class Journal:
         except BaseException as error:
             reservation.release()
             if isinstance(error, asyncio.CancelledError):
-                await self._record("charges", (token, self.run, _text(Usage())))
+                await self._record([("charges", (token, self.run, _text(Usage())))])
             raise
         try:
             value, usage = await call()
         except BaseException as error:
             usage = Usage() if isinstance(error, EngineUnavailable) and error.is_free else most
             reservation.settle(usage)
-            await self._record("charges", (token, self.run, _text(usage)))
+            await self._record([("charges", (token, self.run, _text(usage)))])
             raise
         reservation.settle(usage)
-        await self._record("effects", (key, self.run, token, value, _text(usage)))
+        await self._record([("effects", (key, self.run, token, value, _text(usage)))])
         return (await self.store.get([key])).get(key, value)  # another run may have recorded the key meanwhile
 
-    async def _record(self, table: str, row: tuple[object, ...]) -> None:
-        """Write what happened to a call; being cancelled meanwhile does not undo it, so the row comes first."""
+    async def _record(self, rows: list[Row]) -> None:
+        """Write what happened to a call; being cancelled meanwhile does not undo it, so the rows come first."""
         try:
-            await self.store.append([(table, row)])
+            await self.store.append(rows)
         except asyncio.CancelledError:
-            again = asyncio.ensure_future(self.store.append([(table, row)]))
+            again = asyncio.ensure_future(self.store.append(rows))
             while not again.done():
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.shield(again)
             raise
+
+
+def _land(flight: asyncio.Future[bytes], value: bytes | BaseException) -> None:
+    """End a flight with its value, or with why there is none, which nobody may be waiting for."""
+    if isinstance(value, bytes):
+        flight.set_result(value)
+    else:
+        flight.set_exception(value)
+        flight.exception()
 
 
 def _is_cancelled() -> bool:

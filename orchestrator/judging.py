@@ -10,17 +10,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
+import orjson
 from pydantic import TypeAdapter
 
+from .batches import Batch, made
 from .budget import Reservation
 from .canonical import canonical_json, digest
+from .denoising import Look, Looked
 from .draw import COMPLETION, ONE_TOKEN, Ask, Attempts, draw_key, seed_of, within
-from .effects import GRACE_S, Effects, cancel, covers, prompt_of
-from .engine import Completion, Engine, Prompt, Reading, Request, check_draws, check_fits
-from .errors import BudgetExceeded, EngineError, EngineRefused, JournalError, VerifierError
+from .effects import GRACE_S, Effects, cancel, prompt_of
+from .engine import Completion, Engine, LookingEngine, Prompt, Reading, Request, check_draws, check_fits
+from .errors import BudgetExceeded, EngineError, EngineRefused, JournalError, UsageError, VerifierError
+from .fund import Fund
+from .images import Image
 from .run_state import Run
 from .types import Candidate, Message, Query, Score, Usage
 from .verifier import Verifier
@@ -30,40 +34,7 @@ D = TypeVar("D", Reading, Completion)
 READING = TypeAdapter(Reading)
 SCORE = TypeAdapter(Score)
 Begun = list[asyncio.Task[Any]]
-
-
-class Fund:
-    """What verifiers that judge the same candidates share: the room set aside with these, what was told already, and
-    whether a part was lost.
-
-    Args:
-        held: the room.
-    """
-
-    def __init__(self, held: Sequence[Reservation]) -> None:
-        self._held = Reservation.joined(held)
-        self._told: set[bytes] = set()
-        self.is_failed = False
-
-    def part(self, bound: Usage) -> Reservation | None:
-        """So much of the room; None, and all of it given back, where it does not cover that."""
-        if self._held is not None and covers(self._held.bound, bound):
-            return self._held.split(bound)
-        self.release()  # set aside by another tokenizer's count
-        return None
-
-    def once(self, key: bytes, judgement: D | None) -> D | None:
-        """The judgement at `key`, which cost something only where it is told for the first time."""
-        if judgement is None or key not in self._told:
-            self._told.add(key)
-            return judgement
-        return replace(judgement, usage=Usage())
-
-    def release(self) -> None:
-        """Give back what is left."""
-        if self._held is not None:
-            self._held.release()
-            self._held = None
+LOOKS_AT_ONCE = 256
 
 
 class Judging(Effects):
@@ -135,6 +106,46 @@ class Judging(Effects):
 
         replies = await self._each(asks, start)
         return [found + [None] * (ask.n - len(found)) for found, ask in zip(replies, asks, strict=True)]
+
+    async def look(self, query: Query, images: Sequence[Image | None], engine: str) -> list[Looked | None]:
+        """What a reward model of images tells of each, told what the query asks for; None where it failed.
+
+        Args:
+            query: its last message is the prompt.
+            images: where there is none, nothing is told.
+            engine: the engine's name.
+        """
+        source, prompt, told = self._looking(engine), query.messages[-1].content, self._run.looked
+        cost = source.meter.looking()
+        keys = [digest("look", source.identity, prompt, image) for image in images]
+        asked = {key: image for key, image in zip(keys, images, strict=True) if image is not None and key not in told}
+        shown = list(asked.values())
+
+        async def make(numbers: list[int]) -> list[tuple[bytes, Usage]]:
+            found = await source.look(Look(tuple(shown[number] for number in numbers), prompt))
+            return [(canonical_json(each), cost) for each in found]
+
+        def read(record: bytes) -> Looked:
+            return Looked(tuple(orjson.loads(record)), cost)
+
+        batch = Batch(engine, list(asked), cost, make, read, LOOKS_AT_ONCE, set_aside=self._fund.part)
+        for key, part in zip(asked, await made(self, batch), strict=True):
+            if part is not None:
+                told[key] = part.value.seen
+        return [Looked(told[key], self._fund.first(key, cost)) if key in told else None for key in keys]
+
+    def _looking(self, engine: str) -> LookingEngine:
+        """The engine of that name, which looks at images.
+
+        Raises:
+            UsageError: it does not.
+        """
+        source = self._engine(engine)
+        if not source.capabilities.looks:
+            raise UsageError(
+                f"engine {engine!r} must look at images, but {source.identity} does not; use one of kind 'image_reward'"
+            )
+        return cast(LookingEngine, source)
 
     def unanswered(
         self,

@@ -15,7 +15,8 @@ from ..strategies.nesting import AnyStrategy as AnyStrategy
 from .context import Context
 from .engines import AnyEngine
 from .errors import ShapeError, UsageError
-from .shape import BYTES_PER_TOKEN, Plan, Shape
+from .plan import BYTES_PER_TOKEN, Plan
+from .shape import Shape
 from .strategy import Strategy
 from .types import Candidate, Query
 

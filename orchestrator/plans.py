@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from .context import plan_for
 from .engine import Engine
-from .shape import Plan, Shape
+from .plan import Plan
+from .shape import Shape
 from .strategy import Strategy
 from .types import Query
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from .budget import Ledger, Reservation
+from .denoising import Seen
 from .engine import Engine
 from .errors import BudgetExceeded, EngineUnavailable, VerifierError
 from .journal import Journal
@@ -50,7 +51,8 @@ class Run:
     `is_starved` tells that the account, not the ledger, ended the run: with more in it, the run would go on.
     `is_cut` tells that work was lost for a reason that may pass: run again, it may go better. `reason` holds no figure
     that depends on when it was noted. `kept` is room set aside for judgements, `read` the readings paid for already.
-    `told` counts what each verifier said, by its reason where it could not tell.
+    `looked` holds what was told of images. `told` counts what each verifier said, by its reason where it could not
+    tell.
 
     Args:
         task: names the run among those of its journal.
@@ -80,6 +82,7 @@ class Run:
     is_cut: bool = False
     kept: dict[tuple[str, int], Reservation] = field(default_factory=dict)
     read: set[bytes] = field(default_factory=set)
+    looked: dict[bytes, Seen] = field(default_factory=dict)
     told: dict[str, Counter[str | None]] = field(default_factory=dict)
 
     def stop(self, error: BudgetExceeded) -> None:

@@ -16,9 +16,10 @@ from .budget import Reservation
 from .canonical import canonical_json, digest
 from .draw import Attempts, seed_of, within
 from .effects import Effects
-from .engine import Advance, Advanced, Meter, Sampling, SharedEngine
+from .engine import Advance, Advanced, Sampling, SharedEngine
 from .errors import BudgetExceeded, EngineError, UsageError
-from .shape import SHARING
+from .meter import Meter
+from .plan import SHARING
 from .types import Finish, Usage
 from .workspace import Committed, Drawn, Left, Opening, Said, Workspace
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from .canonical import stable_id
-from .shape import Plan, Shape
+from .plan import Plan
+from .shape import Shape
 from .types import Candidate, Query
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from .code_tests import AnyCodeTest
 from .errors import UsageError
+from .images import Image, Latent
 
 Stopped = Literal["done", "budget", "deadline", "error", "cancelled"]
 
@@ -121,7 +122,9 @@ class Usage:
 
     `prompt_tokens` includes `cached_tokens` (the part the prefix cache served). `calls` counts
     generations, `verifier_calls` judgements by a model; the tokens of both are in the token counts.
-    `nfe` counts network evaluations of a denoiser. Money is whole nano-dollars, so that sums are exact.
+    `nfe` counts the rows that a denoiser evaluated, two a step where guidance needs them. `compute_ns` is the time that
+    these rows, and what looks at images, take by the engine's calibration. Money is whole nano-dollars and time whole
+    nanoseconds, so that sums are exact.
     """
 
     prompt_tokens: int = 0
@@ -132,6 +135,7 @@ class Usage:
     nfe: int = 0
     flops: int = 0
     nano_usd: int = 0
+    compute_ns: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -151,10 +155,15 @@ class Usage:
             self.nfe + other.nfe,
             self.flops + other.flops,
             self.nano_usd + other.nano_usd,
+            self.compute_ns + other.compute_ns,
         )
 
     def __sub__(self, other: Usage) -> Usage:
         return Usage(*(mine - its for mine, its in zip(_counts(self), _counts(other), strict=True)))
+
+    def times(self, count: int) -> Usage:
+        """So many times as much."""
+        return Usage(*(count * amount for amount in _counts(self)))
 
     @classmethod
     def total(cls, usages: Iterable[Usage]) -> Usage:
@@ -209,6 +218,8 @@ class Candidate:
         unit_tests: checks in words that an answer to its query should pass.
         origin: the structural path of the node of the pipeline that drew it.
         usage: what drawing it cost, judgements apart.
+        latent: where its denoising stands.
+        image: what it shows; before the end, the data that is expected there.
     """
 
     tokens: tuple[int, ...]
@@ -224,6 +235,8 @@ class Candidate:
     unit_tests: tuple[str, ...] = ()
     origin: str = ""
     usage: Usage = Usage()
+    latent: Latent | None = None
+    image: Image | None = None
 
     def path(self) -> Iterator[Candidate]:
         """The nodes from the root to this one."""
@@ -250,6 +263,8 @@ class Candidate:
     @property
     def seen(self) -> tuple[object, ...]:
         """What a verifier may look at: candidates with the same are judged once, and have the same score."""
+        if self.image is not None:
+            return (self.image, self.finish)
         sure = tuple((node.logprobs, node.confidences) for node in self.path())
         return (self.text, self.path_tokens, self.finish, sure)
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from .canonical import canonical_json
 from .engine import Engine, Sampling
+from .shape import Medium
 from .types import Candidate, Query, Score, Usage
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ class Verifier(BaseModel):
     def score_scale(self) -> Scale:
         """What its numbers mean: the `scale` of each score that tells one."""
         return "probability"
+
+    @property
+    def judges(self) -> frozenset[Medium]:
+        """What candidates it can judge."""
+        return frozenset({"text"})
 
     @property
     def needs_reference(self) -> bool:

@@ -12,7 +12,8 @@ import numpy as np
 from ..orchestrator.budget import COUNTED, Budget, amounts
 from ..orchestrator.engine import Engine, Prompt
 from ..orchestrator.errors import ShapeError, UsageError
-from ..orchestrator.shape import Estimate, Plan, Shape
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Estimate, Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Query, Usage
 from .problem import Floats

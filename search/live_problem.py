@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from ..orchestrator.budget import COUNTED, Budget, amounts, unit_of
+from ..orchestrator.budget import COUNTED, NANO, Budget, amounts, unit_of
 from ..orchestrator.shape import Estimate
 from ..orchestrator.types import Usage
 from .catalogue import Catalogue
@@ -165,14 +165,17 @@ def tenable(budget: Budget, share: float) -> Budget:
     """The same budget, with `share` of every limit."""
     limits = {name: limit for name in (*COUNTED, "seconds") if (limit := getattr(budget, name)) is not None}
     whole = {name: limit * share for name, limit in limits.items()}
-    return Budget(**{name: x if name in ("cost_usd", "seconds") else int(x) for name, x in whole.items()})
+    return Budget(**{name: x if name in (*NANO, "seconds") else int(x) for name, x in whole.items()})
 
 
 def raised(budget: Budget, lost: Usage) -> Budget:
     """The same budget, with room for what was lost."""
-    more = dict(zip(COUNTED, amounts(lost), strict=True)) | {"cost_usd": lost.cost_usd}
+    more = dict(zip(COUNTED, amounts(lost), strict=True))
+    limits = {name: limit for name in COUNTED if (limit := getattr(budget, name)) is not None}
     return budget.model_copy(
-        update={name: limit + more[name] for name in COUNTED if (limit := getattr(budget, name)) is not None}
+        update={
+            name: limit + (more[name] / unit_of(name) if name in NANO else more[name]) for name, limit in limits.items()
+        }
     )
 
 

@@ -19,7 +19,15 @@ from .decisions.racing_search import RacingSearch
 from .spaces.space import Space
 
 Dimension = Literal[
-    "prompt_tokens", "completion_tokens", "total_tokens", "calls", "verifier_calls", "nfe", "flops", "cost_usd"
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "calls",
+    "verifier_calls",
+    "nfe",
+    "flops",
+    "cost_usd",
+    "compute_seconds",
 ]
 Level = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NAME = r"^[A-Za-z0-9_.-]{1,64}$"

@@ -24,6 +24,7 @@ from .mcts import MCTS
 from .mixture_of_agents import MixtureOfAgents
 from .particle_filter import ParticleFilter
 from .particle_gibbs import ParticleGibbs
+from .random_noise_search import RandomNoiseSearch
 from .rank import Rank
 from .ranker import Ranker
 from .rebase import Rebase
@@ -35,6 +36,7 @@ from .self_consistency import SelfConsistency
 from .self_debug import SelfDebug
 from .self_refine import SelfRefine
 from .sequential_parallel import SequentialParallel
+from .svdd import SVDD
 from .tree_of_thoughts import TreeOfThoughts
 from .unit_test_evaluator import UnitTestEvaluator
 from .unit_test_generator import UnitTestGenerator
@@ -67,6 +69,7 @@ STRATEGIES: Registry[Strategy] = Registry(
         "mixture_of_agents": MixtureOfAgents,
         "particle_filter": ParticleFilter,
         "particle_gibbs": ParticleGibbs,
+        "random_noise_search": RandomNoiseSearch,
         "rank": Rank,
         "ranker": Ranker,
         "rebase": Rebase,
@@ -79,6 +82,7 @@ STRATEGIES: Registry[Strategy] = Registry(
         "self_refine": SelfRefine,
         "sequential_parallel": SequentialParallel,
         "unit_test_evaluator": UnitTestEvaluator,
+        "svdd": SVDD,
         "unit_test_generator": UnitTestGenerator,
         "verifier_filter": VerifierFilter,
         "tree_of_thoughts": TreeOfThoughts,
@@ -91,6 +95,7 @@ __all__ = [
     "DVTS",
     "MCTS",
     "STRATEGIES",
+    "SVDD",
     "AdaptiveConsistency",
     "AdaptiveSampling",
     "BeamSearch",
@@ -110,6 +115,7 @@ __all__ = [
     "MixtureOfAgents",
     "ParticleFilter",
     "ParticleGibbs",
+    "RandomNoiseSearch",
     "Rank",
     "Ranker",
     "Rebase",

@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ..orchestrator.context import Ask, Context
+from ..orchestrator.plan import Plan
 from ..orchestrator.prompting import NUMBERING, Template, asked, fill, numbered, question_of
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyVerifier
 from .adaptive_branching import AdaptiveBranching

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ..orchestrator.context import Context
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers.answers import AnyAnswer, NumberAnswer
 from .drawing import Drawing, Draws

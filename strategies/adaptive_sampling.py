@@ -10,7 +10,8 @@ from pydantic import Field
 
 from ..orchestrator.context import Context
 from ..orchestrator.engine import Sampling
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyVerifier, SelfEvaluation
 from .drawing import Drawing, Draws

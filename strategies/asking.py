@@ -10,8 +10,9 @@ from pydantic import Field
 from ..orchestrator.context import Context
 from ..orchestrator.engine import Sampling
 from ..orchestrator.errors import VerifierError
+from ..orchestrator.plan import Plan
 from ..orchestrator.prompting import NUMBERING
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.shape import Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Candidate
 from .placing import check_given

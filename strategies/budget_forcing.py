@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 from ..orchestrator.context import Context
 from ..orchestrator.draw import Ask
 from ..orchestrator.engine import Sampling
+from ..orchestrator.plan import Plan
 from ..orchestrator.reopening import reopened
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Finish, Query
 from .chunks import Tokens, at_most
 from .cut import cut

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..orchestrator.shape import Plan, Shape, SideBySide
+from ..orchestrator.plan import Plan, SideBySide
+from ..orchestrator.shape import Shape
 from ..orchestrator.workspace import Layout, Separator
 from .collaboration import Collaboration
 from .concluding import closing, count_finisher, finishing

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ..orchestrator.context import Context
 from ..orchestrator.engine import Advanced, Sampling
 from ..orchestrator.errors import EngineRefused
-from ..orchestrator.shape import Plan
+from ..orchestrator.plan import Plan
 from ..orchestrator.sharing import Sharing
 from ..orchestrator.types import Finish, Query
 from ..orchestrator.workspace import Layout, Opening

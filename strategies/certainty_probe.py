@@ -11,7 +11,8 @@ from pydantic import Field
 from ..orchestrator.context import Context
 from ..orchestrator.draw import Ask
 from ..orchestrator.engine import Sampling
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Finish, Query
 from ..verifiers.answers import AnyAnswer, NumberAnswer
 from .certainty import Chain, hesitates

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ..orchestrator.context import Ask, Context
 from ..orchestrator.engine import Sampling
-from ..orchestrator.shape import Plan
+from ..orchestrator.plan import Plan
 from ..orchestrator.types import Candidate, Finish, Query, Usage
 from .collaboration import Collaboration
 from .collaboration_prompts import UNFINISHED

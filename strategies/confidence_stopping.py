@@ -12,7 +12,8 @@ from pydantic import Field
 
 from ..orchestrator.context import Ask, Context
 from ..orchestrator.engine import Sampling
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Finish, Query
 from ..verifiers.trace_confidence import Window, trace_confidence
 from .chunk_plan import parts

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Literal
 
 from ..orchestrator.context import Context
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers.trace_confidence import Measure
 from .confidence import CONFIDENCE, most_confident, with_confidence

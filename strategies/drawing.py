@@ -7,7 +7,8 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from ..orchestrator.engine import MAX_DRAWS, Sampling
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.verifier import Verifier
 from .placing import check_first

@@ -12,7 +12,8 @@ from pydantic import Field, field_validator
 
 from ..orchestrator.context import Context
 from ..orchestrator.draw import Ask
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Finish, Query
 from ..verifiers import AnyVerifier, SelfEvaluation
 from .chunks import Tokens, at_most, grown, is_open

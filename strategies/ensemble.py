@@ -10,7 +10,8 @@ from pydantic import Field
 
 from ..orchestrator.context import Context
 from ..orchestrator.draw import Ask
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Candidate, Query
 from .nesting import engines_of

@@ -8,7 +8,8 @@ from typing import Literal
 
 from ..orchestrator.context import Context
 from ..orchestrator.errors import UsageError
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers.answers import AnyAnswer, NumberAnswer
 from .drawing import Drawing, Draws

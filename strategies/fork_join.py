@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..orchestrator.context import Context
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Query
 from .collaboration import Collaboration
 from .common_text import CommonText

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from ..orchestrator.context import Context
+from ..orchestrator.plan import Plan
 from ..orchestrator.prompting import FENCED, Template, asked, fill, numbered, question_of
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from .asking import described, reading
 from .drawing import Drawing

@@ -10,8 +10,9 @@ from pydantic import Field
 
 from ..orchestrator.context import Context
 from ..orchestrator.draw import Ask
+from ..orchestrator.plan import Plan
 from ..orchestrator.prompting import FENCED, Template, fill, numbered
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.shape import Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Candidate, Message, Query
 from .asking import reading

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ..orchestrator.context import Context
+from ..orchestrator.plan import Plan
 from ..orchestrator.prompting import Template
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyExecutor
 from .drawing import Drawing, Draws

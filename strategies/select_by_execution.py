@@ -10,9 +10,10 @@ from pydantic import Field
 
 from ..orchestrator.context import Context
 from ..orchestrator.draw import Ask
+from ..orchestrator.plan import Plan
 from ..orchestrator.prompting import Template, asked, fenced, fill, numbered, question_of
 from ..orchestrator.replies import listed
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyExecutor
 from ..verifiers.tournaments.pairwise import Match, points, shares

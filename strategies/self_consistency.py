@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ..orchestrator.context import Context
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers.answers import AnyAnswer, NumberAnswer
 from .drawing import Drawing, Draws

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from ..orchestrator.context import Context
 from ..orchestrator.draw import Ask
+from ..orchestrator.plan import Plan
 from ..orchestrator.prompting import FENCED, Template, asked, clipped, fenced, fill, question_of
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query, Score
 from ..verifiers import AnyVerifier
 from .asking import Asking, reading

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from ..orchestrator.context import Context
 from ..orchestrator.errors import VerifierError
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Score
 from .allocation import Scheme, resample
 from .cut import cut

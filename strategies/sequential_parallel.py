@@ -10,8 +10,9 @@ from pydantic import Field
 
 from ..orchestrator.context import Context
 from ..orchestrator.draw import Ask
+from ..orchestrator.plan import Plan
 from ..orchestrator.prompting import FENCED, Template, asked, fill, numbered, question_of
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyVerifier
 from ..verifiers.answers import AnyAnswer, NumberAnswer

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
 from .collaboration import Collaboration
 from .concluding import closing, count_finisher, finishing
 

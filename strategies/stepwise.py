@@ -11,7 +11,8 @@ from pydantic import AfterValidator, Field
 
 from ..orchestrator.context import Context
 from ..orchestrator.errors import UsageError
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from ..orchestrator.verifier import Verifier
 from ..verifiers import AnyVerifier

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..orchestrator.plan import Plan
 from ..orchestrator.prompting import NUMBERING
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.shape import Shape
 
 if TYPE_CHECKING:
     from .tree_of_thoughts import TreeOfThoughts

@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 from ..orchestrator.context import Context
 from ..orchestrator.engine import Sampling
 from ..orchestrator.errors import UsageError
+from ..orchestrator.plan import Plan
 from ..orchestrator.prompting import Template
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from ..orchestrator.verifier import Verifier
 from ..verifiers import AnyVerifier, ProcessReward

@@ -9,9 +9,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from ..orchestrator.context import Context
+from ..orchestrator.plan import Plan
 from ..orchestrator.prompting import Template, asked, fill, question_of
 from ..orchestrator.replies import listed
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from .asking import Asking
 from .placing import check_given

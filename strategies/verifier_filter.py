@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 from ..orchestrator.context import Context
 from ..orchestrator.draw import Ask
+from ..orchestrator.plan import Plan
 from ..orchestrator.prompting import FENCED, Template, asked, fenced, fill, question_of
 from ..orchestrator.replies import verdict
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query, Score, Usage
 from .asking import Asking, distinct
 

@@ -14,6 +14,7 @@ from ..orchestrator.verifier import Executor, Verifier
 from .abacus import AbacusChecker
 from .answers import ANSWERS, AbacusAnswer, AnswerKey, AnyAnswer, NumberAnswer, SymbolicAnswer, TextAnswer
 from .calibrated import Calibrated
+from .class_logprob import ClassLogprob
 from .confidence import Confidence
 from .exact_match import ExactMatch
 from .function_verifier import Function
@@ -47,6 +48,7 @@ VERIFIERS: Registry[Verifier] = Registry(
     {
         "abacus": AbacusChecker,
         "calibrated": Calibrated,
+        "class_logprob": ClassLogprob,
         "confidence": Confidence,
         "exact_match": ExactMatch,
         "function": Function,
@@ -84,6 +86,7 @@ __all__ = [
     "AnyExecutor",
     "AnyVerifier",
     "Calibrated",
+    "ClassLogprob",
     "Confidence",
     "ExactMatch",
     "Executor",

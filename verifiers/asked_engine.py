@@ -17,6 +17,7 @@ def asked_engine(
     writes: bool = False,
     labels: bool = False,
     continues: bool = False,
+    looks: bool = False,
 ) -> Engine:
     """The engine `name` that `verifier` asks.
 
@@ -27,6 +28,7 @@ def asked_engine(
         writes: whether it must generate text.
         labels: whether it must tell the probability of a label.
         continues: whether it must do so after a text that it continues.
+        looks: whether it must look at images.
 
     Raises:
         UsageError: there is none of that name, or it cannot.
@@ -46,5 +48,10 @@ def asked_engine(
         raise UsageError(
             f"{verifier.kind} must ask an engine that tells the probability of a label"
             f"{' after a text it continues' if continues else ''}, but {name!r} does not; use vLLM, or another verifier"
+        )
+    if looks and not can.looks:
+        raise UsageError(
+            f"{verifier.kind} must ask an engine that looks at images, but {name!r} does not; use one of kind "
+            "'image_reward'"
         )
     return engines[name]

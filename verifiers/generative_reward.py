@@ -12,8 +12,8 @@ from pydantic import Field, model_validator
 
 from ..orchestrator.draw import ONE_TOKEN, Ask
 from ..orchestrator.engine import Completion, Engine, Prompt, Sampling
+from ..orchestrator.plan import BYTES_PER_TOKEN
 from ..orchestrator.prompting import FENCED, Template, asked, fenced, fill, numbered, question_of
-from ..orchestrator.shape import BYTES_PER_TOKEN
 from ..orchestrator.types import Message, Query, Score, Usage
 from ..orchestrator.verifier import Scale
 from .asked_engine import asked_engine

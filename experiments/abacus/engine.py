@@ -18,9 +18,10 @@ from typing import Any, Generic, TypeVar
 import torch
 from safetensors.torch import load_file
 
-from ponder.orchestrator.engine import Capabilities, Completion, Meter, Prompt, Reading, Request, Sampling, check_fits
+from ponder.orchestrator.engine import Capabilities, Completion, Prompt, Reading, Request, Sampling, check_fits
 from ponder.orchestrator.errors import EngineRefused
 from ponder.orchestrator.flops import ModelShape
+from ponder.orchestrator.meter import Meter
 from ponder.orchestrator.models import path
 from ponder.orchestrator.types import Finish, Message
 

@@ -16,7 +16,6 @@ from ..engine import (
     Capabilities,
     Completion,
     EngineSpec,
-    Meter,
     Prompt,
     Reading,
     Request,
@@ -24,6 +23,7 @@ from ..engine import (
     Watch,
 )
 from ..errors import EngineUnavailable
+from ..meter import Meter
 from ..workspace import Opening, Workspace
 from .mailbox import Answer, Call, Mailbox, Tray
 

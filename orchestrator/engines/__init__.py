@@ -6,6 +6,8 @@ from pydantic import BeforeValidator, SerializeAsAny
 
 from ..engine import EngineSpec
 from ..registry import Registry
+from .diffusion import DiffusionSpec
+from .image_reward import ImageRewardSpec
 from .openai import OpenAISpec
 from .simulated import SimulatedSpec
 from .torch import TorchSpec
@@ -14,10 +16,26 @@ from .vllm import VLLMSpec
 ENGINES: Registry[EngineSpec] = Registry(
     "engine",
     "ponder.engines",
-    {"openai": OpenAISpec, "simulated": SimulatedSpec, "torch": TorchSpec, "vllm": VLLMSpec},
+    {
+        "diffusion": DiffusionSpec,
+        "image_reward": ImageRewardSpec,
+        "openai": OpenAISpec,
+        "simulated": SimulatedSpec,
+        "torch": TorchSpec,
+        "vllm": VLLMSpec,
+    },
 )
 
 AnyEngine = Annotated[SerializeAsAny[EngineSpec], BeforeValidator(ENGINES.build)]
 """An engine in another model: a table with a ``kind``, or a spec; saved with all its knobs."""
 
-__all__ = ["ENGINES", "AnyEngine", "OpenAISpec", "SimulatedSpec", "TorchSpec", "VLLMSpec"]
+__all__ = [
+    "ENGINES",
+    "AnyEngine",
+    "DiffusionSpec",
+    "ImageRewardSpec",
+    "OpenAISpec",
+    "SimulatedSpec",
+    "TorchSpec",
+    "VLLMSpec",
+]

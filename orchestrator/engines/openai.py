@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from ..engine import Capabilities, Completion, EngineSpec, Meter, Prompt, Reading, Request, Sampling, Watch
+from ..engine import Capabilities, Completion, EngineSpec, Prompt, Reading, Request, Sampling, Watch
 from ..errors import EngineRefused, UsageError
 from ..flops import ParameterCount
+from ..meter import Meter
 from .openai_errors import Address, refusal, refused_field
 from .openai_probe import ROUTES, learn
 from .openai_server import NotOK, Server

@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 import orjson
 
-from ..engine import LOWEST_LOGPROB, Capabilities, Completion, Meter, Prompt, Reading, Request
+from ..engine import LOWEST_LOGPROB, Capabilities, Completion, Prompt, Reading, Request
 from ..errors import EngineRefused, EngineUnavailable
+from ..meter import Meter
 from ..types import Finish, Message, Usage
 
 API = Literal["chat", "completions"]

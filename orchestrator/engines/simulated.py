@@ -22,7 +22,6 @@ from ..engine import (
     Capabilities,
     Completion,
     EngineSpec,
-    Meter,
     Progress,
     Prompt,
     Reading,
@@ -32,6 +31,7 @@ from ..engine import (
     check_fits,
 )
 from ..flops import ModelShape
+from ..meter import Meter
 from ..types import Finish, Usage
 from ..workspace import Opening, Workspace
 from .byte_vocabulary import VOCABULARY, count_messages, decode, encode, whole

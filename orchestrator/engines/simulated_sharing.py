@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from ..engine import Advance, Advanced, Meter, Sampling
+from ..engine import Advance, Advanced, Sampling
 from ..errors import EngineRefused
+from ..meter import Meter
 from ..types import Finish, Message, Usage
 from ..workspace import Committed, Drawn, Left, Opening, Said, Separator
 from .byte_vocabulary import END, count_messages, decode, encode, whole

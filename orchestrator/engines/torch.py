@@ -24,7 +24,6 @@ from ..engine import (
     Capabilities,
     Completion,
     EngineSpec,
-    Meter,
     Prompt,
     Reading,
     Request,
@@ -32,6 +31,7 @@ from ..engine import (
     check_fits,
 )
 from ..errors import EngineRefused, EngineUnavailable
+from ..meter import Meter
 from ..workspace import Opening, Workspace
 from .chat_tokens import ChatTokens
 from .shared_cache import PAGE_SIZE

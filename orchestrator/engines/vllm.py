@@ -17,8 +17,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ..canonical import stable_id
-from ..engine import Capabilities, Completion, Engine, EngineSpec, Meter, Prompt, Reading, Request, Watch, check_fits
+from ..engine import Capabilities, Completion, Engine, EngineSpec, Prompt, Reading, Request, Watch, check_fits
 from ..errors import EngineRefused, EngineUnavailable
+from ..meter import Meter
 from . import vllm_process
 from .chat_tokens import ChatTokens
 from .vllm_model import ModelFiles, is_cpu_build

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..engine import LOWEST_LOGPROB, Completion, Meter, Progress, Request, Watch
+from ..engine import LOWEST_LOGPROB, Completion, Progress, Request, Watch
 from ..errors import EngineUnavailable
+from ..meter import Meter
 from ..types import Finish
 from .chat_tokens import ChatTokens
 

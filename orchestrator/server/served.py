@@ -12,8 +12,9 @@ from ..engine import Engine, EngineSpec, Prompt, check_fits
 from ..errors import EngineRefused, EngineUnavailable, UsageError
 from ..journal import Retries
 from ..pipeline import Pipeline
+from ..plan import Plan
 from ..runtime import Done, Runtime, Task
-from ..shape import Plan, Shape
+from ..shape import Shape
 from ..types import Message, Query
 from .overrides import check_servable, drawings
 from .refusal import SHOWN, Refusal

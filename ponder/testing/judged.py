@@ -11,7 +11,8 @@ from pydantic import PrivateAttr
 
 from ..orchestrator.context import Context
 from ..orchestrator.effects import covers
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Candidate, Query, Score, Usage
 from ..orchestrator.verifier import Verifier

@@ -10,7 +10,8 @@ from pydantic import PrivateAttr
 
 from ..orchestrator.context import Context
 from ..orchestrator.pipeline import AnyStrategy, Pipeline
-from ..orchestrator.shape import Plan, Shape
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Candidate, Query
 from .changed_knobs import descended, subclassed

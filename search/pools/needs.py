@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...orchestrator.engine import Sampling
-from ...orchestrator.shape import Plan, Shape
+from ...orchestrator.plan import Plan
+from ...orchestrator.shape import Shape
 from ...orchestrator.strategy import Strategy
 from ...orchestrator.verifier import Verifier
 

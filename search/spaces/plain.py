@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...orchestrator.pipeline import Pipeline, is_series
-from ...orchestrator.shape import Plan, Shape
+from ...orchestrator.plan import Plan
+from ...orchestrator.shape import Shape
 from ...orchestrator.strategy import Strategy
 from ...strategies import (
     AdaptiveConsistency,

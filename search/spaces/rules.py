@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from ...orchestrator.errors import ShapeError
 from ...orchestrator.pipeline import Node, Pipeline
-from ...orchestrator.shape import Plan, Shape
+from ...orchestrator.plan import Plan
+from ...orchestrator.shape import Shape
 from ...orchestrator.strategy import Strategy
 from ...strategies import (
     Cascade,

@@ -4,7 +4,8 @@ import pytest
 
 from ponder.orchestrator.engine import Sampling
 from ponder.orchestrator.pipeline import Node, Pipeline
-from ponder.orchestrator.shape import Estimate, Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Estimate, Shape
 from ponder.orchestrator.types import Usage
 from ponder.strategies import (
     ABMCTS,

@@ -10,8 +10,9 @@ from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.errors import ShapeError
 from ponder.orchestrator.pipeline import Node, Pipeline
+from ponder.orchestrator.plan import Plan
 from ponder.orchestrator.runtime import Runtime
-from ponder.orchestrator.shape import Estimate, Plan, Shape
+from ponder.orchestrator.shape import Estimate, Shape
 from ponder.orchestrator.types import Query, Usage
 from ponder.strategies import BestOfN, Rank, Sample, Vote
 from ponder.verifiers import ExactMatch, ProcessReward, SelfEvaluation

@@ -16,7 +16,7 @@ from ponder.orchestrator.engines.simulated_faults import GARBAGE, Faults
 from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.errors import EngineRefused, ShapeError, UsageError
 from ponder.orchestrator.journal import Journal, Memory, Retries
-from ponder.orchestrator.shape import Plan, SideBySide
+from ponder.orchestrator.plan import Plan, SideBySide
 from ponder.orchestrator.sharing import Sharing
 from ponder.orchestrator.types import Finish, Message, Usage
 from ponder.orchestrator.workspace import LAYOUTS, Committed, Drawn, Left, Opening, Said, Separator, Workspace

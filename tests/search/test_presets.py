@@ -12,8 +12,9 @@ from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.journal_file import JournalFile
+from ponder.orchestrator.plan import Plan
 from ponder.orchestrator.runtime import Runtime, Task
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Query
 from ponder.search.spaces.presets import adaptive_space, archon_space, best_of_n_space, stepwise_space
 from ponder.search.spaces.space import Point, Space

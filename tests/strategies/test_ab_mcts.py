@@ -12,7 +12,8 @@ from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ponder.orchestrator.engines.simulated_faults import Faults
 from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.errors import ShapeError
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Candidate, Query
 from ponder.strategies import ABMCTS, Sample
 from ponder.strategies.posteriors import Beta, Gaussian

@@ -13,7 +13,8 @@ from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.errors import ShapeError
 from ponder.orchestrator.pipeline import Pipeline
 from ponder.orchestrator.pipeline_file import load, save, to_text
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Query
 from ponder.strategies import STRATEGIES
 from ponder.strategies.cascade import Cascade

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from ponder.orchestrator.engines.simulated import SimulatedSpec
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Usage
 from ponder.strategies import CertaintyProbe, ConfidenceStopping
 from ponder.strategies.chunk_plan import parts

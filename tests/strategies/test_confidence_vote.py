@@ -9,7 +9,8 @@ from ponder.orchestrator.engine import Sampling
 from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.errors import ShapeError
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Candidate, Query
 from ponder.strategies import ConfidenceVote, SelfConsistency
 

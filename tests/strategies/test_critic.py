@@ -6,7 +6,8 @@ from making import candidate, context
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.errors import ShapeError
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Query
 from ponder.strategies.critic import Critic
 

@@ -5,7 +5,8 @@ from answering import Answering
 from making import context
 
 from ponder.orchestrator.errors import ShapeError
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Query
 from ponder.strategies import STRATEGIES
 from ponder.strategies.ensemble import Ensemble

@@ -11,8 +11,9 @@ from scripted_engines import Dice, Scripted
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.judging import Judging
+from ponder.orchestrator.plan import Plan
 from ponder.orchestrator.runtime import Runtime
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Candidate, Finish, Query, Score, Usage
 from ponder.orchestrator.verifier import Verifier
 from ponder.strategies import FirstAccepted, Sample

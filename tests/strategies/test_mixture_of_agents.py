@@ -8,7 +8,8 @@ from making import context
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.errors import ShapeError
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Message, Query
 from ponder.strategies.mixture_of_agents import MixtureOfAgents
 from ponder.strategies.sample import Sample

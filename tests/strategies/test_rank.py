@@ -6,7 +6,8 @@ import pytest
 from making import ByTable, Counting, Failing, candidate, context, indices
 
 from ponder.orchestrator.errors import ShapeError
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Query
 from ponder.strategies import Rank
 from ponder.strategies.ranking import ranked

@@ -8,7 +8,8 @@ from answering import Answering
 from making import candidate, context
 
 from ponder.orchestrator.errors import ShapeError
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Query
 from ponder.strategies.ranker import Ranker
 

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.errors import ShapeError
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Query
 from ponder.strategies import STRATEGIES
 from ponder.strategies.route_by_difficulty import RouteByDifficulty

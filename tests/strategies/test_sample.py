@@ -11,7 +11,8 @@ from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.errors import ShapeError
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Finish, Query
 from ponder.strategies import STRATEGIES, Sample
 

@@ -6,7 +6,8 @@ from making import ByTable, Failing, candidate, context
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.errors import ShapeError
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Query
 from ponder.strategies.self_debug import SelfDebug
 from ponder.verifiers import SimulatedCode

@@ -10,7 +10,8 @@ from making import Failing, candidate, context
 
 from ponder.orchestrator.errors import ShapeError
 from ponder.orchestrator.judging import Judging
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Candidate, Query, Score
 from ponder.orchestrator.verifier import Verifier
 from ponder.strategies.unit_test_evaluator import UnitTestEvaluator

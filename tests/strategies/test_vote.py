@@ -4,7 +4,8 @@ import pytest
 from making import candidate, context, indices
 
 from ponder.orchestrator.errors import ShapeError
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Query
 from ponder.strategies import Vote
 from ponder.verifiers.answers import TextAnswer

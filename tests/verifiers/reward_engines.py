@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ponder.orchestrator.engine import LOWEST_LOGPROB, Capabilities, Completion, Meter, Prompt, Reading, Request
+from ponder.orchestrator.engine import LOWEST_LOGPROB, Capabilities, Completion, Prompt, Reading, Request
 from ponder.orchestrator.errors import EngineRefused
+from ponder.orchestrator.meter import Meter
 from ponder.orchestrator.types import Finish
 
 Row = tuple[float, ...]

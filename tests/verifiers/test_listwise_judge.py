@@ -9,7 +9,8 @@ from judging import context, judged
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.errors import ShapeError, UsageError
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Usage
 from ponder.strategies import FirstAccepted
 from ponder.verifiers import ListwiseJudge

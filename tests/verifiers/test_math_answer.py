@@ -127,7 +127,8 @@ WITHOUT = """
 import sys
 sys.modules["math_verify"] = None
 from ponder.orchestrator.errors import UsageError
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Shape
 from ponder.strategies import BestOfN, SelfConsistency, Vote
 from ponder.verifiers import ExactMatch, MathAnswer, SymbolicAnswer
 symbolic = SymbolicAnswer()

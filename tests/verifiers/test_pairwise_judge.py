@@ -12,8 +12,9 @@ from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.engine import Capabilities
 from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.errors import ShapeError, UsageError
+from ponder.orchestrator.plan import Plan
 from ponder.orchestrator.runtime import Runtime
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Query, Score, Usage
 from ponder.strategies import BestOfN, Rank
 from ponder.verifiers import PairwiseJudge

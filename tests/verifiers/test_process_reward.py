@@ -16,7 +16,8 @@ from ponder.orchestrator.engine import Capabilities, Engine
 from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.pipeline import Pipeline
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.plan import Plan
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Finish, Query, Score, Usage
 from ponder.strategies import BestOfN
 from ponder.verifiers import ProcessReward, RewardCard, split_steps

@@ -7,8 +7,9 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from ponder.orchestrator.engine import LOWEST_LOGPROB, Meter, Prompt
+from ponder.orchestrator.engine import LOWEST_LOGPROB, Prompt
 from ponder.orchestrator.errors import UsageError
+from ponder.orchestrator.meter import Meter
 from ponder.orchestrator.types import Message, Query
 from ponder.verifiers import OutcomeReward, ProcessReward, RewardCard, Verifier
 from ponder.verifiers.rewards.reward_cards import BOXED, CARDS

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ...orchestrator.engine import LOWEST_LOGPROB, Meter, Prompt
+from ...orchestrator.engine import LOWEST_LOGPROB, Prompt
+from ...orchestrator.meter import Meter
 from ...orchestrator.prompting import question_of
 from ...orchestrator.types import Message, Query, Usage
 from ..reliability.platt import sigmoid

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...engine import LOWEST_LOGPROB, Completion, Meter, Progress, Request, Watch
+from ...engine import LOWEST_LOGPROB, Completion, Progress, Request, Watch
+from ...meter import Meter
 from ...types import Finish
 from ..chat_tokens import ChatTokens
 from ..stop_strings import stopped

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from ...engine import Advance, Advanced, Completion, Meter, Request, Watch
+from ...engine import Advance, Advanced, Completion, Request, Watch
 from ...errors import EngineRefused
+from ...meter import Meter
 from ...types import Usage
 from ...workspace import Committed, Drawn, Opening, Said, Workspace
 from ..chat_tokens import ChatTokens

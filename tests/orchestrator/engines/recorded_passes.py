@@ -13,7 +13,6 @@ from pathlib import Path
 from real_vllm import quiet_imports
 from torch import Tensor
 
-from ponder.orchestrator.engine import Meter
 from ponder.orchestrator.engines.chat_tokens import ChatTokens
 from ponder.orchestrator.engines.shared_cache.advancing import Bounds
 from ponder.orchestrator.engines.shared_cache.decoder import SharedDecoder
@@ -23,6 +22,7 @@ from ponder.orchestrator.engines.shared_cache.row import Row
 from ponder.orchestrator.engines.shared_cache.slab import Slab
 from ponder.orchestrator.engines.vllm_model import ModelFiles
 from ponder.orchestrator.flops import ModelShape
+from ponder.orchestrator.meter import Meter
 from ponder.orchestrator.workspace import Committed, Drawn, Layout, Left, Said, Separator, Workspace
 
 EOS = 2

@@ -18,8 +18,9 @@ from ponder.orchestrator.engine import Advance, Advanced, Sampling
 from ponder.orchestrator.engines.torch import TorchEngine, TorchSpec
 from ponder.orchestrator.errors import EngineUnavailable
 from ponder.orchestrator.journal_file import JournalFile
+from ponder.orchestrator.plan import Plan
 from ponder.orchestrator.runtime import Done, Runtime, Task
-from ponder.orchestrator.shape import Plan, Shape
+from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.strategy import Strategy
 from ponder.orchestrator.types import Candidate, Finish, Query, Usage
 from ponder.orchestrator.workspace import LAYOUTS, Opening

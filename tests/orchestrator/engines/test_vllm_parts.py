@@ -16,13 +16,14 @@ from real_vllm import asked, quiet_imports
 
 from ponder.orchestrator.canonical import canonical_json
 from ponder.orchestrator.draw import COMPLETION
-from ponder.orchestrator.engine import LOWEST_LOGPROB, Meter, Prompt, Request, Sampling
+from ponder.orchestrator.engine import LOWEST_LOGPROB, Prompt, Request, Sampling
 from ponder.orchestrator.engines import ENGINES
 from ponder.orchestrator.engines.chat_tokens import ChatTokens
 from ponder.orchestrator.engines.vllm import VLLMEngine, VLLMSpec
 from ponder.orchestrator.engines.vllm_model import ModelFiles
 from ponder.orchestrator.engines.vllm_output import chosen_logprobs, completion, confidence, cut_at_stop, finish_of
 from ponder.orchestrator.errors import EngineRefused, UsageError
+from ponder.orchestrator.meter import Meter
 from ponder.orchestrator.types import Finish, Message
 
 CONFIG = {

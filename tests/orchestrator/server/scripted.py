@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar, Literal
 
-from ponder.orchestrator.engine import Capabilities, Completion, EngineSpec, Meter, Prompt, Reading, Request
+from ponder.orchestrator.engine import Capabilities, Completion, EngineSpec, Prompt, Reading, Request
 from ponder.orchestrator.errors import EngineRefused, EngineUnavailable
+from ponder.orchestrator.meter import Meter
 from ponder.orchestrator.types import Finish
 
 SECRET = "upstream-secret-0123456789"

@@ -1,0 +1,134 @@
+"""Effects that are made many at once: one call, in which each is paid for, recorded and lost by itself.
+
+A denoiser and a reward model of images cost little for each row of a large batch and much for a small one; a strategy
+asks for all that it wants at a time. Parts that the journal holds are not made again, and where the budget ends, the
+first parts are served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from .budget import Reservation
+from .draw import Attempts
+from .effects import Effects, cancel
+from .errors import BudgetExceeded, EngineRefused
+from .types import Usage
+
+
+class Costed(Protocol):
+    """What a part gives: it says what it cost."""
+
+    @property
+    def usage(self) -> Usage: ...
+
+
+C = TypeVar("C", bound=Costed)
+
+
+def _nothing(bound: Usage) -> Reservation | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Generic[C]):
+    """Some parts of one kind, to be made by one engine.
+
+    Args:
+        engine: its name.
+        keys: of the parts.
+        bound: the most that a part costs.
+        make: makes parts by their numbers: the record of each, and what it cost.
+        read: what a record says.
+        size: most parts in one call.
+        rest: set aside with each part for what comes after.
+        leaving: what the budget must still hold afterwards.
+        set_aside: room that was set aside for so much; None where there is none.
+    """
+
+    engine: str
+    keys: Sequence[bytes]
+    bound: Usage
+    make: Callable[[list[int]], Awaitable[list[tuple[bytes, Usage]]]]
+    read: Callable[[bytes], C]
+    size: int
+    rest: Usage = Usage()
+    leaving: Usage = Usage()
+    set_aside: Callable[[Usage], Reservation | None] = _nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[C]):
+    """A part that was made, and the room kept for what comes after it."""
+
+    value: C
+    kept: Reservation | None = None
+
+
+async def made(effects: Effects, batch: Batch[C]) -> list[Part[C] | None]:
+    """Each part of a batch, in order; None for what is lost, which is noted, and for what the budget does not reach."""
+    run, count, whole = effects._run, len(batch.keys), batch.bound + batch.rest
+    begun: list[asyncio.Task[list[Part[C] | None] | None]] = []
+    pieces: list[range] = []
+    at = 0
+    try:
+        while at < count:
+            most = min(batch.size, count - at)
+            held = batch.set_aside(whole.times(most))
+            held, parts = (held, most) if held else await run.ledger.reserve_most(whole, most, batch.leaving)
+            pieces.append(range(at, at + parts))
+            begun.append(asyncio.create_task(_piece(effects, batch, pieces[-1], held)))
+            at += parts
+    except BudgetExceeded as error:
+        run.stop(error)
+    except asyncio.CancelledError:
+        await cancel(begun)
+        raise
+    ended = await effects._collect(begun)
+    found = [part for group, piece in zip(ended, pieces, strict=True) for part in group or [None] * len(piece)]
+    return found + [None] * (count - at)
+
+
+async def _piece(effects: Effects, batch: Batch[C], piece: range, held: Reservation) -> list[Part[C] | None]:
+    """Some parts of a batch, made by one call."""
+    run, attempts = effects._run, Attempts(batch.bound)
+
+    async def call(some: list[int]) -> list[tuple[bytes, Usage]]:
+        return await attempts.attempt(batch.make([piece[number] for number in some]))
+
+    keys = [batch.keys[number] for number in piece]
+    try:
+        records = await run.journal.draw_all(keys, batch.bound, call, run.gates[batch.engine], run.account)
+    except BaseException:
+        held.charge_in_full()
+        raise
+    parts: list[Part[C] | None] = []
+    for record in records:
+        if isinstance(record, Exception):
+            effects._lost(record, held.split(batch.bound + batch.rest), attempts)
+            parts.append(None)
+        elif batch.rest == Usage():
+            parts.append(Part(batch.read(record)))
+        else:
+            part = Part(batch.read(record), held.split(batch.bound + batch.rest))
+            part.kept.settle_keeping(part.value.usage, batch.rest)  # type: ignore[union-attr]
+            parts.append(part)
+    held.settle(Usage.total(part.value.usage for part in parts if part is not None and part.kept is None))
+    return parts
+
+
+def allowed(usage: Usage, bound: Usage, engine: str) -> Usage:
+    """`usage`, unless the engine spent more than it was allowed.
+
+    Raises:
+        EngineRefused: it did.
+    """
+    if usage.nfe > bound.nfe or usage.verifier_calls > bound.verifier_calls:
+        raise EngineRefused(
+            f"engine {engine!r} must keep to {bound.nfe} network evaluations, but reports {usage.nfe}; its counts "
+            "cannot be trusted"
+        )
+    return usage

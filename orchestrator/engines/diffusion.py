@@ -1,0 +1,274 @@
+"""The diffusion engine: a denoiser in this process, whose rows are batched across candidates and queries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..denoising import Denoised, Denoising, Passage
+from ..engine import Capabilities, Completion, EngineSpec, Prompt, Reading, Request
+from ..errors import EngineRefused, EngineUnavailable
+from ..images import Image, Latent, stacked
+from ..meter import Meter, Price, Rate
+from .denoisers import AnyDenoiser, Condition, Denoiser
+from .denoisers.walk import Arrival, Place, State, walk
+
+
+class DiffusionSpec(EngineSpec):
+    """A denoiser in this process.
+
+    Args:
+        denoiser: the model.
+        row_seconds: of one row in a batch, as measured; what `compute_seconds` counts.
+        decode_seconds: of making one image.
+        row_price: US dollars for a million rows.
+    """
+
+    kind: Literal["diffusion"] = "diffusion"
+    denoiser: AnyDenoiser
+    row_seconds: Price = 0.0
+    decode_seconds: Price = 0.0
+    row_price: Price = 0.0
+
+    def open(self) -> DiffusionEngine:
+        """The engine, not started yet."""
+        return DiffusionEngine(self)
+
+    def resources(self) -> dict[str, float]:
+        """One processor, or one GPU for a denoiser that takes one."""
+        return {"num_cpus": 1}
+
+
+class _Walking:
+    """Passages that go together, and where they wait for their velocities, or have ended."""
+
+    def __init__(self, passages: list[Passage], facts: Denoising) -> None:
+        self.passages = passages
+        self.done: asyncio.Future[list[Denoised]] = asyncio.get_running_loop().create_future()
+        self.conditions = [Condition(passage.prompt, passage.flow.guidance) for passage in passages]
+        self.place: Place | None = None
+        self.arrival: Arrival | None = None
+        self.is_whole = passages[0].flow.solver == "own"
+        self._walk = walk(passages, facts)
+        if not self.is_whole:
+            self.go_on(None)
+
+    def go_on(self, velocity: State | None) -> None:
+        """To the next place, or to the end."""
+        try:
+            self.place = next(self._walk) if velocity is None else self._walk.send(velocity)
+        except StopIteration as end:
+            self.place, self.arrival = None, end.value
+
+
+class DiffusionEngine:
+    """The engine of a `DiffusionSpec`; a `DenoisingEngine`. Use it from one event loop."""
+
+    def __init__(self, spec: DiffusionSpec) -> None:
+        self.spec = spec
+        self._thread = ThreadPoolExecutor(1, "ponder-denoiser")
+        self._waiting: deque[_Walking] = deque()
+        self._working: asyncio.Task[None] | None = None
+
+    @cached_property
+    def denoiser(self) -> Denoiser:
+        """The model, loaded when it is first needed."""
+        return self.spec.denoiser.load()
+
+    @cached_property
+    def identity(self) -> str:
+        return f"diffusion:{self.denoiser.identity}"
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(generate=False, denoising=self.denoiser.facts)
+
+    @cached_property
+    def meter(self) -> Meter:
+        spec, model = self.spec, self.denoiser
+        row = Rate(flops=model.row_flops, seconds=spec.row_seconds, price=spec.row_price)
+        return Meter(row=row, decoding=Rate(flops=model.decoding_flops, seconds=spec.decode_seconds))
+
+    async def start(self) -> None:
+        """Load the model; a second call does nothing.
+
+        Raises:
+            EngineRefused: it cannot be loaded here.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self.denoiser)
+
+    async def close(self) -> None:
+        """Stop what is being computed."""
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.gather(self._working, return_exceptions=True)
+        await asyncio.to_thread(self._thread.shutdown)
+
+    async def count(self, prompt: Prompt) -> int:
+        """Zero: a denoiser counts rows."""
+        return 0
+
+    async def encode(self, text: str) -> tuple[int, ...]:
+        """Nothing: it shows no token ids."""
+        return ()
+
+    async def complete(self, request: Request) -> Completion:
+        raise EngineRefused(f"{self.identity} makes images and cannot write; use a strategy that denoises")
+
+    async def read(self, prompt: Prompt) -> Reading:
+        raise EngineRefused(f"{self.identity} makes images and cannot read; use a reward model")
+
+    async def denoise(self, passages: Sequence[Passage]) -> list[Denoised]:
+        """Where each passage ends; rows of everything in flight are evaluated together."""
+        groups: dict[Hashable, list[int]] = {}
+        for number, passage in enumerate(passages):
+            self._check(passage)
+            groups.setdefault(_alike(passage), []).append(number)
+        found: list[Denoised | None] = [None] * len(passages)
+        begun = [(numbers, self._begin([passages[number] for number in numbers])) for numbers in groups.values()]
+        try:
+            for numbers, walking in begun:
+                for number, each in zip(numbers, await walking.done, strict=True):
+                    found[number] = each
+        finally:
+            for _, walking in begun:
+                walking.done.cancel()
+        return [each for each in found if each is not None]
+
+    def _check(self, passage: Passage) -> None:
+        """Refuse what the denoiser cannot do.
+
+        Raises:
+            EngineRefused: the latent has another shape, or it cannot go that way.
+        """
+        facts = self.denoiser.facts
+        if passage.latent.shape != facts.shape:
+            shapes = f"a latent must have the shape {facts.shape} of the denoiser's, got {passage.latent.shape}"
+            raise EngineRefused(f"{shapes}; draw noise with ctx.noise")
+        whole = passage.flow.solver == "own"
+        if whole and not (facts.has_own and passage.latent.t == 1.0 and passage.end == 0.0 and not passage.looks):
+            raise EngineRefused(
+                "solver 'own' must go from time 1 to time 0 of a denoiser that has a sampler of its own"
+            )
+        if not whole and not facts.is_stepwise:
+            raise EngineRefused(f"{self.identity} must go the whole way by its own sampler; use solver 'own'")
+
+    def _begin(self, passages: list[Passage]) -> _Walking:
+        walking = _Walking(passages, self.denoiser.facts)
+        self._waiting.append(walking)
+        if self._working is None or self._working.done():
+            self._working = asyncio.create_task(self._work())
+        return walking
+
+    async def _work(self) -> None:
+        """Evaluate whatever waits, a batch after the other, until nothing does."""
+        while self._waiting:
+            await asyncio.sleep(0)  # whoever asks in this turn comes into the batch
+            some = self._next_batch()
+            try:
+                await self._advance(some)
+            except Exception as error:
+                await self._isolate(some, error)
+
+    async def _isolate(self, some: Sequence[_Walking], error: Exception) -> None:
+        """Find out whose failure it was that broke a batch: each goes on by itself."""
+        for walking in some:
+            try:
+                if len(some) == 1:
+                    raise error
+                await self._advance([walking])
+            except Exception as own:
+                if not isinstance(own, EngineRefused | EngineUnavailable):
+                    own = EngineRefused(
+                        f"{self.identity} must evaluate its rows, but raised {type(own).__name__}: {own}"
+                    )
+                if not walking.done.done():
+                    walking.done.set_exception(own)
+
+    async def _advance(self, some: Sequence[_Walking]) -> None:
+        """Each walk by one evaluation; one that has ended tells what it gives, and the others wait again."""
+        ended = await asyncio.get_running_loop().run_in_executor(self._thread, self._evaluated, some)
+        for walking, found in zip(some, ended, strict=True):
+            if found is None:
+                self._waiting.append(walking)
+            elif not walking.done.done():
+                walking.done.set_result(found)
+
+    def _next_batch(self) -> list[_Walking]:
+        """The walks that come next, as many as the denoiser evaluates at once, one at least."""
+        some: list[_Walking] = []
+        rows = 0
+        while self._waiting and (not some or rows + len(self._waiting[0].passages) <= self.denoiser.facts.batch):
+            walking = self._waiting.popleft()
+            if not walking.done.done():
+                some.append(walking)
+                rows += len(walking.passages)
+        return some
+
+    def _evaluated(self, some: Sequence[_Walking]) -> list[list[Denoised] | None]:
+        """What each walk gives where it ends by this evaluation."""
+        asking = [(walking, walking.place) for walking in some if walking.place is not None]
+        for (walking, _), velocity in zip(asking, self._velocities(asking), strict=True):
+            walking.go_on(velocity)
+        for walking in some:
+            if walking.is_whole:
+                walking.arrival = self._whole(walking)
+        return [self._arrived(walking, walking.arrival) if walking.arrival else None for walking in some]
+
+    def _velocities(self, places: Sequence[tuple[_Walking, Place]]) -> list[State]:
+        """The velocities at each place, all in as few batches as there must be."""
+        if not places:
+            return []
+        x = np.concatenate([place.x for _, place in places]).astype(np.float32, copy=False)
+        t = np.concatenate([np.full(len(place.x), place.t) for _, place in places])
+        conditions = [condition for walking, _ in places for condition in walking.conditions]
+        model = self.denoiser
+        told = [model.velocity(x[part], t[part], conditions[part]) for part in _parts(len(x), model.facts.batch)]
+        return np.split(np.concatenate(told), np.cumsum([len(place.x) for _, place in places])[:-1])
+
+    def _whole(self, walking: _Walking) -> Arrival:
+        """Where the denoiser's own sampler ends."""
+        x, model = stacked([passage.latent for passage in walking.passages]), self.denoiser
+        steps, conditions = len(walking.passages[0].times), walking.conditions
+        data = np.concatenate([model.own(x[p], steps, conditions[p]) for p in _parts(len(x), model.facts.batch)])
+        return Arrival(data, None, data)
+
+    def _arrived(self, walking: _Walking, end: Arrival) -> list[Denoised]:
+        """What the passages of a walk give; each that holds NaN or infinity is lost by itself."""
+        first, facts = walking.passages[0], self.denoiser.facts
+        rows = first.evaluations * facts.rows(first.flow.guidance)
+        usage = self.meter.denoising(rows, int(first.decodes))
+        is_finite = _finite(end.x) & _finite(end.data)
+        images = iter(self._images(end.data[is_finite]) if first.decodes else [])
+        found = []
+        for row, passage in enumerate(walking.passages):
+            if not is_finite[row]:
+                found.append(Denoised(None, None, usage, f"NaN or infinity at time {passage.end:.3g}"))
+                continue
+            velocity = None if end.velocity is None else end.velocity[row]
+            latent = Latent.of(end.x[row], passage.end, velocity)
+            found.append(Denoised(latent, next(images) if first.decodes else None, usage))
+        return found
+
+    def _images(self, data: State) -> list[Image]:
+        return [Image.of(pixels) for pixels in self.denoiser.decode(data)] if len(data) else []
+
+
+def _finite(rows: State) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(rows).reshape(len(rows), -1).all(axis=1))
+
+
+def _parts(rows: int, size: int) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, rows, size)]
+
+
+def _alike(passage: Passage) -> Hashable:
+    """Equal for passages that go together."""
+    return passage.flow, passage.latent.t, passage.times, passage.looks, passage.decodes, bool(passage.latent.velocity)

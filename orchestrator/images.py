@@ -1,0 +1,110 @@
+"""Arrays that are values: an image as pixels, and a latent as numbers at a time of its denoising.
+
+Both hold bytes, so that they are frozen, equal where their contents are, and have one spelling in keys and files.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Array = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
+CHANNELS = (1, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image: `height` rows of `width` pixels, each of 1 (grey) or 3 (red, green, blue) bytes.
+
+    Raises:
+        UsageError: there are more or fewer bytes than that.
+    """
+
+    width: int
+    height: int
+    channels: int
+    pixels: bytes
+
+    def __post_init__(self) -> None:
+        if self.channels not in CHANNELS or len(self.pixels) != self.width * self.height * self.channels:
+            raise UsageError(
+                f"an image must hold width * height * channels bytes, with 1 or 3 channels, got {len(self.pixels)} for "
+                f"{self.width} * {self.height} * {self.channels}"
+            )
+
+    @classmethod
+    def of(cls, pixels: Pixels) -> Self:
+        """The image of an array of bytes, of shape ``[height, width, channels]``."""
+        height, width, channels = pixels.shape
+        return cls(width, height, channels, np.ascontiguousarray(pixels, np.uint8).tobytes())
+
+    @property
+    def array(self) -> Pixels:
+        """Bytes of shape ``[height, width, channels]``; not to be written to."""
+        return np.frombuffer(self.pixels, np.uint8).reshape(self.height, self.width, self.channels)
+
+
+@dataclass(frozen=True, slots=True)
+class Latent:
+    """What is being denoised, at a time: 1 is pure noise, 0 is data.
+
+    Args:
+        t: the time, 0 to 1, of the interpolant that the values are in.
+        shape: of the values.
+        values: float32, in C order.
+        velocity: the derivative of the values by time there, as a denoiser sees it, float32; empty where it was not
+            asked.
+    """
+
+    t: float
+    shape: tuple[int, ...]
+    values: bytes
+    velocity: bytes = b""
+
+    def __post_init__(self) -> None:
+        size = 4 * math.prod(self.shape)
+        if len(self.values) != size or len(self.velocity) not in (0, size):
+            raise UsageError(
+                f"a latent of shape {self.shape} must hold {size} bytes, got {len(self.values)} of values and "
+                f"{len(self.velocity)} of velocity"
+            )
+
+    @classmethod
+    def of(cls, values: NDArray[Any], t: float, velocity: NDArray[Any] | None = None) -> Self:
+        """The latent of an array."""
+        return cls(t, values.shape, _bytes(values), b"" if velocity is None else _bytes(velocity))
+
+    @property
+    def array(self) -> Array:
+        """The values as an array; not to be written to."""
+        return np.frombuffer(self.values, np.float32).reshape(self.shape)
+
+    @property
+    def slope(self) -> Array:
+        """The velocity as an array; not to be written to.
+
+        Raises:
+            UsageError: it is not known.
+        """
+        if not self.velocity:
+            raise UsageError("a latent must have its velocity here, but it was not asked for; ask with looks=True")
+        return np.frombuffer(self.velocity, np.float32).reshape(self.shape)
+
+
+def stacked(latents: Sequence[Latent]) -> Array:
+    """The values of latents of one shape, as an array ``[latents, *shape]``."""
+    return np.stack([latent.array for latent in latents])
+
+
+def _bytes(values: NDArray[Any]) -> bytes:
+    return np.ascontiguousarray(values, np.float32).tobytes()

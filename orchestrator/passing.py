@@ -1,0 +1,142 @@
+"""Denoising, as a strategy asks for it: many latents at once, each paid for, recorded and lost by itself."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+from .batches import Batch, allowed, made
+from .canonical import digest
+from .denoising import Denoised, Denoising, Flow, Passage
+from .effects import Effects
+from .engine import DenoisingEngine, Engine
+from .errors import EngineRefused, UsageError
+from .images import Latent
+from .types import Candidate, Finish, Query, Usage
+from .verifier import Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A latent, the times that it goes to, and the candidate that it goes on from."""
+
+    latent: Latent
+    times: tuple[float, ...] = ()
+    after: Candidate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Denoise:
+    """What to denoise.
+
+    Args:
+        query: what the images should show: its last message.
+        flow: how latents flow.
+        moves: one latent each, all of them with the same number of evaluations.
+        looks: whether the velocity at the end is wanted.
+        decodes: whether the image at the end is wanted.
+        engine: the denoiser's name in the pipeline.
+        then: the verifier that will judge where they end; its cost is set aside with theirs.
+        leaving: what the budget must still hold afterwards, e.g. for one of them to go on to its end.
+    """
+
+    query: Query
+    flow: Flow
+    moves: Sequence[Move]
+    looks: bool = False
+    decodes: bool = True
+    engine: str = "generator"
+    then: Verifier | None = None
+    leaving: Usage = Usage()
+
+
+async def denoised(effects: Effects, ask: Denoise) -> list[Candidate | None]:
+    """A candidate for each move, in order; None for one that is lost, and where the budget ends."""
+    if not ask.moves:
+        return []
+    engine, passages = denoiser(effects, ask.engine), _passages(ask)
+    facts = cast(Denoising, engine.capabilities.denoising)
+    rows = passages[0].evaluations * facts.rows(ask.flow.guidance)
+    bound = engine.meter.denoising(rows, int(ask.decodes))
+    rest = ask.then.bound(effects._run.engines, 0, 0, len(passages)) if ask.then else Usage()
+
+    async def make(numbers: list[int]) -> list[tuple[bytes, Usage]]:
+        found = await engine.denoise([passages[number] for number in numbers])
+        return [(each.to_bytes(), allowed(each.usage, bound, ask.engine)) for each in found]
+
+    keys = [_key(engine.identity, passage) for passage in passages]
+    await effects._check([(digest(keys), len(keys))])
+    batch = Batch(ask.engine, keys, bound, make, Denoised.from_bytes, facts.batch, rest, ask.leaving)
+    parts = await made(effects, batch)
+    places = effects._places(b"", len(passages))
+    candidates: list[Candidate | None] = []
+    for number, (part, move) in enumerate(zip(parts, ask.moves, strict=True)):
+        index = places.at(number)[1]
+        if part is not None and part.kept is not None:
+            effects._run.kept[effects.path, index] = part.kept
+        candidates.append(None if part is None else _candidate(effects, part.value, move, index))
+    return candidates
+
+
+def ending(
+    engines: Mapping[str, Engine], name: str, flow: Flow, evaluations: int, judge: Verifier | None = None
+) -> Usage:
+    """The most that it costs for one latent to come to its end: its evaluations, its image, and judging that."""
+    engine = engines[name]
+    facts = engine.capabilities.denoising or Denoising(shape=())
+    judging = judge.bound(engines, 0, 0) if judge else Usage()
+    return engine.meter.denoising(evaluations * facts.rows(flow.guidance), 1) + judging
+
+
+def denoiser(effects: Effects, name: str) -> DenoisingEngine:
+    """The engine of that name, which denoises.
+
+    Raises:
+        UsageError: it does not.
+    """
+    engine = effects._engine(name)
+    if engine.capabilities.denoising is None:
+        raise UsageError(f"engine {name!r} must denoise, but {engine.identity} does not; use one of kind 'diffusion'")
+    return cast(DenoisingEngine, engine)
+
+
+def prompt_of(query: Query) -> str:
+    """What an image of a query should show: the words of its last message."""
+    return query.messages[-1].content
+
+
+def _passages(ask: Denoise) -> list[Passage]:
+    """One a move.
+
+    Raises:
+        UsageError: they differ in how often they are evaluated, so that they cost differently.
+    """
+    prompt = prompt_of(ask.query) if ask.flow.is_conditional else ""
+    found = [Passage(move.latent, ask.flow, prompt, move.times, ask.looks, ask.decodes) for move in ask.moves]
+    if len({passage.evaluations for passage in found}) > 1:
+        raise UsageError("moves that are made together must be evaluated equally often; make them apart")
+    return found
+
+
+def _key(identity: str, passage: Passage) -> bytes:
+    """The name of a passage: all of it but the velocity it starts with, which follows from the rest."""
+    flow = passage.flow
+    what = (identity, flow.interpolant, flow.solver, flow.guidance, passage.prompt, passage.times, passage.looks)
+    return digest("denoise", what, passage.decodes, passage.latent.t, passage.latent.shape, digest_of(passage.latent))
+
+
+def digest_of(latent: Latent) -> bytes:
+    """A digest of a latent's values."""
+    return hashlib.blake2b(latent.values, digest_size=16).digest()
+
+
+def _candidate(effects: Effects, done: Denoised, move: Move, index: int) -> Candidate | None:
+    """What a passage made; None where it is lost, which is noted: it holds NaN, say."""
+    if done.latent is None:
+        effects._fail(EngineRefused(f"a latent must stay finite while it is denoised, but is lost: {done.lost}"))
+        return None
+    finish = Finish.EOS if done.latent.t == 0.0 else Finish.STEP
+    made = Candidate((), "", finish, move.after, index, origin=effects.path, usage=done.usage)
+    return replace(made, latent=done.latent, image=done.image)

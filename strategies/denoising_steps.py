@@ -1,0 +1,144 @@
+"""Denoising states of a stepwise search: a half-denoised image goes on by a random step towards data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ..orchestrator.context import Context
+from ..orchestrator.denoising import Flow
+from ..orchestrator.images import Array, Latent
+from ..orchestrator.interpolants import Interpolant
+from ..orchestrator.passing import Denoise, Move, digest_of
+from ..orchestrator.types import Candidate, Finish, Query
+from ..orchestrator.verifier import Verifier
+from .sde_step import diffusion_at, sde_step
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How states go from noise to data.
+
+    Args:
+        flow: as a denoiser is told.
+        path: the interpolant that states are in.
+        times: the grid, from 1 down to 0.
+        stops: the places in the grid where states are judged, from 0; after the last comes the end.
+        diffusion: how much noise a step adds; see `diffusion_at`.
+        final: times from the last stop to 0, with no noise; none where the data expected there is the image.
+    """
+
+    flow: Flow
+    path: Interpolant
+    times: tuple[float, ...]
+    stops: tuple[int, ...]
+    diffusion: float
+    final: tuple[float, ...]
+
+    def evaluations_after(self, place: int) -> int:
+        """How many more it takes from a place in the grid, where the velocity is known, to come to the end."""
+        return self.stops[-1] - place + max(0, len(self.final) - 1)
+
+
+class DenoisingSteps:
+    """The states of images that are made in steps; each knows its velocity, so that going on costs nothing more.
+
+    Args:
+        query: what is asked.
+        ctx: the door to effects.
+        way: how states go.
+        engine: the denoiser.
+        verifier: judges the data expected at each stop; None leaves states unjudged.
+    """
+
+    def __init__(self, query: Query, ctx: Context, way: Way, engine: str, verifier: Verifier | None) -> None:
+        self._query, self._ctx, self._way = query, ctx, way
+        self._engine, self._verifier = engine, verifier
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._ctx.is_stopped
+
+    async def extend(self, parents: Sequence[tuple[Candidate | None, int]]) -> list[list[Candidate]]:
+        """Children at the next stop; one alone for each parent at the last stop, whence there is but one way."""
+        heads = [parent for parent, count in parents for _ in range(count)]
+        if parents[0][0] is None:
+            noise = self._ctx.noise(self._query, len(heads), engine=self._engine)
+            moves = [Move(Latent.of(values, 1.0)) for values in noise]
+            ends = await self._moved(moves, 0)
+        elif (place := self._place(heads[0])) == self._way.stops[-1]:
+            return [[end] if end else [] for end in await self.ended([parent for parent, _ in parents])]
+        else:
+            ends = await self._stepped(heads, place)
+        children = iter(ends)
+        return [[child for _ in range(count) if (child := next(children))] for _, count in parents]
+
+    async def ended(self, states: Sequence[Candidate | None]) -> list[Candidate | None]:
+        """The image that each state becomes with no more noise, from wherever it stands."""
+        way, moves = self._way, []
+        for state in states:
+            assert state is not None and state.latent is not None
+            rest = way.times[self._place(state) + 1 : way.stops[-1] + 1]
+            moves.append(Move(state.latent, (*rest, *way.final), state))
+        ask = Denoise(self._query, way.flow, moves, looks=not way.final, engine=self._engine, then=self._verifier)
+        return [end and end.with_finish(Finish.EOS) for end in await self._ctx.denoise(ask)]
+
+    async def score(self, states: Sequence[Candidate]) -> list[tuple[Candidate, float | None]]:
+        verifier = self._verifier
+        if verifier is None or not states:
+            return [(state, None) for state in states]
+        judged = await self._ctx.score(self._query, states, verifier)
+        return [(state, state.scores[verifier.name].value) for state in judged]
+
+    def is_terminal(self, state: Candidate) -> bool:
+        return state.finish.is_terminal
+
+    def key(self, state: Candidate) -> Hashable:
+        return state.latent
+
+    def cost(self, state: Candidate) -> float:
+        return state.usage.nfe
+
+    def _place(self, state: Candidate | None) -> int:
+        """Where in the grid a state stands."""
+        assert state is not None and state.latent is not None
+        return self._way.times.index(state.latent.t)
+
+    async def _stepped(self, heads: Sequence[Candidate | None], place: int) -> list[Candidate | None]:
+        """Each state at the next stop, by random steps; None for one that is lost."""
+        stop = next(stop for stop in self._way.stops if stop > place)
+        for at in range(place + 1, stop + 1):
+            alive = [head for head in heads if head is not None]
+            made = iter(await self._moved(self._proposed(alive, self._way.times[at]), at))
+            heads = [head and next(made) for head in heads]
+        return list(heads)
+
+    def _proposed(self, heads: Sequence[Candidate], to: float) -> list[Move]:
+        """A random step from each state. The noise of a state's n-th step follows from the state and n."""
+        counts = Counter(map(id, heads))
+        noise: dict[int, Iterator[Array]] = {}
+        moves = []
+        for head in heads:
+            assert head.latent is not None
+            if id(head) not in noise:
+                address = digest_of(head.latent).hex()
+                noise[id(head)] = iter(self._ctx.noise(self._query, counts[id(head)], address, engine=self._engine))
+            g = diffusion_at(head.latent.t, self._way.diffusion)
+            moves.append(Move(sde_step(self._way.path, head.latent, to, g, next(noise[id(head)])), (), head))
+        return moves
+
+    async def _moved(self, moves: Sequence[Move], at: int) -> list[Candidate | None]:
+        """What is evaluated at a place of the grid, leaving enough in the budget for one of them to come to its end."""
+        is_stop = at in self._way.stops
+        ask = Denoise(
+            self._query,
+            self._way.flow,
+            moves,
+            looks=True,
+            decodes=is_stop and self._verifier is not None,
+            engine=self._engine,
+            then=self._verifier if is_stop else None,
+            leaving=self._ctx.ending(self._way.flow, self._way.evaluations_after(at), self._verifier, self._engine),
+        )
+        return await self._ctx.denoise(ask)

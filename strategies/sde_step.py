@@ -1,0 +1,40 @@
+"""One step of the stochastic differential equation that has the marginals of a flow."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..orchestrator.images import Array, Latent
+from ..orchestrator.interpolants import Interpolant
+
+
+def diffusion_at(t: float, scale: float) -> float:
+    """How much noise a step adds at a time, ``g = scale t^2``: most at the beginning, none at the end.
+
+    After the authors' code of Kim et al. 2025, arXiv 2503.19385, with `scale` 3.
+
+    >>> diffusion_at(1.0, 3.0), diffusion_at(0.5, 3.0)
+    (3.0, 0.75)
+    """
+    return scale * t * t
+
+
+def sde_step(path: Interpolant, latent: Latent, to: float, g: float, z: Array) -> Latent:
+    """A proposal for the next state: ``x + (-u + g^2/2 score) d + g sqrt(d) z`` with d the step in time.
+
+    It keeps the marginals of the flow for any g as d goes to 0 (Kim et al. 2025, arXiv 2503.19385, section 4.1; Song et
+    al. 2021). With g = 0, and in the step to time 0, where the expected data is what is wanted, it is Euler's step of
+    the ordinary differential equation.
+
+    Args:
+        path: the interpolant that the state is in.
+        latent: the state, whose velocity is known.
+        to: the time to go to, below that of the state.
+        g: how much noise, at least 0.
+        z: standard normal noise.
+    """
+    x, velocity, step = latent.array, latent.slope, latent.t - to
+    if g == 0.0 or to == 0.0:
+        return Latent.of(x - step * velocity, to)
+    drift = -velocity + 0.5 * g * g * path.score(x, velocity, latent.t)
+    return Latent.of(x + drift * step + g * np.sqrt(step) * z, to)

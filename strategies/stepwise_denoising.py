@@ -1,0 +1,123 @@
+"""What strategies that search step by step over denoising states have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..orchestrator.context import Context
+from ..orchestrator.passing import ending
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
+from ..orchestrator.types import Candidate, Query, Usage
+from ..orchestrator.verifier import Verifier
+from .denoising import DenoisingStrategy, Steps, times
+from .denoising_steps import DenoisingSteps, Way
+from .drawing import Draws
+from .level_search import Allocator, Found, Node, search, standing
+from .ranking import ranked
+
+
+class StepwiseDenoising(DenoisingStrategy):
+    """A strategy that makes images in steps, judges what is expected of each on the way, and decides which go on.
+
+    A subclass gives an `allocator`. With `n` = 1 nothing is judged. The budget always keeps room for one state to come
+    to its end, so that there is an image, whole, whenever it ends the search.
+
+    Args:
+        n: states side by side.
+        diffusion: how much noise a step adds at time t: ``diffusion * t^2``; 0 adds none, so that all children of a
+            state are the same.
+        block: steps between two judgements.
+        finish: whether the last state goes on to time 0 (``ode``), or the data expected there is the image
+            (``tweedie``), as distilled models allow.
+        final_steps: evaluations from the last judged state to time 0, its own included.
+    """
+
+    n: Draws = 8
+    diffusion: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 3.0
+    block: Annotated[int, Field(ge=1, le=1000)] = 1
+    finish: Literal["ode", "tweedie"] = "ode"
+    final_steps: Steps = 1
+
+    def allocator(self) -> Allocator:
+        """Decides who goes on; a new one for each run."""
+        raise TypeError(f"{type(self).__name__} must implement allocator")
+
+    @property
+    def compares(self) -> bool:
+        """Whether scores are compared within a level alone."""
+        return True
+
+    @property
+    def judge(self) -> Verifier | None:
+        """The verifier, where there is anything to decide."""
+        return self.verifier if self.n > 1 else None
+
+    @property
+    def stops(self) -> tuple[int, ...]:
+        """The places in the grid where states are judged; the last place before the end is always one."""
+        return tuple(dict.fromkeys((*range(0, self.steps, self.block), self.steps - 1)))
+
+    @property
+    def grid_times(self) -> tuple[float, ...]:
+        """The grid: from 1 down to 0."""
+        return (1.0, *times(self.steps, self.grid))
+
+    @property
+    def final(self) -> tuple[float, ...]:
+        """The times from the last judged state to the end, evenly spaced."""
+        start = self.grid_times[-2]
+        return tuple(start * share for share in times(self.final_steps)) if self.finish == "ode" else ()
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        """At most `n` images, judged; every level may have `n` states."""
+        self.check_first(shape, plan)
+        for place in range(self.steps):
+            is_stop = place in self.stops
+            after = self.steps - 1 - place + max(0, len(self.final) - 1)
+            leaving = ending(plan.engines, self.engine, self.flow(), after, self.judge) if plan.engines else Usage()
+            self._count(plan, 1, self.judge if is_stop else None, int(is_stop and self.n > 1), leaving)
+        with plan.maybe():
+            return self._count(plan, max(0, len(self.final) - 1), self.judge, 1, Usage())
+
+    def _count(self, plan: Plan, evaluations: int, then: Verifier | None, images: int, leaving: Usage) -> Shape:
+        made = plan.denoise(
+            self.n,
+            evaluations,
+            self.flow(),
+            self.engine,
+            then,
+            fewest=1,
+            images=images,
+            together=self.compares,
+            leaving=leaving,
+        )
+        return replace(made, fewest=0)
+
+    def way(self, ctx: Context) -> Way:
+        """How states go."""
+        return Way(self.flow(), self.path(ctx), self.grid_times, self.stops, self.diffusion, self.final)
+
+    async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
+        """The images, best first; where the budget ends the search, the best state goes on to its end."""
+        states = DenoisingSteps(query, ctx, self.way(ctx), self.engine, self.judge)
+        depth = len(self.stops) + 1
+        found = await search(states, self.allocator(), n=self.n, depth=depth, rng=ctx.rng, first=self.n)
+        return await self.chosen(found, states, ctx)
+
+    async def chosen(self, found: Found[Candidate], states: DenoisingSteps, ctx: Context) -> list[Candidate]:
+        """The images, best first."""
+        ended = [node.state for node in found.ended] or await self._saved(found.unfinished, states)
+        return ranked(ended, self.verifier.name)
+
+    async def _saved(self, unfinished: Sequence[Node[Candidate]], states: DenoisingSteps) -> list[Candidate]:
+        """The image of the best of the states that have come furthest."""
+        if not unfinished:
+            return []
+        best = min(unfinished, key=lambda node: (node.state.latent and node.state.latent.t, standing(node)))
+        ends = [end for end in await states.ended([best.state]) if end is not None]
+        return [state for state, _ in await states.score(ends)]

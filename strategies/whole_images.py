@@ -1,0 +1,75 @@
+"""What strategies that make whole images and choose among them have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..orchestrator.context import Context
+from ..orchestrator.denoising import Solver
+from ..orchestrator.passing import Denoise, Move
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
+from ..orchestrator.types import Candidate, Query
+from ..orchestrator.verifier import Verifier
+from .denoising import DenoisingStrategy, Steps, times
+
+
+class WholeImages(DenoisingStrategy):
+    """A strategy that searches over noises: an image is a function of the noise that it is made from.
+
+    Args:
+        solver: how an image is made of a noise.
+        final_steps: evaluations of the image that is returned first, which is made anew of the best noise; None where
+            the one that was judged is good enough.
+    """
+
+    solver: Solver = "euler"
+    final_steps: Steps | None = None
+
+    def plan_whole(self, plan: Plan, n: int, then: Verifier | None, *, fewest: int | None = None) -> Shape:
+        """Count the making of `n` images, to be judged by `then`."""
+        return plan.denoise(
+            n,
+            self._evaluations(self.steps),
+            self.flow(self.solver),
+            self.engine,
+            then,
+            fewest=fewest,
+            is_stepwise=self.solver != "own",
+            together=True,
+        )
+
+    def plan_final(self, plan: Plan, made: Shape) -> Shape:
+        """Count the making of the image that is returned first."""
+        if self.final_steps not in (None, self.steps):
+            with plan.maybe():
+                assert self.final_steps is not None
+                evaluations = self._evaluations(self.final_steps)
+                stepwise = self.solver != "own"
+                plan.denoise(1, evaluations, self.flow(self.solver), self.engine, self.verifier, is_stepwise=stepwise)
+        return made
+
+    async def whole(
+        self, query: Query, ctx: Context, noises: Sequence[Candidate], then: Verifier | None, steps: int | None = None
+    ) -> list[Candidate]:
+        """The images of noises, in their order, judged by `then`; what is lost is left out."""
+        way = times(steps or self.steps, self.grid)
+        moves = [Move(noise.latent, way, noise) for noise in noises if noise.latent is not None]
+        ask = Denoise(query, self.flow(self.solver), moves, engine=self.engine, then=then)
+        made = [each for each in await ctx.denoise(ask) if each is not None]
+        return await ctx.score(query, made, then) if then else made
+
+    async def final(self, query: Query, ctx: Context, ranked: list[Candidate]) -> list[Candidate]:
+        """Images, the best of them first, made anew where it is to be made with more evaluations."""
+        if self.final_steps in (None, self.steps) or not ranked:
+            return ranked
+        again = await self.whole(query, ctx, [noise_of(ranked[0])], self.verifier, self.final_steps)
+        return again + ranked
+
+    def _evaluations(self, steps: int) -> int:
+        return 2 * steps - 1 if self.solver == "heun" else steps
+
+
+def noise_of(candidate: Candidate) -> Candidate:
+    """What an image was made from: the first of its path."""
+    return next(candidate.path())
