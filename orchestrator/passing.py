@@ -121,10 +121,11 @@ def _passages(ask: Denoise) -> list[Passage]:
 
 
 def _key(identity: str, passage: Passage) -> bytes:
-    """The name of a passage: all of it but the velocity it starts with, which follows from the rest."""
-    flow = passage.flow
+    """The name of a passage: all of it but the velocity it starts with, which follows from the rest where it is known."""
+    flow, latent = passage.flow, passage.latent
     what = (identity, flow.interpolant, flow.solver, flow.guidance, passage.prompt, passage.times, passage.looks)
-    return digest("denoise", what, passage.decodes, passage.latent.t, passage.latent.shape, digest_of(passage.latent))
+    start = (latent.t, latent.shape, digest_of(latent), bool(latent.velocity))
+    return digest("denoise", what, passage.decodes, start)
 
 
 def digest_of(latent: Latent) -> bytes:
