@@ -121,7 +121,7 @@ def _passages(ask: Denoise) -> list[Passage]:
 
 
 def _key(identity: str, passage: Passage) -> bytes:
-    """The name of a passage: all of it but the velocity it starts with, which follows from the rest where it is known."""
+    """The name of a passage: all of it but the velocity at its start, which follows from the rest where it is known."""
     flow, latent = passage.flow, passage.latent
     what = (identity, flow.interpolant, flow.solver, flow.guidance, passage.prompt, passage.times, passage.looks)
     start = (latent.t, latent.shape, digest_of(latent), bool(latent.velocity))
