@@ -212,7 +212,7 @@ class Context(Effects):
         """
         run = self._run
         key = digest("noise", run.seed, run.replicate, self.path, query.messages, address)
-        random = np.random.Generator(np.random.Philox(key=int.from_bytes(key, "big")))
+        random = np.random.default_rng(int.from_bytes(key, "big"))
         return random.standard_normal((count, *self.denoising(engine).shape), np.float32)
 
     def share(self, opening: Opening, engine: str = "generator") -> Sharing:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -83,6 +84,7 @@ class Journal:
         self.run = run
         self.retries = retries
         self._flights: dict[bytes, asyncio.Future[bytes]] = {}
+        self._mark, self._attempts = os.urandom(8), itertools.count()
 
     async def draw(
         self, key: bytes, bound: Bound, call: Call, gate: AbstractAsyncContextManager[object], account: Ledger
@@ -232,8 +234,7 @@ class Journal:
         account: Ledger,
     ) -> dict[bytes, bytes]:
         reservation, count = await account.reserve_most(bound, len(keys))
-        keys, token = keys[:count], os.urandom(8)
-        tokens = [token + number.to_bytes(4, "big") for number in range(count)]
+        keys, tokens = keys[:count], [self._token() for _ in range(count)]
         try:
             await self.store.append(
                 [("intents", (t, self.run, key, _text(bound))) for t, key in zip(tokens, keys, strict=True)]
@@ -259,7 +260,7 @@ class Journal:
     async def _attempt(self, key: bytes, bound: Bound, call: Call, account: Ledger) -> bytes:
         most = bound if isinstance(bound, Usage) else await bound()
         reservation = await account.reserve(most)
-        token = os.urandom(8)
+        token = self._token()
         try:
             await self.store.append([("intents", (token, self.run, key, _text(most)))])
         except BaseException as error:
@@ -277,6 +278,10 @@ class Journal:
         reservation.settle(usage)
         await self._record([("effects", (key, self.run, token, value, _text(usage)))])
         return (await self.store.get([key])).get(key, value)  # another run may have recorded the key meanwhile
+
+    def _token(self) -> bytes:
+        """The name of an attempt, which no other has, in any process."""
+        return self._mark + next(self._attempts).to_bytes(8, "big")
 
     async def _record(self, rows: list[Row]) -> None:
         """Write what happened to a call; being cancelled meanwhile does not undo it, so the rows come first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 from .batches import Batch, allowed, made
@@ -139,5 +139,6 @@ def _candidate(effects: Effects, done: Denoised, move: Move, index: int) -> Cand
         effects._fail(EngineRefused(f"a latent must stay finite while it is denoised, but is lost: {done.lost}"))
         return None
     finish = Finish.EOS if done.latent.t == 0.0 else Finish.STEP
-    made = Candidate((), "", finish, move.after, index, origin=effects.path, usage=done.usage)
-    return replace(made, latent=done.latent, image=done.image)
+    return Candidate(
+        (), "", finish, move.after, index, origin=effects.path, usage=done.usage, latent=done.latent, image=done.image
+    )

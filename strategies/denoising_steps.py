@@ -6,14 +6,16 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..orchestrator.context import Context
 from ..orchestrator.denoising import Flow
-from ..orchestrator.images import Array, Latent
+from ..orchestrator.images import Array, Latent, stacked
 from ..orchestrator.interpolants import Interpolant
 from ..orchestrator.passing import Denoise, Move, digest_of
 from ..orchestrator.types import Candidate, Finish, Query
 from ..orchestrator.verifier import Verifier
-from .sde_step import diffusion_at, sde_step
+from .sde_step import diffusion_at, sde_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +117,22 @@ class DenoisingSteps:
         return list(heads)
 
     def _proposed(self, heads: Sequence[Candidate], to: float) -> list[Move]:
-        """A random step from each state. The noise of a state's n-th step follows from the state and n."""
+        """A random step from each state, all at one time. The noise of a state's n-th follows from the state and n."""
+        if not heads:
+            return []
         counts = Counter(map(id, heads))
         noise: dict[int, Iterator[Array]] = {}
-        moves = []
         for head in heads:
-            assert head.latent is not None
             if id(head) not in noise:
+                assert head.latent is not None
                 address = digest_of(head.latent).hex()
                 noise[id(head)] = iter(self._ctx.noise(self._query, counts[id(head)], address, engine=self._engine))
-            g = diffusion_at(head.latent.t, self._way.diffusion)
-            moves.append(Move(sde_step(self._way.path, head.latent, to, g, next(noise[id(head)])), (), head))
-        return moves
+        z = np.stack([next(noise[id(head)]) for head in heads])
+        states = [head.latent for head in heads if head.latent is not None]
+        x, velocity, t = stacked(states), np.stack([state.slope for state in states]), states[0].t
+        g = diffusion_at(t, self._way.diffusion)
+        made = sde_steps(self._way.path, x, velocity, (t, to), g=g, z=z)
+        return [Move(Latent.of(values, to), (), head) for values, head in zip(made, heads, strict=True)]
 
     async def _moved(self, moves: Sequence[Move], at: int) -> list[Candidate | None]:
         """What is evaluated at a place of the grid, leaving enough in the budget for one of them to come to its end."""

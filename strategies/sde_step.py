@@ -20,21 +20,37 @@ def diffusion_at(t: float, scale: float) -> float:
 
 
 def sde_step(path: Interpolant, latent: Latent, to: float, g: float, z: Array) -> Latent:
-    """A proposal for the next state: ``x + (-u + g^2/2 score) d + g sqrt(d) z`` with d the step in time.
-
-    It keeps the marginals of the flow for any g as d goes to 0 (Kim et al. 2025, arXiv 2503.19385, section 4.1; Song et
-    al. 2021). With g = 0, and in the step to time 0, where the expected data is what is wanted, it is Euler's step of
-    the ordinary differential equation.
+    """A proposal for what comes next after one state; see `sde_steps`.
 
     Args:
         path: the interpolant that the state is in.
         latent: the state, whose velocity is known.
         to: the time to go to, below that of the state.
         g: how much noise, at least 0.
-        z: standard normal noise.
+        z: standard normal noise, in the shape of the state.
     """
-    x, velocity, step = latent.array, latent.slope, latent.t - to
+    return Latent.of(sde_steps(path, latent.array, latent.slope, (latent.t, to), g=g, z=z), to)
+
+
+def sde_steps(path: Interpolant, x: Array, velocity: Array, times: tuple[float, float], *, g: float, z: Array) -> Array:
+    """Proposals for what comes next: ``x + (-u + g^2/2 score) d + g sqrt(d) z`` with d the step in time.
+
+    It keeps the marginals of the flow for any g as d goes to 0 (Kim et al. 2025, arXiv 2503.19385, section 4.1; Song et
+    al. 2021). With g = 0, and in the step to time 0, where the expected data is what is wanted, it is Euler's step of
+    the ordinary differential equation.
+
+    Args:
+        path: the interpolant that the states are in.
+        x: states, ``[states, *shape]``, or one.
+        velocity: there.
+        times: from which, and to which, a smaller one.
+        g: how much noise, at least 0.
+        z: standard normal noise, for each.
+    """
+    t, to = times
+    step = t - to
     if g == 0.0 or to == 0.0:
-        return Latent.of(x - step * velocity, to)
-    drift = -velocity + 0.5 * g * g * path.score(x, velocity, latent.t)
-    return Latent.of(x + drift * step + g * np.sqrt(step) * z, to)
+        return x - step * velocity
+    drift = -velocity + 0.5 * g * g * path.score(x, velocity, t)
+    found: Array = x + drift * step + g * np.sqrt(step) * z
+    return found
