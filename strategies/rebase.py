@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -55,28 +56,31 @@ class Rebase(Stepwise):
 
     def allocator(self) -> Balanced:
         """Children in proportion to the softmax of the scores."""
-        return Balanced(self)
+        return Balanced(self.balance, self.rounding, self.keep, self.tree_cost)
 
     def paths(self, found: Found[Candidate], ctx: Context) -> list[Candidate]:
         """The paths that ended, and those that were cut."""
         return [node.state for node in found.ended] + cut([node.state for node in found.unfinished], ctx)
 
 
+@dataclass(frozen=True, slots=True)
 class Balanced:
-    """Gives each node its part of the room by the softmax of its score."""
+    """Gives each node its part of the room by the softmax of its score; the knobs are those of `Rebase`."""
 
-    def __init__(self, knobs: Rebase) -> None:
-        self._knobs = knobs
+    balance: float
+    rounding: Rounding
+    keep: float = 1.0
+    tree_cost: float = 0.0
 
     def allocate(self, level: Level[S]) -> list[int]:
-        knobs, nodes = self._knobs, level.nodes
-        order = best_first(nodes)[: math.ceil(knobs.keep * len(nodes) - ROUNDING)]
-        shares = softmax([nodes[i].score for i in order], knobs.balance)
-        if knobs.tree_cost:
-            worth = worth_their_cost([nodes[i] for i in order], shares, knobs.tree_cost)
+        nodes = level.nodes
+        order = best_first(nodes)[: math.ceil(self.keep * len(nodes) - ROUNDING)]
+        shares = softmax([nodes[i].score for i in order], self.balance)
+        if self.tree_cost:
+            worth = worth_their_cost([nodes[i] for i in order], shares, self.tree_cost)
             order = [order[place] for place in worth]
-            shares = softmax([nodes[i].score for i in order], knobs.balance)
-        return laid_out(rounded(level.room, shares, knobs.rounding, level.rng), order, len(nodes))
+            shares = softmax([nodes[i].score for i in order], self.balance)
+        return laid_out(rounded(level.room, shares, self.rounding, level.rng), order, len(nodes))
 
 
 def rounded(room: int, shares: Sequence[float], rounding: Rounding, rng: np.random.Generator) -> list[int]:

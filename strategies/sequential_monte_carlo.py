@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 from pydantic import Field
@@ -55,6 +55,10 @@ class SequentialMonteCarlo(Stepwise):
         """Copies in proportion to weight."""
         return Particles(self)
 
+    def log_potential(self, node: Node[S]) -> float:
+        """That of the score."""
+        return log_potential(node.score, self.potential)
+
     def paths(self, found: Found[Candidate], ctx: Context) -> list[Candidate]:
         """The paths that ended, and those that were cut."""
         return [node.state for node in found.ended] + cut([node.state for node in found.unfinished], ctx)
@@ -74,6 +78,29 @@ class SequentialMonteCarlo(Stepwise):
             )
 
 
+class Weighing(Protocol):
+    """The knobs by which `Particles` weighs and resamples; see `SequentialMonteCarlo`."""
+
+    @property
+    def weight(self) -> Literal["reset", "incremental"]: ...
+
+    @property
+    def resampling(self) -> Scheme: ...
+
+    @property
+    def threshold(self) -> float: ...
+
+    @property
+    def tempering(self) -> Tempering: ...
+
+    @property
+    def max_steps(self) -> int:
+        """Levels; on the last none is resampled."""
+
+    def log_potential(self, node: Node[S]) -> float:
+        """The logarithm of the potential of a particle's whole path; minus infinity where it cannot be told."""
+
+
 class Particles:
     """Weighs particles, and gives each its copies.
 
@@ -83,19 +110,20 @@ class Particles:
     A particle without a share that is kept all the same, as a conditional filter does, goes on weighing nothing.
     """
 
-    def __init__(self, knobs: SequentialMonteCarlo) -> None:
+    def __init__(self, knobs: Weighing) -> None:
         self.knobs = knobs
         self._carried: dict[object, float] = {}
 
     def log_weight(self, node: Node[S]) -> float:
         """The logarithm of a particle's weight; minus infinity where its score cannot be told."""
-        return self._carry(node) + log_potential(node.score, self.knobs.potential)
+        return self._carry(node) + self.knobs.log_potential(node)
 
     def allocate(self, level: Level[S]) -> list[int]:
         nodes, knobs = level.nodes, self.knobs
         weights = [self.log_weight(node) for node in nodes]
         shares = tempered(weights, knobs.tempering, level.depth / knobs.max_steps)
-        if knobs.threshold < 1 and effective_size(shares) >= knobs.threshold * len(nodes):
+        is_even = knobs.threshold < 1 and effective_size(shares) >= knobs.threshold * len(nodes)
+        if is_even or level.depth >= knobs.max_steps:
             self._carried |= {node: self._carry(node) for node in nodes}
             return [1] * len(nodes)
         counts = self.copies(level, shares)
@@ -109,7 +137,7 @@ class Particles:
         return resample(level.room, shares, level.rng, self.knobs.resampling)
 
     def _carry(self, node: Node[S]) -> float:
-        """The logarithm of what a particle weighs beside the potential of its score."""
+        """The logarithm of what a particle weighs beside its potential."""
         return self._carried.get(node.parent, 0.0) if self.knobs.weight == "incremental" else 0.0
 
 
