@@ -85,7 +85,7 @@ def written(figures: Mapping[str, Any]) -> str:
     )
     passes = _wrapped(
         f"Milliseconds of a forward pass by the rows in it, in float32, with {cost['threads']} thread and a load "
-        f"average of {cost['load']}, of which the measuring process is 1; from run to run they differ by up to a third:"
+        f"average of {cost['load']}, of which the measuring process is 1; from run to run they differ by up to 40 %:"
     )
     return "\n".join(
         [
