@@ -41,7 +41,8 @@ class Batch(Generic[C]):
         engine: its name.
         keys: of the parts.
         bound: the most that a part costs.
-        make: makes parts by their numbers: the record of each, and what it cost.
+        make: makes parts by their numbers.
+        write: the record of a part.
         read: what a record says.
         size: most parts in one call.
         rest: set aside with each part for what comes after.
@@ -52,7 +53,8 @@ class Batch(Generic[C]):
     engine: str
     keys: Sequence[bytes]
     bound: Usage
-    make: Callable[[list[int]], Awaitable[list[tuple[bytes, Usage]]]]
+    make: Callable[[list[int]], Awaitable[Sequence[C]]]
+    write: Callable[[C], bytes]
     read: Callable[[bytes], C]
     size: int
     rest: Usage = Usage()
@@ -95,9 +97,16 @@ async def made(effects: Effects, batch: Batch[C]) -> list[Part[C] | None]:
 async def _piece(effects: Effects, batch: Batch[C], piece: range, held: Reservation) -> list[Part[C] | None]:
     """Some parts of a batch, made by one call."""
     run, attempts = effects._run, Attempts(batch.bound)
+    known: dict[bytes, C] = {}
 
     async def call(some: list[int]) -> list[tuple[bytes, Usage]]:
-        return await attempts.attempt(batch.make([piece[number] for number in some]))
+        found = await attempts.attempt(batch.make([piece[number] for number in some]))
+        records = [batch.write(each) for each in found]
+        known.update(zip(records, found, strict=True))
+        return [(record, _allowed(each.usage, batch)) for record, each in zip(records, found, strict=True)]
+
+    def value(record: bytes) -> C:
+        return known[record] if record in known else batch.read(record)
 
     keys = [batch.keys[number] for number in piece]
     try:
@@ -111,24 +120,24 @@ async def _piece(effects: Effects, batch: Batch[C], piece: range, held: Reservat
             effects._lost(record, held.split(batch.bound + batch.rest), attempts)
             parts.append(None)
         elif batch.rest == Usage():
-            parts.append(Part(batch.read(record)))
+            parts.append(Part(value(record)))
         else:
-            part = Part(batch.read(record), held.split(batch.bound + batch.rest))
+            part = Part(value(record), held.split(batch.bound + batch.rest))
             part.kept.settle_keeping(part.value.usage, batch.rest)  # type: ignore[union-attr]
             parts.append(part)
     held.settle(Usage.total(part.value.usage for part in parts if part is not None and part.kept is None))
     return parts
 
 
-def allowed(usage: Usage, bound: Usage, engine: str) -> Usage:
-    """`usage`, unless the engine spent more than it was allowed.
+def _allowed(usage: Usage, batch: Batch[C]) -> Usage:
+    """What a part cost, unless the engine spent more on it than it was allowed.
 
     Raises:
         EngineRefused: it did.
     """
-    if usage.nfe > bound.nfe or usage.verifier_calls > bound.verifier_calls:
+    if usage.nfe > batch.bound.nfe or usage.verifier_calls > batch.bound.verifier_calls:
         raise EngineRefused(
-            f"engine {engine!r} must keep to {bound.nfe} network evaluations, but reports {usage.nfe}; its counts "
-            "cannot be trusted"
+            f"engine {batch.engine!r} must keep to {batch.bound.nfe} network evaluations, but reports {usage.nfe}; its "
+            "counts cannot be trusted"
         )
     return usage

@@ -13,6 +13,7 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, TypeVar
 
 import orjson
@@ -309,5 +310,6 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
+@lru_cache(maxsize=1024)
 def _text(usage: Usage) -> str:
     return orjson.dumps(usage.as_dict()).decode()

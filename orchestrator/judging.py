@@ -121,14 +121,17 @@ class Judging(Effects):
         asked = {key: image for key, image in zip(keys, images, strict=True) if image is not None and key not in told}
         shown = list(asked.values())
 
-        async def make(numbers: list[int]) -> list[tuple[bytes, Usage]]:
+        async def make(numbers: list[int]) -> list[Looked]:
             found = await source.look(Look(tuple(shown[number] for number in numbers), prompt))
-            return [(canonical_json(each), cost) for each in found]
+            return [Looked(each, cost) for each in found]
+
+        def write(looked: Looked) -> bytes:
+            return canonical_json(looked.seen)
 
         def read(record: bytes) -> Looked:
             return Looked(tuple(orjson.loads(record)), cost)
 
-        batch = Batch(engine, list(asked), cost, make, read, LOOKS_AT_ONCE, set_aside=self._fund.part)
+        batch = Batch(engine, list(asked), cost, make, write, read, LOOKS_AT_ONCE, set_aside=self._fund.part)
         for key, part in zip(asked, await made(self, batch), strict=True):
             if part is not None:
                 told[key] = part.value.seen

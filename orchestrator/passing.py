@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from .batches import Batch, allowed, made
+from .batches import Batch, made
 from .canonical import digest
 from .denoising import Denoised, Denoising, Flow, Passage
 from .effects import Effects
@@ -62,13 +62,12 @@ async def denoised(effects: Effects, ask: Denoise) -> list[Candidate | None]:
     bound = engine.meter.denoising(rows, int(ask.decodes))
     rest = ask.then.bound(effects._run.engines, 0, 0, len(passages)) if ask.then else Usage()
 
-    async def make(numbers: list[int]) -> list[tuple[bytes, Usage]]:
-        found = await engine.denoise([passages[number] for number in numbers])
-        return [(each.to_bytes(), allowed(each.usage, bound, ask.engine)) for each in found]
+    async def make(numbers: list[int]) -> list[Denoised]:
+        return await engine.denoise([passages[number] for number in numbers])
 
     keys = [_key(engine.identity, passage) for passage in passages]
     await effects._check([(digest(keys), len(keys))])
-    batch = Batch(ask.engine, keys, bound, make, Denoised.from_bytes, facts.batch, rest, ask.leaving)
+    batch = Batch(ask.engine, keys, bound, make, Denoised.to_bytes, Denoised.from_bytes, facts.batch, rest, ask.leaving)
     parts = await made(effects, batch)
     places = effects._places(b"", len(passages))
     candidates: list[Candidate | None] = []
