@@ -13,10 +13,13 @@ from .certainty_probe import CertaintyProbe
 from .confidence_stopping import ConfidenceStopping
 from .confidence_vote import ConfidenceVote
 from .critic import Critic
+from .denoising_beam import DenoisingBeam
+from .denoising_rebase import DenoisingRebase
 from .dvts import DVTS
 from .early_pruning import EarlyPruning
 from .ensemble import Ensemble
 from .esc import EarlyStoppingSelfConsistency
+from .feynman_kac import FeynmanKac
 from .first_accepted import FirstAccepted
 from .fuse import Fuse
 from .hogwild import Hogwild
@@ -58,10 +61,13 @@ STRATEGIES: Registry[Strategy] = Registry(
         "confidence_stopping": ConfidenceStopping,
         "confidence_vote": ConfidenceVote,
         "critic": Critic,
+        "denoising_beam": DenoisingBeam,
+        "denoising_rebase": DenoisingRebase,
         "dvts": DVTS,
         "early_pruning": EarlyPruning,
         "ensemble": Ensemble,
         "esc": EarlyStoppingSelfConsistency,
+        "feynman_kac": FeynmanKac,
         "first_accepted": FirstAccepted,
         "fuse": Fuse,
         "hogwild": Hogwild,
@@ -106,9 +112,12 @@ __all__ = [
     "ConfidenceStopping",
     "ConfidenceVote",
     "Critic",
+    "DenoisingBeam",
+    "DenoisingRebase",
     "EarlyPruning",
     "EarlyStoppingSelfConsistency",
     "Ensemble",
+    "FeynmanKac",
     "FirstAccepted",
     "Fuse",
     "Hogwild",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..orchestrator.context import Context
 from ..orchestrator.denoising import Flow
-from ..orchestrator.images import Array, Latent, stacked
+from ..orchestrator.images import Latent, stacked
 from ..orchestrator.interpolants import Interpolant
 from ..orchestrator.passing import Denoise, Move, digest_of
 from ..orchestrator.types import Candidate, Finish, Query
@@ -117,18 +117,19 @@ class DenoisingSteps:
         return list(heads)
 
     def _proposed(self, heads: Sequence[Candidate], to: float) -> list[Move]:
-        """A random step from each state, all at one time. The noise of a state's n-th follows from the state and n."""
+        """A random step from each state, all at one time.
+
+        The noise of a state's n-th follows from its values and n, so that states that are equal get different ones.
+        """
         if not heads:
             return []
-        counts = Counter(map(id, heads))
-        noise: dict[int, Iterator[Array]] = {}
-        for head in heads:
-            if id(head) not in noise:
-                assert head.latent is not None
-                address = digest_of(head.latent).hex()
-                noise[id(head)] = iter(self._ctx.noise(self._query, counts[id(head)], address, engine=self._engine))
-        z = np.stack([next(noise[id(head)]) for head in heads])
         states = [head.latent for head in heads if head.latent is not None]
+        addresses = [digest_of(state).hex() for state in states]
+        noise = {
+            address: iter(self._ctx.noise(self._query, count, address, engine=self._engine))
+            for address, count in Counter(addresses).items()
+        }
+        z = np.stack([next(noise[address]) for address in addresses])
         x, velocity, t = stacked(states), np.stack([state.slope for state in states]), states[0].t
         g = diffusion_at(t, self._way.diffusion)
         made = sde_steps(self._way.path, x, velocity, (t, to), g=g, z=z)

@@ -104,10 +104,16 @@ class StepwiseDenoising(DenoisingStrategy):
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
         """The images, best first; where the budget ends the search, the best state goes on to its end."""
-        states = DenoisingSteps(query, ctx, self.way(ctx), self.engine, self.judge)
-        depth = len(self.stops) + 1
-        found = await search(states, self.allocator(), n=self.n, depth=depth, rng=ctx.rng, first=self.n)
+        found, states = await self.searched(query, ctx, self.allocator())
         return await self.chosen(found, states, ctx)
+
+    async def searched(
+        self, query: Query, ctx: Context, allocator: Allocator
+    ) -> tuple[Found[Candidate], DenoisingSteps]:
+        """What is found, and the states that it was found among."""
+        states = DenoisingSteps(query, ctx, self.way(ctx), self.engine, self.judge)
+        found = await search(states, allocator, n=self.n, depth=len(self.stops) + 1, rng=ctx.rng)
+        return found, states
 
     async def chosen(self, found: Found[Candidate], states: DenoisingSteps, ctx: Context) -> list[Candidate]:
         """The images, best first."""
