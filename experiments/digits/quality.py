@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .data import Digits, Images, every, split
 from .flow import CLASSES, NULL, loss, tensors
+from .frechet import frechet
 from .judges import mlp_judge, svc_judge
 from .sampling import noise, sampled
 
@@ -52,23 +53,6 @@ def judged(images: Images, wanted: NDArray[np.integer]) -> dict[str, float]:
         "svc judge": round(float(np.mean(svc_judge().predict(images) == wanted)), 4),
         "frechet": round(distance, 2),
     }
-
-
-def frechet(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """The squared Frechet distance of the Gaussians with the means and covariances of two sets of features [n, d].
-
-    Heusel et al. 2017, arXiv 1706.08500, equation 6.
-
-    >>> square = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-    >>> round(frechet(square, square + 3), 6), round(frechet(square, 3 * square), 6)
-    (18.0, 4.666667)
-    """
-    first, second = np.cov(one.T), np.cov(other.T)
-    shift = one.mean(axis=0) - other.mean(axis=0)
-    values, vectors = np.linalg.eigh(first)
-    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    shared = np.sqrt(np.linalg.eigvalsh(root @ second @ root).clip(0)).sum()
-    return float(shift @ shift + np.trace(first) + np.trace(second) - 2 * shared)
 
 
 @torch.no_grad()

@@ -1,0 +1,1 @@
+"""The parts of `experiments/noise_search.py`."""
