@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import networkx as nx
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -16,7 +16,7 @@ from .context import Context
 from .engines import AnyEngine
 from .errors import ShapeError, UsageError
 from .plan import BYTES_PER_TOKEN, Plan
-from .shape import Shape
+from .shape import Medium, Shape
 from .strategy import Strategy
 from .types import Candidate, Query
 
@@ -54,6 +54,7 @@ class Pipeline(Strategy):
         engines: the engines by the names the strategies use.
     """
 
+    takes: ClassVar[frozenset[Medium]] = frozenset({"text", "image"})
     kind: Literal["pipeline"] = "pipeline"
     name: str = "pipeline"
     nodes: tuple[Node, ...]
@@ -129,6 +130,8 @@ class Pipeline(Strategy):
         for node in _ordered(self.nodes):
             plan.node, plan.path = f"{outer}.{node.name}" if outer else node.name, 0
             given = _input_shape(node, shape, shapes)
+            if given.most and given.medium not in node.strategy.takes:
+                raise plan.refuse(f"{node.strategy.kind} cannot work on {given.medium}s", "use rank, or nothing, there")
             shapes[node.name] = node.strategy.infer(given, plan)
             paths[node.name] = plan.path
             yield node, given, shapes[node.name]

@@ -261,6 +261,7 @@ class Plan:
         return len(text.encode())
 
     def _draw(self, sampling: Sampling, engine: str, after: int, reads: int) -> Estimate:
+        self._need(engine, "generate", "write text", "use a language model, or a strategy that denoises")
         if after:
             self._need(engine, "continue_prefix", "continue a text")
         if sampling.logprobs or sampling.top_logprobs:
@@ -296,9 +297,8 @@ class Plan:
         """
         verifier.check()
         if shape.most and shape.medium not in verifier.judges:
-            rule = (
-                f"verifier {verifier.name!r} judges {' and '.join(sorted(verifier.judges))}, but gets {shape.medium}s"
-            )
+            judged = " and ".join(f"{medium}s" for medium in sorted(verifier.judges))
+            rule = f"verifier {verifier.name!r} judges {judged}, but gets {shape.medium}s"
             raise self.refuse(rule, f"use a verifier of {shape.medium}s")
         if verifier.is_relative and not together:
             rule = f"verifier {verifier.name!r} compares candidates with one another, but here a score must stand alone"

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from .canonical import stable_id
 from .plan import Plan
-from .shape import Shape
+from .shape import Medium, Shape
 from .types import Candidate, Query
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ class Strategy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     chooses: ClassVar[bool] = True
     """Whether the first of several candidates that it returns was chosen, rather than being the first by chance."""
+    takes: ClassVar[frozenset[Medium]] = frozenset({"text"})
+    """What the candidates may be that it works on, where it works on any."""
     kind: str
 
     def __hash__(self) -> int:

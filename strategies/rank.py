@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ..orchestrator.context import Context
 from ..orchestrator.plan import Plan
-from ..orchestrator.shape import Shape
+from ..orchestrator.shape import Medium, Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyVerifier
@@ -32,6 +32,7 @@ class Rank(Strategy):
         keep: candidates to pass on; None passes all on, best first.
     """
 
+    takes: ClassVar[frozenset[Medium]] = frozenset({"text", "image"})
     kind: Literal["rank"] = "rank"
     verifier: AnyVerifier
     keep: Draws | None = None
