@@ -219,7 +219,7 @@ class Judging(Effects):
                 _check_scores(scores, 1, verifier)
                 return canonical_json(scores[0]), Usage()
 
-            key = digest(judge, candidate.text)
+            key = digest(judge, candidate.image or candidate.text)
             try:
                 drawn = await self._run.journal.draw(key, Usage(), call, nullcontext(), self._run.account)
                 return SCORE.validate_json(drawn)

@@ -19,6 +19,7 @@ from .confidence import Confidence
 from .exact_match import ExactMatch
 from .function_verifier import Function
 from .generative_reward import GenerativeReward
+from .image_reward import ImageReward
 from .json_schema import JsonSchema
 from .listwise_judge import ListwiseJudge
 from .math_answer import MathAnswer
@@ -53,6 +54,7 @@ VERIFIERS: Registry[Verifier] = Registry(
         "exact_match": ExactMatch,
         "function": Function,
         "generative_reward": GenerativeReward,
+        "image_reward": ImageReward,
         "json_schema": JsonSchema,
         "listwise_judge": ListwiseJudge,
         "math_answer": MathAnswer,
@@ -92,6 +94,7 @@ __all__ = [
     "Executor",
     "Function",
     "GenerativeReward",
+    "ImageReward",
     "IsotonicMap",
     "JsonSchema",
     "ListwiseJudge",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import model_validator
 
 from ..orchestrator.engine import Engine, Sampling
+from ..orchestrator.shape import Medium
 from ..orchestrator.types import Candidate, Query, Score, Usage
 from ..orchestrator.verifier import Verifier
 from .naming import digits
@@ -56,6 +57,10 @@ class Calibrated(Verifier):
     def name(self) -> str:
         """The kind, the name of the verifier, and six digits that name the map."""
         return f"{self.kind}:{self.verifier.name}{digits(self, 'verifier')}"
+
+    @property
+    def judges(self) -> frozenset[Medium]:
+        return self.verifier.judges
 
     @property
     def needs_reference(self) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
 
 from ..orchestrator.denoising import Looked
 from ..orchestrator.engine import Engine
@@ -13,6 +15,7 @@ from ..orchestrator.shape import Medium
 from ..orchestrator.types import Candidate, Query, Score, Usage
 from ..orchestrator.verifier import Scale, Verifier
 from .asked_engine import asked_engine
+from .naming import name_of
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging
@@ -37,7 +40,12 @@ class ClassLogprob(Verifier):
     """
 
     kind: Literal["class_logprob"] = "class_logprob"
-    engine: str = "reward"
+    engine: Annotated[str, Field(min_length=1)] = "reward"
+
+    @property
+    def name(self) -> str:
+        """The kind, and the engine where it is not the default."""
+        return name_of(self, "engine")
 
     @property
     def judges(self) -> frozenset[Medium]:

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from ..orchestrator.canonical import canonical_json
 from ..orchestrator.effects import cancel
 from ..orchestrator.engine import Engine, Sampling
+from ..orchestrator.shape import Medium
 from ..orchestrator.types import COUNTS, Candidate, Query, Score, Usage
 from ..orchestrator.verifier import Scale, Verifier
 from .naming import digits
@@ -73,6 +74,11 @@ class VerifierEnsemble(Verifier):
     @property
     def score_scale(self) -> Scale:
         return "reward"
+
+    @property
+    def judges(self) -> frozenset[Medium]:
+        """What every member that counts can judge."""
+        return frozenset.intersection(*(member.judges for member, _ in self.weighed))
 
     @property
     def does_without(self) -> bool:

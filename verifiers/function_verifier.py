@@ -18,6 +18,8 @@ from weakref import WeakKeyDictionary
 from pydantic import Field
 
 from ..orchestrator.errors import UsageError
+from ..orchestrator.images import Image
+from ..orchestrator.shape import Medium
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Scale, Verifier
 from .naming import digits
@@ -49,6 +51,8 @@ class TooSlow(Exception):
 class Function(Verifier):
     """What a function of yours says: ``f(text: str, query: Query) -> float | bool | None | Score``.
 
+    Where candidates are images, ``text`` is an `Image` instead.
+
     ``Function.of(f)`` makes one of a function that a module holds by name. It is saved by that name and is imported
     when it is first needed. A plain function runs in a thread, up to 8 calls at once, so it must not change what calls
     share; an ``async`` one runs in the event loop, which it must not hold up. One candidate is judged by one call:
@@ -56,10 +60,10 @@ class Function(Verifier):
     cannot be ended from outside, so a plain function that runs for ever keeps its thread: run what may hang in a
     process of its own. A pipeline that names a function calls it, so run none that you do not trust.
 
-    Evidence: whatever the function looks at, of the text of the attempt and the query.
+    Evidence: whatever the function looks at, of the text or image of the attempt and the query.
     When to trust it: as much as the function.
-    Cost: no tokens. Each text is judged once a journal, by what is here below, so change `revision` whenever the
-        function's scores change.
+    Cost: no tokens. Each text or image is judged once a journal, by what is here below, so change `revision` whenever
+        the function's scores change.
     Source: none.
     Departs: nowhere.
 
@@ -69,7 +73,7 @@ class Function(Verifier):
         scale: what a number means that it returns, also in a `Score`: a probability must be from 0 to 1, a ``binary``
             verdict 0 or 1. True and False are 1 and 0.
         limit_s: seconds that one call may take.
-        revision: any text; another one has all texts judged anew.
+        revision: any text; another one has everything judged anew.
     """
 
     kind: Literal["function"] = "function"
@@ -108,6 +112,10 @@ class Function(Verifier):
         return self.scale
 
     @property
+    def judges(self) -> frozenset[Medium]:
+        return frozenset({"text", "image"})
+
+    @property
     def is_recorded(self) -> bool:
         return True
 
@@ -116,11 +124,12 @@ class Function(Verifier):
 
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         function = _found(self.function)
-        return list(await asyncio.gather(*(self._judged(function, each.text, query) for each in candidates)))
+        shown = [candidate.image or candidate.text for candidate in candidates]
+        return list(await asyncio.gather(*(self._judged(function, each, query) for each in shown)))
 
-    async def _judged(self, function: Callable[..., Any], text: str, query: Query) -> Score:
+    async def _judged(self, function: Callable[..., Any], shown: str | Image, query: Query) -> Score:
         try:
-            said = await _called(function, text, query, self.limit_s)
+            said = await _called(function, shown, query, self.limit_s)
         except TooSlow:
             return Score(None, detail=f"{self.function} took longer than {self.limit_s:g} s")
         except Exception as error:
@@ -166,7 +175,7 @@ def _found(path: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-async def _called(function: Callable[..., Any], text: str, query: Query, limit_s: float) -> object:
+async def _called(function: Callable[..., Any], shown: str | Image, query: Query, limit_s: float) -> object:
     """What the function returns.
 
     Raises:
@@ -179,8 +188,8 @@ async def _called(function: Callable[..., Any], text: str, query: Query, limit_s
         try:
             async with asyncio.timeout(limit_s) as limit:
                 if is_async:
-                    return await function(text, query)
-                return await _in_thread(lambda: function(text, query), loop)
+                    return await function(shown, query)
+                return await _in_thread(lambda: function(shown, query), loop)
         except TimeoutError:
             if limit.expired():
                 raise TooSlow from None

@@ -1,0 +1,71 @@
+"""What a reward model of images tells of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from ..orchestrator.denoising import Looked
+from ..orchestrator.engine import Engine
+from ..orchestrator.shape import Medium
+from ..orchestrator.types import Candidate, Query, Score, Usage
+from ..orchestrator.verifier import Scale, Verifier
+from .asked_engine import asked_engine
+from .naming import name_of
+
+if TYPE_CHECKING:
+    from ..orchestrator.judging import Judging
+
+
+class ImageReward(Verifier):
+    """The one number that a reward model tells of an image: a CLIP score, say, or an aesthetic score.
+
+    What the number means depends on the model; of a model that tells several, such as a classifier, there is no score.
+
+    Evidence: what a learned model makes of the image, and of the last message where it reads that.
+    When to trust it: it was trained on images like these, and for what is wanted: an aesthetic score does not look at
+        the prompt. With enough candidates a search finds images that mislead it; hold another one out.
+    Cost: one look an image.
+    Source: the verifiers of Ma et al. 2025, arXiv 2501.09732, section 4.
+    Departs: nowhere.
+
+    Args:
+        engine: the reward model's name in the pipeline.
+    """
+
+    kind: Literal["image_reward"] = "image_reward"
+    engine: Annotated[str, Field(min_length=1)] = "reward"
+
+    @property
+    def name(self) -> str:
+        """The kind, and the engine where it is not the default."""
+        return name_of(self, "engine")
+
+    @property
+    def judges(self) -> frozenset[Medium]:
+        return frozenset({"image"})
+
+    @property
+    def score_scale(self) -> Scale:
+        return "reward"
+
+    def engine_names(self) -> tuple[str, ...]:
+        return (self.engine,)
+
+    def bound(
+        self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int, together: int = 1
+    ) -> Usage:
+        return asked_engine(self, engines, self.engine, looks=True).meter.looking()
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
+        looked = await ctx.look(query, [candidate.image for candidate in candidates], self.engine)
+        return [ctx.unanswered(self.engine) if each is None else _score(each) for each in looked]
+
+
+def _score(looked: Looked) -> Score:
+    if len(looked.seen) == 1 and looked.seen[0] is not None:
+        return Score(looked.seen[0], scale="reward", usage=looked.usage)
+    detail = f"the model must tell one finite number of an image, got {looked.seen}; use class_logprob for classes"
+    return Score(None, scale="reward", detail=detail[:200], usage=looked.usage)
