@@ -16,6 +16,8 @@ _HOMES = {
     "ponder.orchestrator.budget": ("Budget",),
     "ponder.orchestrator.cluster": ("Cluster",),
     "ponder.orchestrator.data.sources": ("AbacusData", "FileData", "HubData", "HumanEvalData", "SimulatedData"),
+    "ponder.orchestrator.engines.diffusion": ("DiffusionSpec",),
+    "ponder.orchestrator.engines.image_reward": ("ImageRewardSpec",),
     "ponder.orchestrator.engines.openai": ("OpenAISpec",),
     "ponder.orchestrator.engines.simulated": ("SimulatedSpec",),
     "ponder.orchestrator.engines.torch": ("TorchSpec",),
@@ -53,6 +55,8 @@ if TYPE_CHECKING:
     from .orchestrator.budget import Budget
     from .orchestrator.cluster import Cluster
     from .orchestrator.data.sources import AbacusData, FileData, HubData, HumanEvalData, SimulatedData
+    from .orchestrator.engines.diffusion import DiffusionSpec
+    from .orchestrator.engines.image_reward import ImageRewardSpec
     from .orchestrator.engines.openai import OpenAISpec
     from .orchestrator.engines.simulated import SimulatedSpec
     from .orchestrator.engines.torch import TorchSpec
@@ -86,11 +90,13 @@ __all__ = [
     "BudgetExceeded",
     "Candidate",
     "Cluster",
+    "DiffusionSpec",
     "EngineError",
     "FileData",
     "Frontier",
     "HubData",
     "HumanEvalData",
+    "ImageRewardSpec",
     "JournalError",
     "Message",
     "Node",
