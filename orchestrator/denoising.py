@@ -25,6 +25,7 @@ class Denoising(BaseModel):
         has_own: whether it has a sampler of its own, the solver ``own``.
         guidance_rows: rows of an evaluation with guidance other than 1.
         batch: rows that it evaluates at once.
+        size: width and height of its images, where that is known.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,6 +35,7 @@ class Denoising(BaseModel):
     has_own: bool = False
     guidance_rows: int = 2
     batch: int = Field(default=256, ge=1)
+    size: tuple[int, int] | None = None
 
     def rows(self, guidance: float) -> int:
         """Rows that one evaluation of one latent takes."""

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from ..types import Candidate, Finish, Result
+from .account import account
 
 PIECE = 48
 
@@ -117,18 +116,7 @@ class Answer:
 
     def account(self) -> dict[str, Any]:
         """The breakdown of the usage, why the run stopped, and the seed to ask for to get the same again."""
-        counts = {"candidates": len(self.result.candidates), "failures": self.result.failures}
-        usage = {**self.result.usage.as_dict(), **counts}
-        return {"usage": usage, "stopped": self.result.stopped, "seed": self.seed}
-
-    def headers(self) -> dict[str, str]:
-        """The account as the headers of a whole response."""
-        account = self.account()
-        return {
-            "x-ponder-usage": orjson.dumps(account["usage"]).decode(),
-            "x-ponder-stopped": account["stopped"],
-            "x-ponder-seed": str(account["seed"]),
-        }
+        return account(self.result, self.seed)
 
 
 def finish_reason(candidate: Candidate) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ from ..budget import Budget
 from ..pipeline import Pipeline
 from .auth import OPEN_PATH, Gate, Keys
 from .chat import ChatCompletions
+from .endpoint import PATHS, Endpoint
+from .images import ImageGenerations
 from .refusal import Refusal
 from .runs import Runs
 from .served import Models
@@ -26,7 +28,6 @@ from .served import Models
 if TYPE_CHECKING:
     from starlette.types import ExceptionHandler
 
-CHAT = "/v1/chat/completions"
 MODELS = "/v1/models"
 MOST_RUNS = 1024
 
@@ -56,6 +57,10 @@ def create_app(
         UsageError: a pipeline cannot answer requests.
     """
     models, runs = Models(pipelines), Runs(most_runs)
+    endpoints = (
+        ChatCompletions(models, runs, budget, seed, keep_alive_s),
+        ImageGenerations(models, runs, budget, seed),
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -67,7 +72,7 @@ def create_app(
             await models.close()
 
     app = Starlette(
-        routes=_routes(models, runs, ChatCompletions(models, runs, budget, seed, keep_alive_s)),
+        routes=_routes(models, runs, endpoints),
         middleware=[Middleware(Gate, keys=keys)],
         exception_handlers=_handlers(),
         lifespan=lifespan,
@@ -77,7 +82,7 @@ def create_app(
     return app
 
 
-def _routes(models: Models, runs: Runs, chat: ChatCompletions) -> list[Route]:
+def _routes(models: Models, runs: Runs, endpoints: Sequence[Endpoint[Any]]) -> list[Route]:
     since = int(time.time())
 
     async def listing(request: Request) -> Response:
@@ -95,7 +100,7 @@ def _routes(models: Models, runs: Runs, chat: ChatCompletions) -> list[Route]:
         Route(OPEN_PATH, health),
         Route(MODELS, listing),
         Route(MODELS + "/{name:path}", card),
-        Route(CHAT, chat, methods=["POST"]),
+        *(Route(PATHS[endpoint.medium], endpoint, methods=["POST"]) for endpoint in endpoints),
     ]
 
 
@@ -110,7 +115,8 @@ def _handlers() -> Mapping[Any, ExceptionHandler]:
 
     async def misroute(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        rule = f"{request.method} {request.url.path[:64]} is not offered; this server has POST {CHAT}, GET {MODELS}"
+        posts = ", POST ".join(PATHS.values())
+        rule = f"{request.method} {request.url.path[:64]} is not offered; this server has POST {posts}, GET {MODELS}"
         refusal = Refusal(error.status_code, f"{rule} and GET {OPEN_PATH}", code="not_offered")
         return Response(refusal.body(), refusal.status, error.headers, "application/json")
 

@@ -14,7 +14,7 @@ from ..journal import Retries
 from ..pipeline import Pipeline
 from ..plan import Plan
 from ..runtime import Done, Runtime, Task
-from ..shape import Shape
+from ..shape import Medium, Shape
 from ..types import Message, Query
 from .overrides import check_servable, drawings
 from .refusal import SHOWN, Refusal
@@ -48,6 +48,7 @@ class Model:
     Args:
         name: what clients call it.
         pipeline: as it was configured.
+        medium: what it makes.
         most_answers: the most candidates a run can end with.
         engines: by their names in the pipeline.
         runtime: runs it.
@@ -55,9 +56,16 @@ class Model:
 
     name: str
     pipeline: Pipeline
+    medium: Medium
     most_answers: int
     engines: Mapping[str, Engine]
     runtime: Runtime
+
+    @property
+    def sizes(self) -> set[tuple[int, int]]:
+        """Widths and heights of the images it makes, where that is known."""
+        facts = [engine.capabilities.denoising for engine in self.engines.values()]
+        return {each.size for each in facts if each is not None and each.size is not None}
 
     async def check_fits(self, pipeline: Pipeline, messages: tuple[Message, ...]) -> None:
         """Refuse a conversation that leaves no room for an answer.
@@ -152,8 +160,8 @@ class Models:
         opened = {key: self._opened(spec) for key, spec in pipeline.engines.items()}
         engines = {key: engine for key, (engine, _) in opened.items()}
         gates = {key: gate for key, (_, gate) in opened.items()}
-        most = pipeline.infer(Shape(), Plan()).most
-        return Model(name, pipeline, most, engines, Runtime(engines, retries=RETRIES, gates=gates))
+        made = pipeline.infer(Shape(), Plan())
+        return Model(name, pipeline, made.medium, made.most, engines, Runtime(engines, retries=RETRIES, gates=gates))
 
     def _opened(self, spec: EngineSpec) -> tuple[Engine, asyncio.Semaphore]:
         return next((engine, gate) for known, engine, gate in self._engines if known == spec)

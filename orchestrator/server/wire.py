@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from ..budget import Budget
 from ..types import Message
-from .refusal import SHOWN, Refusal
+from .asked import Asked, Neutral, read, refuse
 
 MOST_MESSAGES = 1000
-MOST_ANSWERS = 128
 MOST_STOPS = 4
-MOST_AMOUNT = 1e9
 
-NEUTRAL: Mapping[str, tuple[tuple[Any, ...], str]] = {
+NEUTRAL: Neutral = {
     "audio": ((), "answers are text"),
     "frequency_penalty": ((0,), "the pipeline fixes its penalties"),
     "function_call": (("none", "auto"), "functions are not called"),
@@ -31,8 +28,6 @@ NEUTRAL: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "tools": (([],), "tools are not called"),
     "top_logprobs": ((), "log-probabilities are not given"),
 }
-"""Parameters of OpenAI's that may be sent only with a value that asks for nothing, and why."""
-
 EMPTY_IN_MESSAGES = ("annotations", "audio", "function_call", "name", "reasoning_content", "refusal", "tool_calls")
 """Keys that clients copy from an answer into the next request; they must be null or empty."""
 
@@ -72,39 +67,24 @@ class StreamOptions(BaseModel):
     include_obfuscation: Literal[False] = False
 
 
-class Extension(BaseModel):
-    """What only ponder knows: ``extra_body={"ponder": {"budget": {"total_tokens": 20000}}}``."""
+class ChatRequest(Asked):
+    """A request for a text. The last block is taken and has no effect on the answer."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    budget: Budget = Budget()
-
-
-class ChatRequest(BaseModel):
-    """A request in OpenAI's words. The last block is taken and has no effect on the answer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    model: str
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MOST_MESSAGES)]
     stream: bool = False
     stream_options: StreamOptions | None = None
-    n: Annotated[int, Field(ge=1, le=MOST_ANSWERS)] = 1
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    stop: Annotated[
-        list[Annotated[str, Field(min_length=1)]], BeforeValidator(_stops), Field(max_length=MOST_STOPS)
-    ] = []
-    ponder: Extension = Extension()
+    stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_stops)] = Field(
+        default_factory=list, max_length=MOST_STOPS
+    )
 
-    metadata: dict[str, str] = {}
     parallel_tool_calls: bool = False
     prompt_cache_key: str = ""
-    safety_identifier: str = ""
     service_tier: str = ""
     store: bool = False
-    user: str = ""
 
     @property
     def conversation(self) -> tuple[Message, ...]:
@@ -122,36 +102,15 @@ class ChatRequest(BaseModel):
 
 
 def read_request(data: Mapping[str, Any]) -> ChatRequest:
-    """The request in a parsed body; null stands for absent, as in OpenAI's API.
+    """The request in a parsed body.
 
     Raises:
         Refusal: a parameter is missing, unknown, of a wrong type, out of range, or asks for what is not offered.
     """
-    given = {key: value for key, value in data.items() if value is not None or not _is_known(key)}
-    given = {key: value for key, value in given.items() if not _asks_nothing(key, value)}
-    given["messages"] = _plain_messages(given.get("messages"))
-    try:
-        request = ChatRequest.model_validate(given, strict=True)
-    except ValidationError as error:
-        raise _refused(error) from None
+    request = read(ChatRequest, {**data, "messages": _plain_messages(data.get("messages"))}, NEUTRAL)
     if request.stream_options is not None and not request.stream:
-        raise _refuse("stream_options", "it must come with stream; set stream or leave it out")
-    _check_amounts(request.ponder.budget)
+        raise refuse("stream_options", "it must come with stream; set stream or leave it out")
     return request
-
-
-def _is_known(key: str) -> bool:
-    return key in NEUTRAL or key in ChatRequest.model_fields
-
-
-def _asks_nothing(key: str, value: Any) -> bool:
-    """Whether a parameter that is not offered is sent with a value that asks for nothing."""
-    if key not in NEUTRAL:
-        return False
-    neutral, reason = NEUTRAL[key]
-    if not any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in neutral):
-        raise _refuse(key, f"it is not offered by this server: {reason}; leave it out", "unsupported_parameter")
-    return True
 
 
 def _plain_messages(messages: Any) -> Any:
@@ -166,24 +125,5 @@ def _plain_message(place: int, message: Any) -> Any:
         return message
     for key in EMPTY_IN_MESSAGES:
         if message.get(key) not in (None, []):
-            raise _refuse(f"messages[{place}].{key}", "it is not offered by this server; leave it out")
+            raise refuse(f"messages[{place}].{key}", "it is not offered by this server; leave it out")
     return {key: value for key, value in message.items() if key not in EMPTY_IN_MESSAGES}
-
-
-def _check_amounts(budget: Budget) -> None:
-    for name in ("seconds", "cost_usd"):
-        if (getattr(budget, name) or 0) > MOST_AMOUNT:
-            raise _refuse(f"ponder.budget.{name}", f"it must be at most {MOST_AMOUNT:g}; leave it out for no limit")
-
-
-def _refused(error: ValidationError) -> Refusal:
-    """The first problem, by the name of its parameter; the values that came are not repeated."""
-    issue = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    param = "".join(f"[{part}]" if isinstance(part, int) else f".{part[:SHOWN]}" for part in issue["loc"])
-    if issue["type"] == "extra_forbidden":
-        return _refuse(param[1:], "it is not a parameter of this server; leave it out", "unknown_parameter")
-    return _refuse(param[1:], issue["msg"].removeprefix("Value error, "))
-
-
-def _refuse(param: str, rule: str, code: str = "invalid_value") -> Refusal:
-    return Refusal(400, f"{param}: {rule}", param=param, code=code)

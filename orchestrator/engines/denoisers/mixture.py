@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Annotated, Literal, Self
@@ -16,10 +15,10 @@ from ...denoising import Denoising
 from ...errors import EngineRefused
 from ...images import Array, Pixels
 from ...interpolants import LINEAR, AnyInterpolant
+from .classes import number_in
 from .denoiser import Condition, DenoiserSpec, Times, shown
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-NUMBER = re.compile(r"\d+")
 
 
 class Mixture(DenoiserSpec):
@@ -74,7 +73,8 @@ class MixtureDenoiser:
 
     @cached_property
     def facts(self) -> Denoising:
-        return Denoising(shape=self.spec.shape, interpolant=self.spec.interpolant, batch=self.spec.batch)
+        height, width, _ = shape = self.spec.shape
+        return Denoising(shape=shape, interpolant=self.spec.interpolant, batch=self.spec.batch, size=(width, height))
 
     @property
     def row_flops(self) -> int:
@@ -129,11 +129,9 @@ class MixtureDenoiser:
         Raises:
             EngineRefused: there is none of that number.
         """
-        found = NUMBER.search(prompt)
-        if found is None:
-            return None
-        if int(found[0]) >= len(self.means):
+        found = number_in(prompt)
+        if found is not None and found >= len(self.means):
             raise EngineRefused(
                 f"a prompt must ask for a component from 0 to {len(self.means) - 1}, got {prompt[:80]!r}; ask for one"
             )
-        return int(found[0])
+        return found
