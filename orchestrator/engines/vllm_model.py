@@ -98,7 +98,7 @@ class ModelFiles:
         folder = Path(self.source)
         for file in sorted([folder / "config.json", *folder.glob("tokenizer*.json"), *folder.glob("*.safetensors")]):
             if file.is_file():
-                total.update(file.name.encode() + _sampled(file))
+                total.update(file.name.encode() + sampled(file))
         return f"{folder.name}@{total.hexdigest()}"
 
     @cached_property
@@ -122,7 +122,7 @@ def is_cpu_build() -> bool:
         return True
 
 
-def _sampled(file: Path) -> bytes:
+def sampled(file: Path) -> bytes:
     """The bytes of a small file; of a large one its size, beginning and end."""
     size = file.stat().st_size
     if size <= WHOLE_BYTES:
