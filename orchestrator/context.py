@@ -194,7 +194,8 @@ class Context(Effects):
 
     def ending(self, flow: Flow, evaluations: int, judge: Verifier | None, engine: str = "generator") -> Usage:
         """The most that it costs for one latent to come to its end; what a search must leave in the budget."""
-        return ending(self._run.engines, engine, flow, evaluations, judge)
+        known = self._run.prompt_tokens
+        return ending(self._run.engines, engine, flow, evaluations, judge, prompt_tokens=known)
 
     def denoising(self, engine: str = "generator") -> Denoising:
         """What an engine's denoiser is.

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from .canonical import DIGEST_BYTES, canonical_json
 from .engine import Completion, Engine, Request, Sampling, StreamingEngine, Watch
 from .errors import EngineError, EngineRefused, EngineUnavailable
+from .images import Image
 from .telling import Telling
 from .types import Candidate, Query, Usage
 
@@ -34,6 +35,7 @@ class Ask:
         engine: the engine's name in the pipeline.
         after: the partial candidate to continue; None starts afresh.
         then: the verifier that will judge each draw; its cost is set aside with the draw's.
+        images: shown after the words of the query's last message.
         salt: see `Prompt`; two asks that differ in it alone share their draws.
         watch: told of each draw's progress, where the engine streams; a draw that is found in the journal, or is being
             made for another, tells nothing before it ends.
@@ -45,6 +47,7 @@ class Ask:
     engine: str = "generator"
     after: Candidate | None = None
     then: Verifier | None = None
+    images: tuple[Image, ...] = ()
     salt: str = ""
     watch: Watch | None = field(default=None, compare=False, repr=False)
 

@@ -12,7 +12,7 @@ from .budget import Deferred, Reservation, amounts
 from .canonical import digest
 from .draw import Ask, Attempts, Draw, draw_key, seed_of
 from .engine import Completion, Engine, Prompt, Request, check_fits
-from .errors import BudgetExceeded, EngineError, JournalError, UsageError, VerifierError
+from .errors import BudgetExceeded, EngineError, EngineRefused, JournalError, UsageError, VerifierError
 from .run_state import Run
 from .types import Candidate, Finish, Usage
 
@@ -187,8 +187,8 @@ class Effects:
 
     def _content(self, ask: Ask, prompt: Prompt) -> bytes:
         run = self._run
-        what = ("sample", self._engine(ask.engine).identity, prompt.messages, prompt.tokens, prompt.text, ask.sampling)
-        return digest(what, self.path, run.seed, run.replicate)
+        said = (prompt.messages, prompt.tokens, prompt.text, ask.sampling, *prompt.pictured)
+        return digest(("sample", self._engine(ask.engine).identity, *said), self.path, run.seed, run.replicate)
 
     async def _bounds(self, prompt: Prompt, ask: Ask) -> tuple[Usage, Usage | None]:
         """The most that one draw may cost, and the most that judging it may, where it will be."""
@@ -221,7 +221,13 @@ class Effects:
 
         Raises:
             BudgetExceeded: the deadline came first.
+            EngineRefused: it holds images, which the engine does not take.
         """
+        if prompt.images and not self._engine(engine).capabilities.images:
+            raise EngineRefused(
+                f"engine {engine!r} must take images in its prompts, but {self._engine(engine).identity} does not; use "
+                "one of kind 'openai' with image_tokens above 0, and a model that sees"
+            )
         async with self._run.in_time():
             return await self._engine(engine).count(prompt)
 
@@ -253,8 +259,8 @@ class Places:
 def prompt_of(ask: Ask) -> Prompt:
     """The conversation of an ask, and what stands after it."""
     if ask.after is None:
-        return Prompt(ask.query.messages, salt=ask.salt)
-    return Prompt(ask.query.messages, ask.after.path_tokens, ask.after.text, salt=ask.salt)
+        return Prompt(ask.query.messages, salt=ask.salt, images=ask.images)
+    return Prompt(ask.query.messages, ask.after.path_tokens, ask.after.text, salt=ask.salt, images=ask.images)
 
 
 def covers(held: Usage, bound: Usage) -> bool:

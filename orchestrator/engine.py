@@ -9,6 +9,7 @@ from typing import Annotated, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .canonical import digest
 from .denoising import Denoised, Denoising, Look, Passage, Seen
 from .errors import EngineRefused, UsageError
 from .flops import ModelShape, ParameterCount
@@ -58,6 +59,11 @@ class Prompt:
     edges: tuple[int, int] = (0, 0)
     salt: str = ""
     images: tuple[Image, ...] = ()
+
+    @property
+    def pictured(self) -> tuple[bytes, ...]:
+        """What its images add to a key: nothing where there are none."""
+        return (digest(self.images),) if self.images else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +193,7 @@ class Capabilities(BaseModel):
         shared_cache: whether it is a `SharedEngine`.
         denoising: what its denoiser is, where it is a `DenoisingEngine`.
         looks: whether it is a `LookingEngine`.
-        images: whether prompts may hold images.
+        image_tokens: most tokens that an image takes in a prompt; 0 where prompts may hold none.
         tokenizer: names the tokenizer; engines that name the same split a text alike. Empty where it is not known.
     """
 
@@ -206,7 +212,12 @@ class Capabilities(BaseModel):
     shared_cache: bool = False
     denoising: Denoising | None = None
     looks: bool = False
-    images: bool = False
+    image_tokens: int = 0
+
+    @property
+    def images(self) -> bool:
+        """Whether prompts may hold images."""
+        return self.image_tokens > 0
 
 
 @runtime_checkable

@@ -34,6 +34,7 @@ D = TypeVar("D", Reading, Completion)
 READING = TypeAdapter(Reading)
 SCORE = TypeAdapter(Score)
 Begun = list[asyncio.Task[Any]]
+Said = tuple[tuple[Message, ...], str, tuple[Image, ...]]
 LOOKS_AT_ONCE = 256
 
 
@@ -51,14 +52,14 @@ class Judging(Effects):
         super().__init__(run, kind, f"verifier.{kind}")
         self._verifier = verifier
         self._fund = Fund(held)
-        self._reasons: dict[tuple[tuple[Message, ...], str], str] = {}
+        self._reasons: dict[Said, str] = {}
 
     async def read(self, prompts: Sequence[Prompt], engine: str) -> list[Reading | None]:
         """What a reward model reads of each prompt; None where the budget or the engine failed."""
 
         async def start(prompt: Prompt, begun: Begun) -> None:
             source = self._engine(engine)
-            key = digest("read", source.identity, prompt.messages, prompt.text)
+            key = digest("read", source.identity, prompt.messages, prompt.text, *prompt.pictured)
             tokens = await self._count(prompt, engine)
             check_fits(source.capabilities, tokens, 0, engine)
             bound = source.meter.reading(tokens)
@@ -82,7 +83,8 @@ class Judging(Effects):
         async def start(ask: Ask, begun: Begun) -> None:
             source, prompt = self._engine(ask.engine), prompt_of(ask)
             ids = await _label_ids(source, labels)
-            key = digest("label", source.identity, prompt.messages, prompt.tokens, prompt.text, ids)
+            said = (prompt.messages, prompt.tokens, prompt.text, ids, *prompt.pictured)
+            key = digest("label", source.identity, *said)
             request = Request(prompt, ONE_TOKEN, 0, ids)
             begun.append(await self._asked(key, request, ask.engine, await self._most(request, ask.engine)))
 
@@ -97,7 +99,8 @@ class Judging(Effects):
 
         async def start(ask: Ask, begun: Begun) -> None:
             source, prompt = self._engine(ask.engine), prompt_of(ask)
-            what = (source.identity, prompt.messages, prompt.tokens, prompt.text, ask.sampling, run.seed, run.replicate)
+            said = (prompt.messages, prompt.tokens, prompt.text, ask.sampling)
+            what = (source.identity, *said, run.seed, run.replicate, *prompt.pictured)
             content, bound = digest("judge", what), await self._most(Request(prompt, ask.sampling, 0), ask.engine)
             for i in range(ask.n):
                 key = draw_key(content, i)
@@ -164,7 +167,7 @@ class Judging(Effects):
             asked: what was asked about this candidate; where none is given, all that was asked.
         """
         prompts = [each if isinstance(each, Prompt) else prompt_of(each) for each in asked]
-        said = [(each.messages, each.text) for each in prompts] or self._reasons
+        said = [_said(each) for each in prompts] or self._reasons
         reasons = [self._reasons[each] for each in said if each in self._reasons]
         reason = min(reasons, default=self._run.reason or "it is lost")
         return Score(None, kind=kind, detail=f"engine {engine!r} gave no judgement: {reason}")
@@ -316,7 +319,7 @@ class Judging(Effects):
         return judgement
 
     def _keep_reason(self, prompt: Prompt, error: EngineError) -> None:
-        said = (prompt.messages, prompt.text)
+        said = _said(prompt)
         self._reasons[said] = min(self._reasons.get(said, str(error)), str(error))
 
     async def _reserve(self, key: bytes, bound: Usage) -> Reservation:
@@ -335,6 +338,11 @@ def _check_scores(scores: Sequence[object], count: int, verifier: Verifier) -> N
         raise VerifierError(f"{verifier.name} must give {count} scores, got {len(scores)}")
     if others := [each for each in scores if not isinstance(each, Score)]:
         raise VerifierError(f"{verifier.name} must give scores, got {others[0]!r:.80}; make it a ponder.Score")
+
+
+def _said(prompt: Prompt) -> Said:
+    """What tells the prompts of a verifier apart."""
+    return prompt.messages, prompt.text, prompt.images
 
 
 def facts_of(query: Query) -> tuple[object, ...]:

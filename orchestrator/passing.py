@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import cast
 
 from .batches import Batch, made
+from .budget import Reservation
 from .canonical import digest
 from .denoising import Denoised, Denoising, Flow, Passage
 from .effects import Effects
 from .engine import DenoisingEngine, Engine
 from .errors import EngineRefused, UsageError
 from .images import Latent
+from .plan import image_judgement
 from .types import Candidate, Finish, Query, Usage
 from .verifier import Verifier
 
@@ -53,39 +55,52 @@ class Denoise:
 
 
 async def denoised(effects: Effects, ask: Denoise) -> list[Candidate | None]:
-    """A candidate for each move, in order; None for one that is lost, and where the budget ends."""
+    """A candidate for each move, in order; None for one that is lost, and where the budget ends.
+
+    Moves that are the same are made, and paid for, once.
+    """
     if not ask.moves:
         return []
-    engine, passages = denoiser(effects, ask.engine), _passages(ask)
-    facts = cast(Denoising, engine.capabilities.denoising)
-    rows = passages[0].evaluations * facts.rows(ask.flow.guidance)
-    bound = engine.meter.denoising(rows, int(ask.decodes))
-    rest = ask.then.bound(effects._run.engines, 0, 0, len(passages)) if ask.then else Usage()
+    run, engine, passages = effects._run, denoiser(effects, ask.engine), _passages(ask)
+    facts, places = cast(Denoising, engine.capabilities.denoising), effects._places(b"", len(passages))
+    bound = engine.meter.denoising(passages[0].evaluations * facts.rows(ask.flow.guidance), int(ask.decodes))
+    keys = [_key(engine.identity, passage) for passage in passages]
+    firsts = {key: number for number, key in reversed(list(enumerate(keys)))}
+    different = sorted(firsts.values())
+    rest = ask.then.bound(run.engines, 0, 0, len(different)) if ask.then else Usage()
 
     async def make(numbers: list[int]) -> list[Denoised]:
-        return await engine.denoise([passages[number] for number in numbers])
+        return await engine.denoise([passages[different[number]] for number in numbers])
 
-    keys = [_key(engine.identity, passage) for passage in passages]
+    def keep(number: int, held: Reservation) -> None:
+        run.kept[effects.path, places.at(different[number])[1]] = held
+
     await effects._check([(digest(keys), len(keys))])
-    batch = Batch(ask.engine, keys, bound, make, Denoised.to_bytes, Denoised.from_bytes, facts.batch, rest, ask.leaving)
-    parts = await made(effects, batch)
-    places = effects._places(b"", len(passages))
+    write, read, asked = Denoised.to_bytes, Denoised.from_bytes, [keys[number] for number in different]
+    batch = Batch(ask.engine, asked, bound, make, write, read, facts.batch, rest, ask.leaving, keep)
+    found = dict(zip(different, await made(effects, batch), strict=True))
     candidates: list[Candidate | None] = []
-    for number, (part, move) in enumerate(zip(parts, ask.moves, strict=True)):
-        index = places.at(number)[1]
-        if part is not None and part.kept is not None:
-            effects._run.kept[effects.path, index] = part.kept
-        candidates.append(None if part is None else _candidate(effects, part.value, move, index))
+    for number, move in enumerate(ask.moves):
+        done, index = found[firsts[keys[number]]], places.at(number)[1]
+        if done is not None and number != firsts[keys[number]]:
+            done = replace(done, usage=Usage())
+        candidates.append(done and _candidate(effects, done, move, index))
     return candidates
 
 
 def ending(
-    engines: Mapping[str, Engine], name: str, flow: Flow, evaluations: int, judge: Verifier | None = None
+    engines: Mapping[str, Engine],
+    name: str,
+    flow: Flow,
+    evaluations: int,
+    judge: Verifier | None = None,
+    *,
+    prompt_tokens: Mapping[str, int] = {},
 ) -> Usage:
     """The most that it costs for one latent to come to its end: its evaluations, its image, and judging that."""
     engine = engines[name]
     facts = engine.capabilities.denoising or Denoising(shape=())
-    judging = judge.bound(engines, 0, 0) if judge else Usage()
+    judging = image_judgement(judge, engines, prompt_tokens) if judge else Usage()
     return engine.meter.denoising(evaluations * facts.rows(flow.guidance), 1) + judging
 
 
@@ -135,6 +150,8 @@ def digest_of(latent: Latent) -> bytes:
 def _candidate(effects: Effects, done: Denoised, move: Move, index: int) -> Candidate | None:
     """What a passage made; None where it is lost, which is noted: it holds NaN, say."""
     if done.latent is None:
+        if (kept := effects._run.kept.pop((effects.path, index), None)) is not None:
+            kept.release()
         effects._fail(EngineRefused(f"a latent must stay finite while it is denoised, but is lost: {done.lost}"))
         return None
     finish = Finish.EOS if done.latent.t == 0.0 else Finish.STEP

@@ -41,6 +41,22 @@ class SideBySide:
     said: int
 
 
+def image_judgement(
+    verifier: Verifier, engines: Mapping[str, Engine], prompt_tokens: Mapping[str, int], together: int = 1
+) -> Usage:
+    """The most that judging one image may cost, of so many that are judged at once.
+
+    Args:
+        verifier: judges.
+        engines: by name.
+        prompt_tokens: tokens of the query's prompt on each engine.
+        together: images judged at once.
+    """
+    judges = [name for name in verifier.engine_names() if name in engines]
+    reads = [prompt_tokens.get(name, 1) + engines[name].capabilities.image_tokens for name in judges]
+    return verifier.bound(engines, max(reads, default=1), 0, together)
+
+
 class Plan:
     """Follows a strategy without running it: the verbs of `Context`, counting instead of doing.
 
@@ -102,7 +118,7 @@ class Plan:
         shape = Shape(fewest=min(certain, 1), most=n, longest=longest, drawn_by=frozenset({engine}))
         if self.engines is not None:
             one = self._draw(sampling, engine, after, reads)
-            judged = self._judgement(then, shape.drawn_by, longest, n) if then else Usage()
+            judged = self._judgement(then, shape) if then else Usage()
             self.attempt = self.attempt if self.attempt.most.calls else one + Estimate(most=judged + leaving)
             self._add(one, certain, n)
         self.path += n > 0
@@ -144,7 +160,7 @@ class Plan:
         if self.engines is not None:
             found = self._denoiser(engine, flow, is_stepwise)
             one = self._engine(engine).meter.denoising(evaluations * found.rows(flow.guidance), images)
-            judged = self._judgement(then, shape.drawn_by, 0, n) if then else Usage()
+            judged = self._judgement(then, shape) if then else Usage()
             self.attempt = self.attempt if self.attempt.most.calls else Estimate(one, one + judged + leaving)
             self._add(Estimate(one, one), certain, n)
         self.path += n > 0
@@ -297,7 +313,7 @@ class Plan:
         """
         verifier.check()
         if shape.most and shape.medium not in verifier.judges:
-            judged = " and ".join(f"{medium}s" for medium in sorted(verifier.judges))
+            judged = " and ".join(f"{medium}s" for medium in sorted(verifier.judges)) or "nothing that all members can"
             rule = f"verifier {verifier.name!r} judges {judged}, but gets {shape.medium}s"
             raise self.refuse(rule, f"use a verifier of {shape.medium}s")
         if verifier.is_relative and not together:
@@ -305,7 +321,7 @@ class Plan:
             raise self.refuse(rule, "use best_of_n or rank, or a verifier that judges each candidate by itself")
         if self.engines is not None:
             least = verifier.least(self.engines, self._shortest_prompt(verifier))
-            most = self._judgement(verifier, shape.drawn_by, shape.longest, shape.most)
+            most = self._judgement(verifier, shape)
             is_new = verifier.engine_names() not in self._judges
             if self._is_certain and shape.fewest:
                 self._judges.add(verifier.engine_names())
@@ -316,15 +332,18 @@ class Plan:
     def _shortest_prompt(self, verifier: Verifier) -> int:
         return min((self.prompt_tokens.get(name, 1) for name in verifier.engine_names()), default=1)
 
-    def _judgement(self, verifier: Verifier, drawn_by: frozenset[str], tokens: int, together: int) -> Usage:
-        """The most that judging one candidate of `tokens` may cost, by what the judging engines make of its text."""
+    def _judgement(self, verifier: Verifier, shape: Shape) -> Usage:
+        """The most that judging one candidate may cost, by what the judging engines make of its text or image."""
         assert self.engines is not None
+        if shape.medium == "image":
+            return image_judgement(verifier, self.engines, self.prompt_tokens, shape.most)
         judges = [name for name in verifier.engine_names() if name in self.engines]
         if not judges:
-            return verifier.bound(self.engines, max(self.prompt_tokens.values(), default=1), tokens, together)
+            prompt = max(self.prompt_tokens.values(), default=1)
+            return verifier.bound(self.engines, prompt, shape.longest, shape.most)
         prompts = [self.prompt_tokens.get(name, 1) for name in judges]
-        texts = [self._read_by(name, drawn_by, tokens, p) for name, p in zip(judges, prompts, strict=True)]
-        return verifier.bound(self.engines, max(prompts), max(texts), together)
+        texts = [self._read_by(name, shape.drawn_by, shape.longest, p) for name, p in zip(judges, prompts, strict=True)]
+        return verifier.bound(self.engines, max(prompts), max(texts), shape.most)
 
     def _read_by(self, judge: str, drawn_by: frozenset[str], tokens: int, prompt: int) -> int:
         """Tokens that the engine `judge` reads at most where others generated `tokens`; never beyond its context."""

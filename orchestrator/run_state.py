@@ -64,6 +64,7 @@ class Run:
         journal: finds or makes effects.
         seed: chooses the draws; `replicate` chooses an independent set of them.
         watcher: told what workers write, also where it is found in the journal; it changes nothing.
+        prompt_tokens: of the query's prompt on each engine, where they are known.
     """
 
     task: str
@@ -75,6 +76,7 @@ class Run:
     seed: int = 0
     replicate: int = 0
     watcher: Callable[[Written], None] | None = None
+    prompt_tokens: Mapping[str, int] = field(default_factory=dict)
     stopped: Stopped = "done"
     reason: str = ""
     failures: int = 0

@@ -194,6 +194,7 @@ class Runtime:
                 counted = await self._plans.counted(task.query)
         except (EngineError, BudgetExceeded):
             return
+        run.prompt_tokens = counted.prompt_tokens
         plan = self._plans.of(task.strategy, counted)
         ledger = Ledger(task.budget)
         (await ledger.reserve(plan.attempt.most)).release()

@@ -131,7 +131,7 @@ class Replicas:
 
     async def count(self, prompt: Prompt) -> int:
         """Tokens of the rendered prompt."""
-        root = Prompt(prompt.messages)
+        root = Prompt(prompt.messages, images=prompt.images)
         if root not in self._counts:
             if len(self._counts) >= MOST_COUNTS:
                 self._counts.clear()

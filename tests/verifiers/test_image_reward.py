@@ -93,9 +93,9 @@ def test_what_a_verifier_judges_follows_from_its_members(verifier: Verifier, med
 
 def test_an_ensemble_that_nothing_suits_is_refused_before_anything_runs() -> None:
     mixed = RankEnsemble(members=(ImageReward(), ExactMatch()))
-    with pytest.raises(ShapeError, match="judges nothing that all its members can"):
+    with pytest.raises(ShapeError, match="judges nothing that all members can"):
         Plan().score(Shape(1, 2, medium="image"), mixed, together=True)
-    with pytest.raises(ShapeError, match="judges image, but gets texts"):
+    with pytest.raises(ShapeError, match="judges images, but gets texts"):
         Plan().score(Shape(1, 2), ImageReward())
 
 
