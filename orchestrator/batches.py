@@ -33,6 +33,10 @@ def _nothing(bound: Usage) -> Reservation | None:
     return None
 
 
+def _kept_for_nothing(number: int, held: Reservation) -> None:
+    held.release()
+
+
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[C]):
     """Some parts of one kind, to be made by one engine.
@@ -47,6 +51,7 @@ class Batch(Generic[C]):
         size: most parts in one call.
         rest: set aside with each part for what comes after.
         leaving: what the budget must still hold afterwards.
+        keep: told the number of each part that was made, and the room kept for what comes after it.
         set_aside: room that was set aside for so much; None where there is none.
     """
 
@@ -59,21 +64,14 @@ class Batch(Generic[C]):
     size: int
     rest: Usage = Usage()
     leaving: Usage = Usage()
+    keep: Callable[[int, Reservation], None] = _kept_for_nothing
     set_aside: Callable[[Usage], Reservation | None] = _nothing
 
 
-@dataclass(frozen=True, slots=True)
-class Part(Generic[C]):
-    """A part that was made, and the room kept for what comes after it."""
-
-    value: C
-    kept: Reservation | None = None
-
-
-async def made(effects: Effects, batch: Batch[C]) -> list[Part[C] | None]:
+async def made(effects: Effects, batch: Batch[C]) -> list[C | None]:
     """Each part of a batch, in order; None for what is lost, which is noted, and for what the budget does not reach."""
     run, count, whole = effects._run, len(batch.keys), batch.bound + batch.rest
-    begun: list[asyncio.Task[list[Part[C] | None] | None]] = []
+    begun: list[asyncio.Task[list[C | None] | None]] = []
     pieces: list[range] = []
     at = 0
     try:
@@ -94,38 +92,38 @@ async def made(effects: Effects, batch: Batch[C]) -> list[Part[C] | None]:
     return found + [None] * (count - at)
 
 
-async def _piece(effects: Effects, batch: Batch[C], piece: range, held: Reservation) -> list[Part[C] | None]:
+async def _piece(effects: Effects, batch: Batch[C], piece: range, held: Reservation) -> list[C | None]:
     """Some parts of a batch, made by one call."""
-    run, attempts = effects._run, Attempts(batch.bound)
+    run, attempts, whole = effects._run, Attempts(batch.bound), batch.bound + batch.rest
     known: dict[bytes, C] = {}
 
     async def call(some: list[int]) -> list[tuple[bytes, Usage]]:
         found = await attempts.attempt(batch.make([piece[number] for number in some]))
+        if len(found) != len(some):
+            raise EngineRefused(f"engine {batch.engine!r} must give {len(some)} parts, got {len(found)}")
         records = [batch.write(each) for each in found]
         known.update(zip(records, found, strict=True))
         return [(record, _allowed(each.usage, batch)) for record, each in zip(records, found, strict=True)]
 
-    def value(record: bytes) -> C:
-        return known[record] if record in known else batch.read(record)
-
     keys = [batch.keys[number] for number in piece]
     try:
         records = await run.journal.draw_all(keys, batch.bound, call, run.gates[batch.engine], run.account)
-    except BaseException:
-        held.charge_in_full()
+    except BaseException as error:
+        held.settle(attempts.due(error).times(len(piece)))
         raise
-    parts: list[Part[C] | None] = []
-    for record in records:
+    parts: list[C | None] = []
+    for number, record in zip(piece, records, strict=True):
         if isinstance(record, Exception):
-            effects._lost(record, held.split(batch.bound + batch.rest), attempts)
+            effects._lost(record, held.split(whole), attempts)
             parts.append(None)
-        elif batch.rest == Usage():
-            parts.append(Part(value(record)))
-        else:
-            part = Part(value(record), held.split(batch.bound + batch.rest))
-            part.kept.settle_keeping(part.value.usage, batch.rest)  # type: ignore[union-attr]
-            parts.append(part)
-    held.settle(Usage.total(part.value.usage for part in parts if part is not None and part.kept is None))
+            continue
+        part = known[record] if record in known else batch.read(record)
+        parts.append(part)
+        if batch.rest != Usage():
+            kept = held.split(whole)
+            kept.settle_keeping(part.usage, batch.rest)
+            batch.keep(number, kept)
+    held.settle(Usage.total(part.usage for part in parts if part is not None and batch.rest == Usage()))
     return parts
 
 

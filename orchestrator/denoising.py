@@ -156,7 +156,8 @@ class Look:
 
 
 Seen = tuple[float | None, ...]
-"""What a reward model tells of one image: one value, or one a class; None for what is no number."""
+"""What a reward model tells of one image: one value, or one a class; None for what is no number. Empty for an image
+that it cannot look at."""
 
 
 @dataclass(frozen=True, slots=True)

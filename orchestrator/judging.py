@@ -113,6 +113,8 @@ class Judging(Effects):
     async def look(self, query: Query, images: Sequence[Image | None], engine: str) -> list[Looked | None]:
         """What a reward model of images tells of each, told what the query asks for; None where it failed.
 
+        An image that was looked at in this run is not looked at again, also where it could not be told of.
+
         Args:
             query: its last message is the prompt.
             images: where there is none, nothing is told.
@@ -135,10 +137,13 @@ class Judging(Effects):
             return Looked(tuple(orjson.loads(record)), cost)
 
         batch = Batch(engine, list(asked), cost, make, write, read, LOOKS_AT_ONCE, set_aside=self._fund.part)
-        for key, part in zip(asked, await made(self, batch), strict=True):
-            if part is not None:
-                told[key] = part.value.seen
-        return [Looked(told[key], self._fund.first(key, cost)) if key in told else None for key in keys]
+        for (key, image), looked in zip(asked.items(), await made(self, batch), strict=True):
+            if looked is not None:
+                told[key] = looked.seen
+                if not looked.seen:
+                    size = f"{image.width} x {image.height} x {image.channels}"
+                    self._fail(EngineRefused(f"engine {engine!r} must look at images, but cannot at one of {size}"))
+        return [Looked(told[key], self._fund.first(key, cost)) if told.get(key) else None for key in keys]
 
     def _looking(self, engine: str) -> LookingEngine:
         """The engine of that name, which looks at images.

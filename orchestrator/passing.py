@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from .batches import Batch, made
@@ -67,7 +67,7 @@ async def denoised(effects: Effects, ask: Denoise) -> list[Candidate | None]:
     keys = [_key(engine.identity, passage) for passage in passages]
     firsts = {key: number for number, key in reversed(list(enumerate(keys)))}
     different = sorted(firsts.values())
-    rest = ask.then.bound(run.engines, 0, 0, len(different)) if ask.then else Usage()
+    rest = image_judgement(ask.then, run.engines, run.prompt_tokens, len(different)) if ask.then else Usage()
 
     async def make(numbers: list[int]) -> list[Denoised]:
         return await engine.denoise([passages[different[number]] for number in numbers])
@@ -84,7 +84,7 @@ async def denoised(effects: Effects, ask: Denoise) -> list[Candidate | None]:
         done, index = found[firsts[keys[number]]], places.at(number)[1]
         if done is not None and number != firsts[keys[number]]:
             done = replace(done, usage=Usage())
-        candidates.append(done and _candidate(effects, done, move, index))
+        candidates.append(None if done is None else _candidate(effects, done, move, index))
     return candidates
 
 

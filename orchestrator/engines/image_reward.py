@@ -12,6 +12,7 @@ import numpy as np
 from ..denoising import Look, Seen
 from ..engine import Capabilities, Completion, EngineSpec, Prompt, Reading, Request
 from ..errors import EngineError, EngineRefused
+from ..images import Image
 from ..meter import Meter, Price, Rate
 from .image_models import AnyImageModel, ImageModel
 
@@ -95,6 +96,26 @@ class ImageRewardEngine:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._told, asked)
 
     def _told(self, asked: Look) -> list[Seen]:
+        """What it tells of images; where it cannot look at them together, each is looked at by itself.
+
+        Raises:
+            EngineRefused: it can look at none of them.
+        """
+        try:
+            return self._together(asked)
+        except EngineRefused as error:
+            told = [self._alone(image, asked.prompt) for image in asked.images] if len(asked.images) > 1 else []
+            if any(told):
+                return told
+            raise error
+
+    def _alone(self, image: Image, prompt: str) -> Seen:
+        try:
+            return self._together(Look((image,), prompt))[0]
+        except EngineRefused:
+            return ()
+
+    def _together(self, asked: Look) -> list[Seen]:
         try:
             values = np.asarray(self.model.values(asked.images, asked.prompt), np.float64)
         except EngineError:

@@ -69,7 +69,7 @@ class FaultyCalls:
         self._faults = faults
         self._attempts: Counter[bytes] = Counter()
 
-    async def strike(self, request: Request | Prompt | Advance) -> None:
+    async def strike(self, request: object) -> None:
         """Fail, hang, or do nothing, as the faults have it.
 
         Raises:
@@ -82,7 +82,7 @@ class FaultyCalls:
         key = self._key(request)
         attempt = self._attempts[key]
         self._attempts[key] += 1
-        if uniform(key, "refused") < faults.refused:
+        if self.refuses(request):
             raise EngineRefused("the simulated engine must not be asked this, by its faults; lower their refused rate")
         if uniform(key, "hang", attempt) < faults.hang:
             await asyncio.Event().wait()
@@ -92,6 +92,10 @@ class FaultyCalls:
                 is_free=faults.unavailable_is_free,
             )
         del self._attempts[key]
+
+    def refuses(self, request: object) -> bool:
+        """Whether a request is refused whenever it comes."""
+        return bool(self._faults.refused) and uniform(self._key(request), "refused") < self._faults.refused
 
     def distort(self, request: Request, done: Completion) -> Completion:
         """The completion as the faults leave it; its usage is to be counted anew."""
@@ -107,7 +111,7 @@ class FaultyCalls:
                 return replace(done, tokens=tokens, text=decode(tokens), finish=Finish.ABORTED, logprobs=logprobs)
         return done
 
-    def distortion(self, request: Request | Advance) -> Distortion | None:
+    def distortion(self, request: object) -> Distortion | None:
         """What the faults make of the text that a request asks for."""
         faults = self._faults
         if not faults.distortions():
@@ -116,21 +120,23 @@ class FaultyCalls:
         rates: dict[Distortion, float] = {"garbage": faults.garbage, "empty": faults.empty, "cut": faults.cut}
         return next((name for name, rate in rates.items() if uniform(key, name) < rate), None)
 
-    def overruns(self, request: Request | Advance) -> bool:
+    def overruns(self, request: object) -> bool:
         """Whether the engine claims to have generated more than it was allowed."""
         return bool(self._faults.overrun) and uniform(self._key(request), "overrun") < self._faults.overrun
 
-    def _key(self, request: Request | Prompt | Advance) -> bytes:
+    def _key(self, request: object) -> bytes:
         return digest("fault", self._faults.seed, nameless(request))
 
 
-def nameless(request: Request | Prompt | Advance) -> Request | Prompt | Advance:
+def nameless(request: object) -> object:
     """The request without what names the place of the run that makes it: a salt, a session."""
     if isinstance(request, Advance):
         return replace(request, session="", may_rebuild=False)
     if isinstance(request, Prompt):
         return replace(request, salt="")
-    return replace(request, prompt=replace(request.prompt, salt=""))
+    if isinstance(request, Request):
+        return replace(request, prompt=replace(request.prompt, salt=""))
+    return request
 
 
 def garbage(start: int, count: int) -> tuple[int, ...]:

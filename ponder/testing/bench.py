@@ -11,7 +11,7 @@ from ..orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ..orchestrator.types import Candidate, Finish, Query
 from ..orchestrator.verifier import Verifier
 from .scene import QUERY, WORLD, Scene
-from .watched_engine import Manner
+from .watched_calls import Manner
 
 DRAWN = 4
 MOST_TOKENS = 48

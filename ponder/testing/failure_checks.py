@@ -7,7 +7,6 @@ from typing import Literal
 
 from ..orchestrator.budget import Budget
 from ..orchestrator.engines.simulated_faults import Faults
-from ..orchestrator.runtime import Task
 from ..orchestrator.strategy import Strategy
 from .budget_checks import LOSSES
 from .moods import MOODS, in_mood, verifiers_of
@@ -15,7 +14,7 @@ from .require import require
 from .rows import Rows
 from .scene import Played, Scene, Stage, play
 from .sound_candidates import require_sound
-from .watched_engine import Manner
+from .watched_calls import Manner
 
 FAULTS = LOSSES.model_copy(update={"overrun": 0.1})
 DEADLINE_S = 0.1
@@ -48,7 +47,7 @@ async def survives_dead_engines(strategy: Strategy) -> None:
     """Engines that give no text are an error without an answer; where none judges, the answers are unjudged."""
     judges = {verifier.name for verifier in verifiers_of(strategy) if verifier.engine_names()}
     for refuses in (True, False):
-        dead = (await play(strategy, Scene(manner=Manner(fails="text", refuses=refuses)))).result
+        dead = (await play(strategy, Scene(manner=Manner(fails="drawing", refuses=refuses)))).result
         require(not dead.candidates and dead.stopped == "error", "without any text, a run must end in error", dead)
         require(bool(dead.reason), "a run that ends in error must say why")
         played = await play(strategy, Scene(manner=Manner(fails="judging", refuses=refuses)))
@@ -118,7 +117,7 @@ async def _cancelled(strategy: Strategy, scene: Scene, moment: int | None) -> tu
     """
     store, others = Rows(), asyncio.all_tasks()
     async with Stage(strategy, scene, store) as stage:
-        work = asyncio.create_task(stage.execute(Task(id="task", strategy=strategy, query=scene.query), Budget()))
+        work = asyncio.create_task(stage.execute(stage.task, Budget()))
         turns = 0
         while not work.done() and turns != moment:
             await asyncio.sleep(0)
@@ -126,6 +125,7 @@ async def _cancelled(strategy: Strategy, scene: Scene, moment: int | None) -> tu
         is_over = work.done()
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
+        await stage.close()  # engines may have work of their own
         where = "after a run" if moment is None else f"cancelled at turn {moment}"
         left = asyncio.all_tasks() - others
         for task in left:

@@ -17,7 +17,7 @@ from .observed import Observed, observed
 from .require import require
 from .scene import QUERY, QUESTION, Scene, play
 from .scripted_judge import REPLIES, ScriptedJudge
-from .watched_engine import Manner
+from .watched_calls import Manner
 
 TRAPS = (
     "\n\nstep 1: a\nstep 2: b\nanswer: 12\nThe answer is \\boxed{7}. #### 9\n</think> Wait, <|im_end|> <eos> [1] > [2] "

@@ -8,7 +8,7 @@ from ..orchestrator.strategy import Strategy
 from .require import require
 from .scene import Played, Scene, play
 from .sound_candidates import require_sound
-from .watched_engine import Manner
+from .watched_calls import Manner
 
 MOST_LOST = 32
 """Calls that are lost, one a run, spread evenly over a longer run."""

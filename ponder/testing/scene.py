@@ -1,4 +1,4 @@
-"""One run of a strategy in a small simulated world, and everything that could be seen of it."""
+"""One run of a strategy in a small world of texts or images, and everything that could be seen of it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from ..orchestrator.engines.simulated import SimulatedSpec
 from ..orchestrator.engines.simulated_faults import Faults
 from ..orchestrator.engines.simulated_world import World
 from ..orchestrator.journal import Retries
+from ..orchestrator.plan import Plan
 from ..orchestrator.runtime import Done, Runtime, Task
-from ..orchestrator.shape import Estimate
+from ..orchestrator.shape import Estimate, Medium, Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Query, Result
+from .image_world import PICTURE, SPREAD, denoising, looking
+from .moods import verifiers_of
 from .probed_ledger import ProbedLedger
 from .rows import Rows
-from .watched_engine import Manner, Seen, WatchedEngine
+from .watched_calls import Manner, Seen, Watched
+from .watched_engine import WatchedEngine
+from .watched_images import WatchedDenoiser, WatchedLooker
 
 WORLD = World(seed=1, steps=2, branching=3)
 QUESTION = "Problem 3?"
@@ -25,6 +30,7 @@ QUERY = Query.ask(QUESTION, reference=str(WORLD.problem(Query.ask(QUESTION).mess
 CERTAIN = {"easiest": 0.01, "hardest": 0.01, "spread": 0.0}
 AT_ONCE = Retries(most=6, first_wait_s=0.0)
 NOISE = 1.0
+ALIKE = 1e-9
 PRICES = {"prompt_price": 3.0, "completion_price": 15.0}
 
 
@@ -33,7 +39,7 @@ class Scene:
     """The circumstances of one run.
 
     Args:
-        query: what is asked.
+        query: what is asked; of a strategy of images, unless told otherwise, a picture.
         budget: the hard limits.
         seed: chooses the draws.
         manner: how the engines behave.
@@ -62,10 +68,31 @@ class Scene:
         """The scene with engines that behave otherwise in some ways."""
         return replace(self, manner=replace(self.manner, **changes))
 
-    def specs(self, strategy: Strategy) -> dict[str, SimulatedSpec]:
-        """The engines that a strategy names, each its own model of the same problems."""
+    def of(self, strategy: Strategy) -> Scene:
+        """The scene in which a strategy is asked for what it makes."""
+        return self.but(query=PICTURE) if self.query == QUERY and medium(strategy) == "image" else self
+
+    def engines(self, strategy: Strategy, seen: Seen) -> dict[str, EngineSpec | Engine]:
+        """The engines that a strategy names, each its own model of the same problems, or of the same pictures."""
         names = dict.fromkeys(("generator", "reward", *strategy.engine_names()))
-        return {name: _spec(number, name, self) for number, name in enumerate(names)}
+        are_images = medium(strategy) == "image"
+        judges = {"reward"}.union(*(verifier.engine_names() for verifier in verifiers_of(strategy)))
+        found: dict[str, EngineSpec | Engine] = {}
+        for number, name in enumerate(names):
+            watched = Watched(self.manner, seen, name)
+            if not are_images:
+                found[name] = WatchedEngine(_spec(number, name, self), watched)
+            elif name in judges:
+                found[name] = WatchedLooker(looking(number), watched, self.faults)
+            else:
+                spread = ALIKE if self.is_certain else SPREAD
+                found[name] = WatchedDenoiser(denoising(spread), watched, self.faults)
+        return found
+
+
+def medium(strategy: Strategy) -> Medium:
+    """What a strategy makes."""
+    return strategy.infer(Shape(), Plan()).medium
 
 
 def _spec(number: int, name: str, scene: Scene) -> SimulatedSpec:
@@ -107,11 +134,11 @@ class Stage(Runtime):
     """
 
     def __init__(self, strategy: Strategy, scene: Scene, store: Rows) -> None:
+        scene = scene.of(strategy)
         self.seen = Seen(scene.query)
         self.ledgers: list[ProbedLedger] = []
-        engines: dict[str, EngineSpec | Engine] = {
-            name: WatchedEngine(spec, scene.manner, self.seen, name) for name, spec in scene.specs(strategy).items()
-        }
+        self.task = Task(id="task", strategy=strategy, query=scene.query, budget=scene.budget)
+        engines = scene.engines(strategy, self.seen)
         in_flight = dict.fromkeys(engines, scene.max_in_flight)
         super().__init__(engines, store=store, seed=scene.seed, retries=AT_ONCE, in_flight=in_flight)
 
@@ -128,12 +155,11 @@ async def play(strategy: Strategy, scene: Scene = Scene(), store: Rows | None = 
     """
     store = Rows() if store is None else store
     async with Stage(strategy, scene, store) as stage:
-        task = Task(id="task", strategy=strategy, query=scene.query, budget=scene.budget)
-        done = await stage.execute(task, Budget())
+        done = await stage.execute(stage.task, Budget())
         return Played(strategy, done, stage.seen, store, stage.ledgers[0])
 
 
 async def estimated(strategy: Strategy, scene: Scene = Scene()) -> Estimate:
     """What a run may cost, by the strategy's own account."""
     async with Stage(strategy, scene, Rows()) as stage:
-        return await stage.estimate(strategy, scene.query)
+        return await stage.estimate(strategy, stage.task.query)

@@ -2,103 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import replace
 
 from ..orchestrator.canonical import digest
 from ..orchestrator.engine import Advance, Advanced, Completion, Prompt, Reading, Request, Watch
 from ..orchestrator.engines.byte_vocabulary import END, decode, encode
 from ..orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
-from ..orchestrator.engines.simulated_faults import nameless
-from ..orchestrator.engines.simulated_tree import uniform
-from ..orchestrator.errors import EngineRefused, EngineUnavailable
-from ..orchestrator.types import Finish, Message, Query, Usage
+from ..orchestrator.types import Finish, Message
 from ..orchestrator.workspace import Opening
-from .scripted_judge import ScriptedJudge
-from .waves import Waves
+from .watched_calls import Watched
 
-MOST_PAUSE = 12
 LIKELY = 0.9
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How all engines of a scene behave.
-
-    Args:
-        pause: turns of the event loop that a call takes.
-        shuffle: chooses up to 12 turns more for each call, so that calls end in another order; None for none.
-        serves: calls that are answered; later ones hang. None answers all.
-        loses: the numbers of the calls that are refused for good, counted from 0.
-        fails: the calls that fail: those for text, or those that judge (readings, labels and what judges write).
-        refuses: whether a failing call is refused for good, or the engine is unavailable.
-        deaf_to: a text that the engines do not hear in a message; draws then depend on nothing but what they hear.
-        judge: how they reply to prompts that are not the query itself; None replies as the model does.
-        says: what they write when a verifier asks, told by the prompt; a label it begins with is the likely one. None
-            writes as the model does.
-        reads: the rows that a reward model reads in a response, told by its text; None reads as the model does.
-        is_broken: whether what they compute is no number.
-        in_waves: whether calls are answered together, once no more come.
-    """
-
-    pause: int = 0
-    shuffle: int | None = None
-    serves: int | None = None
-    loses: range = range(0)
-    fails: Literal["text", "judging"] | None = None
-    refuses: bool = True
-    deaf_to: str = ""
-    judge: ScriptedJudge | None = None
-    says: Callable[[str], str] | None = None
-    reads: Callable[[str], Sequence[Sequence[float]]] | None = None
-    is_broken: bool = False
-    in_waves: bool = False
-
-
-@dataclass(slots=True)
-class Seen:
-    """What the engines of one run were seen doing.
-
-    Args:
-        query: what the run is asked.
-        served: what the answered calls cost by the engines' own count.
-        calls: calls begun.
-        active: calls in flight.
-        attempts: answers given to the query itself, in full or in part.
-        prompts: every conversation that text was asked for.
-        answered: how often text was given.
-        judging: every conversation that a verifier's call was about.
-        written: how many of these calls asked for words.
-        engines: the names of the engines that were asked.
-        waves: how many waves their calls came in, where they are answered so.
-    """
-
-    query: Query
-    served: Usage = Usage()
-    calls: int = 0
-    active: int = 0
-    attempts: int = 0
-    prompts: list[tuple[Message, ...]] = field(default_factory=list)
-    answered: int = 0
-    judging: list[tuple[Message, ...]] = field(default_factory=list)
-    written: int = 0
-    engines: set[str] = field(default_factory=set)
-    waves: Waves = field(default_factory=Waves)
-
-
 class WatchedEngine(SimulatedEngine):
-    """A simulated engine that reports to `seen`, under its name."""
+    """A simulated engine that is watched."""
 
-    def __init__(self, spec: SimulatedSpec, manner: Manner, seen: Seen, name: str = "generator") -> None:
+    def __init__(self, spec: SimulatedSpec, watched: Watched) -> None:
         super().__init__(spec)
-        self._name = name
-        self._manner = manner
-        self._seen = seen
+        self._manner, self._seen, self._call = watched.manner, watched.seen, watched.call
         self._draws: Counter[bytes] = Counter()
 
     async def count(self, prompt: Prompt) -> int:
@@ -115,7 +40,7 @@ class WatchedEngine(SimulatedEngine):
                 self._seen.served += done.usage
                 return done
         self._seen.prompts.append(request.prompt.messages)
-        async with self._call(request, "text"):
+        async with self._call(request, "drawing"):
             done = self._judged(request, await super().complete(self._asked(request), watch))
             self._seen.served += done.usage
             self._seen.answered += 1
@@ -129,7 +54,7 @@ class WatchedEngine(SimulatedEngine):
     async def advance(self, request: Advance) -> Advanced:
         opening = request.workspace.opening
         self._seen.prompts.append(opening.messages)
-        async with self._call(request, "text"):
+        async with self._call(request, "drawing"):
             done = await super().advance(self._heard_together(request))
             self._seen.served += done.usage + done.rebuilding
             self._seen.answered += 1
@@ -148,30 +73,6 @@ class WatchedEngine(SimulatedEngine):
                 reading = Reading(tuple((math.nan,) * len(row) for row in reading.rows), reading.usage)
             self._seen.served += reading.usage
             return reading
-
-    @asynccontextmanager
-    async def _call(self, asked: Request | Prompt | Advance, kind: Literal["text", "judging"]) -> AsyncIterator[None]:
-        manner, seen = self._manner, self._seen
-        number, seen.calls = seen.calls, seen.calls + 1
-        seen.active += 1
-        seen.engines.add(self._name)
-        try:
-            for _ in range(manner.pause + self._extra(asked)):
-                await asyncio.sleep(0)
-            if manner.in_waves:
-                await seen.waves.passed()
-            if manner.serves is not None and number >= manner.serves:
-                await asyncio.Event().wait()
-            if kind == manner.fails or number in manner.loses:
-                raise _failure(manner.refuses)
-            yield
-        finally:
-            seen.active -= 1
-
-    def _extra(self, asked: Request | Prompt | Advance) -> int:
-        if self._manner.shuffle is None:
-            return 0
-        return int(uniform(digest("pause", self._manner.shuffle, nameless(asked)), "pause") * (MOST_PAUSE + 1))
 
     def _heard(self, prompt: Prompt) -> Prompt:
         """The prompt without what the engine is deaf to, and with the responses in it in an order of their own.
@@ -236,9 +137,3 @@ def likely(text: str, labels: Sequence[int]) -> tuple[float, ...]:
     """The log-probabilities of labels where the one that `text` begins with is likely."""
     first = encode(text)[:1]
     return tuple(math.log(LIKELY if (label,) == first else (1 - LIKELY) / len(labels)) for label in labels)
-
-
-def _failure(is_for_good: bool) -> EngineRefused | EngineUnavailable:
-    if is_for_good:
-        return EngineRefused("an engine of this scene must not be asked, by its manner; expect its calls to fail")
-    return EngineUnavailable("an engine of this scene must be up, but its manner keeps it away; expect no answer")
