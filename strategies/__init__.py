@@ -45,6 +45,7 @@ from .unit_test_evaluator import UnitTestEvaluator
 from .unit_test_generator import UnitTestGenerator
 from .verifier_filter import VerifierFilter
 from .vote import Vote
+from .zero_order_search import ZeroOrderSearch
 
 STRATEGIES: Registry[Strategy] = Registry(
     "strategy",
@@ -93,6 +94,7 @@ STRATEGIES: Registry[Strategy] = Registry(
         "verifier_filter": VerifierFilter,
         "tree_of_thoughts": TreeOfThoughts,
         "vote": Vote,
+        "zero_order_search": ZeroOrderSearch,
     },
 )
 
@@ -142,4 +144,5 @@ __all__ = [
     "UnitTestGenerator",
     "VerifierFilter",
     "Vote",
+    "ZeroOrderSearch",
 ]

@@ -26,8 +26,10 @@ class WholeImages(DenoisingStrategy):
     solver: Solver = "euler"
     final_steps: Steps | None = None
 
-    def plan_whole(self, plan: Plan, n: int, then: Verifier | None, *, fewest: int | None = None) -> Shape:
-        """Count the making of `n` images, to be judged by `then`."""
+    def plan_whole(
+        self, plan: Plan, n: int, then: Verifier | None, *, fewest: int | None = None, together: bool = True
+    ) -> Shape:
+        """Count the making of `n` images, to be judged by `then`, `together` or each by itself."""
         return plan.denoise(
             n,
             self._evaluations(self.steps),
@@ -36,7 +38,7 @@ class WholeImages(DenoisingStrategy):
             then,
             fewest=fewest,
             is_stepwise=self.solver != "own",
-            together=True,
+            together=together,
         )
 
     def plan_final(self, plan: Plan, made: Shape) -> Shape:
