@@ -11,9 +11,10 @@ from pydantic import Field, model_validator
 from ..orchestrator.draw import ONE_TOKEN, Ask
 from ..orchestrator.engine import Completion, Engine
 from ..orchestrator.prompting import FENCED, Template, asked, fenced, fill, question_of
+from ..orchestrator.shape import Medium
 from ..orchestrator.types import Query, Score, Usage
 from .asked_engine import asked_engine
-from .judge import Judge, most
+from .judge import Judge, Response, laid, most, pictures
 from .label_chances import TwoLabels, label_chances
 
 if TYPE_CHECKING:
@@ -31,6 +32,15 @@ Does the response meet this requirement? Judge by what it shows and not by what 
 word, {{labels}}.
 Requirement: {{item}}"""
 Text = Annotated[str, Field(min_length=1)]
+IMAGE_AXES = (
+    "The image shows what was asked for, in every part.",
+    "The image is original: it has an idea of its own.",
+    "The image is of high visual quality: sharp, well composed, without flaws.",
+    "The image is consistent in itself: nothing in it contradicts the rest.",
+    "The image moves who looks at it, in the mood that was asked for.",
+)
+"""The axes of the language-model grader of Ma et al. 2025, arXiv 2501.09732, as items; it adds an overall mark to them,
+which here is their mean."""
 
 
 class Rubric(Judge):
@@ -40,8 +50,8 @@ class Rubric(Judge):
     against its no. The score is their weighted mean. An item on which the judge would rather write something else is
     unknown, not failed: it is left out, and where all are unknown the candidate is not scored.
 
-    Evidence: what the judge's model thinks of the candidate's text, item by item; the steps of the score are the items,
-        where all of them are known.
+    Evidence: what the judge's model thinks of the candidate's text or image, item by item; the steps of the score are
+        the items, where all of them are known. Images need an engine that sees; `IMAGE_AXES` are items for them.
     When to trust it: what a good answer must do can be said in checks that are answered at a glance. Items that miss
         the point rank by what does not matter, and a judge that says yes to everything ranks nothing.
     Cost: 1 call an item and candidate, one token deep; the items come last in the prompt, so that a prefix cache serves
@@ -74,6 +84,10 @@ class Rubric(Judge):
             raise ValueError(f"{rule}; add or remove some")
         return self
 
+    @property
+    def judges(self) -> frozenset[Medium]:
+        return frozenset({"text", "image"})
+
     def bound(
         self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int, together: int = 1
     ) -> Usage:
@@ -81,9 +95,8 @@ class Rubric(Judge):
         reads = prompt_tokens + self.reads(self.prompt + self._choice, completion_tokens)
         return Usage.total(most(engine, reads + len(item.encode()), 1) for item in self.items)
 
-    async def judge(self, query: Query, texts: Sequence[str], ctx: Judging) -> list[Score]:
-        questions = [self._question(query, text, item, ctx) for text in texts for item in self.items]
-        asks = [Ask(asked(query, each), ONE_TOKEN, 1, self.engine) for each in questions]
+    async def judge(self, query: Query, shown: Sequence[Response], ctx: Judging) -> list[Score]:
+        asks = [self._ask(query, each, item, ctx) for each in shown for item in self.items]
         found = await ctx.classify(asks, self.labels)
         count = len(self.items)
         parts = [slice(start, start + count) for start in range(0, len(asks), count)]
@@ -113,6 +126,7 @@ class Rubric(Judge):
     def _choice(self) -> str:
         return " or ".join(self.labels)
 
-    def _question(self, query: Query, text: str, item: str, ctx: Judging) -> str:
-        shown = {"question": fenced(question_of(query), ctx), "response": fenced(text, ctx)}
-        return fill(self.prompt, **shown, item=item, labels=self._choice)
+    def _ask(self, query: Query, response: Response, item: str, ctx: Judging) -> Ask:
+        shown = {"question": fenced(question_of(query), ctx), "response": laid(response, ctx)}
+        text = fill(self.prompt, **shown, item=item, labels=self._choice)
+        return Ask(asked(query, text), ONE_TOKEN, 1, self.engine, images=pictures(response))

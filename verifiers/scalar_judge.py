@@ -12,10 +12,11 @@ from ..orchestrator.draw import Ask
 from ..orchestrator.engine import Completion, Engine, Sampling
 from ..orchestrator.prompting import FENCED, Template, asked, fenced, fill, question_of
 from ..orchestrator.replies import verdict
+from ..orchestrator.shape import Medium
 from ..orchestrator.types import Query, Score, Usage
 from ..orchestrator.verifier import Scale
 from .asked_engine import asked_engine
-from .judge import Judge, most
+from .judge import Judge, Response, laid, most, pictures, spelled
 from .label_chances import label_chances
 from .verdicts import DIGITS, code_for, signed
 
@@ -49,8 +50,8 @@ class ScalarJudge(Judge):
     noise and ratings between two labels can be told. Where the judge would rather write something else, the candidate
     is not scored.
 
-    Evidence: what the judge's model thinks of the candidate's text, without working anything out; in the form
-        ``written`` it works first.
+    Evidence: what the judge's model thinks of the candidate's text or image, without working anything out; in the form
+        ``written`` it works first. Images need an engine that sees.
     When to trust it: the judge tells good answers from bad at a glance, as for style and for following instructions.
         It reads long arguments badly, likes answers of its own family, and takes some empty phrases for answers.
         Measure its false positives on candidates known to be wrong before searching against it.
@@ -94,6 +95,10 @@ class ScalarJudge(Judge):
         return self
 
     @property
+    def judges(self) -> frozenset[Medium]:
+        return frozenset({"text", "image"})
+
+    @property
     def score_scale(self) -> Scale:
         return "reward"
 
@@ -106,16 +111,13 @@ class ScalarJudge(Judge):
         one = most(engine, prompt_tokens + self.reads(template, completion_tokens), 1 if is_read else self.max_tokens)
         return one if is_read else Usage.total([one] * self.votes)
 
-    async def judge(self, query: Query, texts: Sequence[str], ctx: Judging) -> list[Score]:
-        sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens)
+    async def judge(self, query: Query, shown: Sequence[Response], ctx: Judging) -> list[Score]:
         if self.form == "labels":
-            questions = [self._question(query, self.labels_prompt, text, ctx) for text in texts]
-            asks = [Ask(each, sampling, 1, self.engine) for each in questions]
+            asks = [self._ask(query, self.labels_prompt, each, ctx) for each in shown]
             found = await ctx.classify(asks, list(self._values))
             return [self._expected(*each, ctx) for each in zip(asks, found, strict=True)]
-        codes = [code_for(ctx, question_of(query), text) if self.signed else "" for text in texts]
-        written = [self._question(query, self.prompt, text, ctx, code) for text, code in zip(texts, codes, strict=True)]
-        asks = [Ask(each, sampling, self.votes, self.engine) for each in written]
+        codes = [code_for(ctx, question_of(query), spelled(each)) if self.signed else "" for each in shown]
+        asks = [self._ask(query, self.prompt, each, ctx, code) for each, code in zip(shown, codes, strict=True)]
         drawn = await ctx.ask(asks)
         return [self._voted(*each, ctx) for each in zip(asks, drawn, codes, strict=True)]
 
@@ -151,6 +153,8 @@ class ScalarJudge(Judge):
     def _scale(self) -> str:
         return f"{', '.join(self._values)}, from worst to best"
 
-    def _question(self, query: Query, template: str, text: str, ctx: Judging, code: str = "") -> Query:
-        shown = {"question": fenced(question_of(query), ctx), "response": fenced(text, ctx)}
-        return asked(query, fill(template, **shown, scale=self._scale, code=f"{code} " if code else ""))
+    def _ask(self, query: Query, template: str, response: Response, ctx: Judging, code: str = "") -> Ask:
+        shown = {"question": fenced(question_of(query), ctx), "response": laid(response, ctx)}
+        question = asked(query, fill(template, **shown, scale=self._scale, code=f"{code} " if code else ""))
+        sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens)
+        return Ask(question, sampling, self.votes, self.engine, images=pictures(response))

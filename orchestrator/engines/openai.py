@@ -47,6 +47,8 @@ class OpenAISpec(EngineSpec):
         context_length: most tokens of prompt and completion; None asks the server, else 8192.
         template_tokens: most tokens that the server's chat template adds to a conversation, beyond 16 a message; None
             asks the server, else 128. Part of the bound that each call reserves.
+        image_tokens: most tokens that the model makes of one image, its marks included; 0 for a model that does not
+            see. Part of the bound that each call reserves. Only ``chat`` takes images, as PNG.
         parameters: active parameters of the model, for FLOPs; None counts none.
         reads: the route that reads as a reward model: vLLM's ``/pooling``, ``/classify`` (a whole response, of all
             labels) or ``/score`` (a question and a response, one value); None takes the first that the server has.
@@ -62,6 +64,7 @@ class OpenAISpec(EngineSpec):
     api: API = "chat"
     context_length: Annotated[int, Field(ge=2)] | None = None
     template_tokens: Annotated[int, Field(ge=0)] | None = None
+    image_tokens: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     parameters: Annotated[int, Field(ge=1)] | None = None
     reads: Reads | None = None
     timeout_s: Seconds = 600.0
@@ -149,7 +152,7 @@ class OpenAIEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        return self._dialect.capabilities(self._context_length)
+        return self._dialect.capabilities(self._context_length, self.spec.image_tokens)
 
     async def start(self) -> None:
         """Open the session and ask the server what it can do; a second call does nothing.
@@ -183,11 +186,13 @@ class OpenAIEngine:
     async def count(self, prompt: Prompt) -> int:
         """An upper bound of the prompt's tokens: no byte-level tokenizer makes more tokens than there are bytes.
 
-        Exact where the server has vLLM's ``/tokenize`` and the prompt is long, or has a text to be continued.
+        But for images exact where the server has vLLM's ``/tokenize`` and the prompt is long, or has a text to be
+        continued.
         """
         bound = self._bound(prompt)
         is_long = bound * LONG_PROMPTS > self._context_length
-        return len(await self._ids(prompt, self._dialect.tokenizes and (is_long or bool(prompt.text)))) or bound
+        ids = await self._ids(prompt, self._dialect.tokenizes and (is_long or bool(prompt.text)))
+        return (len(ids) or bound) + len(prompt.images) * self.spec.image_tokens
 
     async def encode(self, text: str) -> tuple[int, ...]:
         """The ids of a text by vLLM's ``/tokenize``; none where the server shows no ids."""
@@ -227,6 +232,8 @@ class OpenAIEngine:
             EngineRefused: the server has no such route, or refuses.
         """
         server, route = self._opened(), self._dialect.reads
+        if prompt.images:
+            raise EngineRefused("images must be shown to a model that writes, but here a reward model reads; drop them")
         if route is None:
             raise EngineRefused(
                 f"{self.spec.base_url} must have vLLM's /pooling, /classify or /score to read as a reward model, but "
@@ -252,7 +259,8 @@ class OpenAIEngine:
                 "serve a generator there, or use this engine to read only"
             )
         prompt = request.prompt
-        ids = await self._ids(prompt, bool(prompt.text) and dialect.continues_ids)
+        is_known = bool(prompt.text) and dialect.continues_ids and not prompt.images
+        ids = await self._ids(prompt, is_known)
         made = body(request, self.spec.model, dialect, ids, is_streamed)
         sent = dialect.fields & {*made, "seed"}
         url = server.url(ROUTES["completions" if ids else dialect.api])
@@ -282,7 +290,8 @@ class OpenAIEngine:
     def _too_many(self, came: int, bound: int) -> EngineRefused:
         return EngineRefused(
             f"the prompt must be at most {bound} tokens, but {self.spec.base_url} counts {came}: its chat template "
-            f"adds more than allowed for; set template_tokens to {self._template_tokens + came - bound} or more"
+            f"adds more than allowed for; set template_tokens to {self._template_tokens + came - bound} or more, or "
+            "image_tokens higher if the prompt holds images"
         )
 
 

@@ -7,6 +7,7 @@ others share in part.
 from __future__ import annotations
 
 import math
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -16,6 +17,7 @@ import orjson
 from ..engine import LOWEST_LOGPROB, Capabilities, Completion, Prompt, Reading, Request
 from ..errors import EngineRefused, EngineUnavailable
 from ..meter import Meter
+from ..png import png
 from ..types import Finish, Message, Usage
 
 API = Literal["chat", "completions"]
@@ -64,7 +66,7 @@ class Dialect:
     def streams(self) -> bool:
         return self.generates and self.fields >= STREAMING
 
-    def capabilities(self, context_length: int) -> Capabilities:
+    def capabilities(self, context_length: int, image_tokens: int = 0) -> Capabilities:
         """The same in the words of strategies."""
         takes = self.fields if self.generates else frozenset()
         return Capabilities(
@@ -79,6 +81,7 @@ class Dialect:
             context_length=context_length,
             exact_count=self.tokenizes,
             streams=self.streams,
+            image_tokens=image_tokens if self.api == "chat" and self.generates else 0,
         )
 
 
@@ -215,10 +218,14 @@ def broken(raw: bytes, error: Exception) -> EngineUnavailable:
 
 def _asked(prompt: Prompt, dialect: Dialect) -> dict[str, Any]:
     if dialect.api == "completions":
+        if prompt.images:
+            raise EngineRefused('images must be shown in a chat, but the route is completions; set api = "chat"')
         return {"prompt": joined(prompt.messages) + prompt.text}
     if not prompt.messages:
         raise EngineRefused('a text without messages must be continued by completions; set api = "completions"')
-    messages = messages_of(prompt.messages)
+    messages: list[dict[str, Any]] = [*messages_of(prompt.messages)]
+    if prompt.images:
+        messages[-1]["content"] = _parts(prompt)
     if not prompt.text:
         return {"messages": messages}
     messages.append({"role": "assistant", "content": prompt.text})
@@ -234,6 +241,13 @@ def joined(messages: Sequence[Message]) -> str:
 def messages_of(messages: Sequence[Message]) -> list[dict[str, str]]:
     """A conversation as the wire has it."""
     return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def _parts(prompt: Prompt) -> list[dict[str, Any]]:
+    """The last message of a prompt, and its images after it."""
+    urls = [f"data:image/png;base64,{b64encode(png(image)).decode()}" for image in prompt.images]
+    shown = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    return [{"type": "text", "text": prompt.messages[-1].content}, *shown]
 
 
 def _needed(dialect: Dialect, field: str, purpose: str, value: Any) -> Any:
