@@ -79,8 +79,20 @@ def times(steps: int, grid: Grid = "uniform") -> tuple[float, ...]:
     >>> times(4), times(2, "exponential")
     ((0.75, 0.5, 0.25, 0.0), (0.8660254037844386, 0.0))
     """
-    shares = [k / steps for k in range(1, steps + 1)]
-    return tuple(1.0 - share if grid == "uniform" else (1.0 - share**2) ** 0.5 for share in shares)
+    return between(1.0, 0.0, steps, grid)
+
+
+def between(start: float, end: float, steps: int, grid: Grid = "uniform") -> tuple[float, ...]:
+    """The times after `start` that a way down to `end` goes to in so many steps, as evenly as the whole grid.
+
+    >>> between(0.5, 0.0, 2), between(0.8, 0.6, 1, "exponential")
+    ((0.25, 0.0), (0.6,))
+    """
+    shares = [k / steps for k in range(1, steps)]
+    if grid == "uniform":
+        return (*(start + share * (end - start) for share in shares), end)
+    first, last = (1.0 - start**2) ** 0.5, (1.0 - end**2) ** 0.5
+    return (*((1.0 - (first + share * (last - first)) ** 2) ** 0.5 for share in shares), end)
 
 
 def noise(values: Array, index: int, ctx: Context) -> Candidate:

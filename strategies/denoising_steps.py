@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from ..orchestrator.interpolants import Interpolant
 from ..orchestrator.passing import Denoise, Move, digest_of
 from ..orchestrator.types import Candidate, Finish, Query
 from ..orchestrator.verifier import Verifier
+from .denoising_states import DenoisingStates
 from .sde_step import diffusion_at, sde_steps
 
 
@@ -43,7 +44,7 @@ class Way:
         return self.stops[-1] - place + max(0, len(self.final) - 1)
 
 
-class DenoisingSteps:
+class DenoisingSteps(DenoisingStates):
     """The states of images that are made in steps; each knows its velocity, so that going on costs nothing more.
 
     Args:
@@ -55,12 +56,8 @@ class DenoisingSteps:
     """
 
     def __init__(self, query: Query, ctx: Context, way: Way, engine: str, verifier: Verifier | None) -> None:
-        self._query, self._ctx, self._way = query, ctx, way
-        self._engine, self._verifier = engine, verifier
-
-    @property
-    def is_stopped(self) -> bool:
-        return self._ctx.is_stopped
+        super().__init__(query, ctx, engine, verifier)
+        self._way = way
 
     async def extend(self, parents: Sequence[tuple[Candidate | None, int]]) -> list[list[Candidate]]:
         """Children at the next stop; one alone for each parent at the last stop, whence there is but one way."""
@@ -85,22 +82,6 @@ class DenoisingSteps:
             moves.append(Move(state.latent, (*rest, *way.final), state))
         ask = Denoise(self._query, way.flow, moves, looks=not way.final, engine=self._engine, then=self._verifier)
         return [end and end.with_finish(Finish.EOS) for end in await self._ctx.denoise(ask)]
-
-    async def score(self, states: Sequence[Candidate]) -> list[tuple[Candidate, float | None]]:
-        verifier = self._verifier
-        if verifier is None or not states:
-            return [(state, None) for state in states]
-        judged = await self._ctx.score(self._query, states, verifier)
-        return [(state, state.scores[verifier.name].value) for state in judged]
-
-    def is_terminal(self, state: Candidate) -> bool:
-        return state.finish.is_terminal
-
-    def key(self, state: Candidate) -> Hashable:
-        return state.latent
-
-    def cost(self, state: Candidate) -> float:
-        return state.usage.nfe
 
     def _place(self, state: Candidate | None) -> int:
         """Where in the grid a state stands."""

@@ -17,7 +17,7 @@ from ..orchestrator.verifier import Verifier
 from .denoising import DenoisingStrategy, Steps, times
 from .denoising_steps import DenoisingSteps, Way
 from .drawing import Draws
-from .level_search import Allocator, Found, Node, search, standing
+from .level_search import Allocator, Found, search
 from .ranking import ranked
 
 
@@ -120,13 +120,5 @@ class StepwiseDenoising(DenoisingStrategy):
 
     async def chosen(self, found: Found[Candidate], states: DenoisingSteps, ctx: Context) -> list[Candidate]:
         """The images, best first."""
-        ended = [node.state for node in found.ended] or await self._saved(found.unfinished, states)
+        ended = [node.state for node in found.ended] or await states.saved(found.unfinished)
         return ranked(ended, self.verifier.name)
-
-    async def _saved(self, unfinished: Sequence[Node[Candidate]], states: DenoisingSteps) -> list[Candidate]:
-        """The image of the best of the states that have come furthest."""
-        if not unfinished:
-            return []
-        best = min(unfinished, key=lambda node: (node.state.latent and node.state.latent.t, standing(node)))
-        ends = [end for end in await states.ended([best.state]) if end is not None]
-        return [state for state, _ in await states.score(ends)]
