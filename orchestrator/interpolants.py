@@ -7,6 +7,7 @@ arrays that broadcast against states.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -166,18 +167,21 @@ class Tabulated(Interpolant):
 
     def time_at(self, ratio: Time) -> Any:
         log_signal = -0.5 * np.log1p(1.0 / np.square(ratio))
-        knots = np.array((0.0, *self.log_signal))
-        return np.interp(-log_signal, -knots, self._times)
+        return np.interp(-log_signal, -self._knots, self._times)
 
-    @property
+    @cached_property
+    def _knots(self) -> NDArray[np.float64]:
+        return np.array((0.0, *self.log_signal))
+
+    @cached_property
     def _times(self) -> NDArray[np.float64]:
         return np.linspace(0.0, 1.0, len(self.log_signal) + 1)
 
     def _log_signal(self, t: Time) -> Any:
-        return np.interp(t, self._times, np.array((0.0, *self.log_signal)))
+        return np.interp(t, self._times, self._knots)
 
     def _slope(self, t: Time) -> Any:
-        steps = np.diff(np.array((0.0, *self.log_signal))) * len(self.log_signal)
+        steps = np.diff(self._knots) * len(self.log_signal)
         place = np.ceil(np.asarray(t) * len(self.log_signal) - 1e-9).astype(np.intp) - 1
         return steps[np.clip(place, 0, len(steps) - 1)]
 
