@@ -8,11 +8,11 @@ arrays that broadcast against states.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Time = Any
 """A number, or an array of float64."""
@@ -150,6 +150,12 @@ class Tabulated(Interpolant):
 
     kind: Literal["tabulated"] = "tabulated"
     log_signal: Annotated[tuple[float, ...], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _falls(self) -> Self:
+        if not np.all(np.diff(self._knots) < 0) or not np.isfinite(self._knots[-1]):
+            raise ValueError("log_signal must fall from below 0 and stay finite; give the logarithm of a, not a")
+        return self
 
     def signal(self, t: Time) -> Any:
         return np.exp(self._log_signal(t))

@@ -1,7 +1,10 @@
 """Interpolants: coefficients, Tweedie's formula and the score against closed forms, and one seen in another."""
 
+import math
+
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from ponder.orchestrator.engines.denoisers import Condition, Mixture
 from ponder.orchestrator.interpolants import LINEAR, VP, Conversion, Interpolant, Tabulated, VariancePreserving
@@ -100,6 +103,12 @@ def test_a_table_at_a_knot_falls_as_it_does_just_before() -> None:
     assert slopes == pytest.approx([-0.4, -1.6, -6.0, -16.0])
     assert path.signal_rate(0.3 + 0.2) == path.signal_rate(0.5)
     assert path.signal_rate(0.0) == pytest.approx(-0.4)
+
+
+@pytest.mark.parametrize("log_signal", [(0.0, -1.0), (-1.0, -1.0), (-2.0, -1.0), (0.99, 0.1), (-1.0, -math.inf)])
+def test_a_table_that_does_not_fall_from_data_to_noise_is_refused(log_signal) -> None:
+    with pytest.raises(ValidationError, match="log_signal must fall from below 0"):
+        Tabulated(log_signal=log_signal)
 
 
 @pytest.mark.parametrize("path", EVERY.values(), ids=EVERY)
