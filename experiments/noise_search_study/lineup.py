@@ -1,0 +1,62 @@
+"""Which methods are compared, at which settings."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from .cells import Cell
+from .methods import SIZES, STEPS, Knobs, Method, Spending
+
+SEEDS = (0, 1, 2)
+PROMPTS = 200  # of each seed
+
+
+def whole(nfe: int) -> int:
+    """Whole images that so many evaluations make; also states side by side, where each step costs one each."""
+    return nfe // STEPS
+
+
+def wide(kind: str, **knobs: Any) -> Spending:
+    """A strategy whose `n` says how much it spends."""
+
+    def spend(nfe: int) -> Knobs:
+        return {"kind": kind, "n": whole(nfe), **knobs}
+
+    return spend
+
+
+def around(tau: float, n: int = 4, **knobs: Any) -> Spending:
+    """Zero-order search: as many rounds as there is room for, the last cut short by the budget."""
+
+    def spend(nfe: int) -> Knobs:
+        rounds = -(-(whole(nfe) - 1) // n)
+        return {"kind": "zero_order_search", "n": n, "rounds": rounds, "tau": tau, **knobs}
+
+    return spend
+
+
+def longer(nfe: int) -> Knobs:
+    """One image, in as many steps."""
+    return {"kind": "random_noise_search", "n": 1, "steps": nfe}
+
+
+MAIN = (
+    Method("random", "random search", wide("random_noise_search"), family="whole"),
+    Method("svdd", "SVDD", wide("svdd")),
+    Method("steps", "more steps", longer),
+    Method("svdd_vp", "SVDD, variance preserving", wide("svdd", interpolant="variance_preserving"), SIZES[:4]),
+    Method("code", "CoDe, blocks of 2", wide("svdd", block=2), SIZES[:3]),
+)
+
+
+def cells(methods: tuple[Method, ...] = MAIN, seeds: tuple[int, ...] = SEEDS, prompts: int = PROMPTS) -> list[Cell]:
+    """Everything that is run, families together and sizes from the smallest, so that they share what they can."""
+    families = [list(group) for _, group in groupby(methods, key=lambda method: method.family or method.name)]
+    return [
+        Cell(method, nfe, seed, prompts)
+        for family in families
+        for seed in seeds
+        for method in family
+        for nfe in method.sizes
+    ]

@@ -1,0 +1,35 @@
+"""Settings tried out before, on seeds of their own: what the report compares was chosen by these."""
+
+from __future__ import annotations
+
+from .lineup import around, wide
+from .methods import Method
+
+PILOT_SEEDS = (1000,)
+PILOT_PROMPTS = 100
+PAIR = (64, 128)
+TRIO = (64, 128, 256)
+
+TAUS = (0.95, 0.8, 0.5, 0.2)
+ZERO_ORDER = (
+    *(Method(f"zero_order_{tau}", f"zero-order search, tau {tau}", around(tau), TRIO, f"tau {tau}") for tau in TAUS),
+    Method("zero_order_restarting", "the same, tau 0.8, restarting", around(0.8, restart_patience=2), TRIO, "restarts"),
+)
+STEPWISE = (
+    Method("svdd", "SVDD", wide("svdd"), PAIR),
+    Method("svdd_vp", "SVDD, variance preserving", wide("svdd", interpolant="variance_preserving"), PAIR),
+    *(Method(f"code_{block}", f"CoDe, blocks of {block}", wide("svdd", block=block), PAIR) for block in (2, 4)),
+    *(
+        Method(f"feynman_kac_{scale}", f"Feynman-Kac, scale {scale}", wide("feynman_kac", scale=scale), PAIR)
+        for scale in (1, 3, 10, 30, 100)
+    ),
+    *(
+        Method(f"beam_{width}", f"beam search, one in {width}", wide("denoising_beam", beam_width=width), PAIR)
+        for width in (2, 4)
+    ),
+    *(
+        Method(f"rebase_{balance}", f"REBASE, balance {balance}", wide("denoising_rebase", balance=balance), PAIR)
+        for balance in (0.2, 1.0)
+    ),
+)
+PILOT = ZERO_ORDER + STEPWISE
