@@ -157,11 +157,7 @@ class Reservation:
 
     def split(self, part: Usage) -> Reservation:
         """A reservation of its own for `part` of what is held; the caller knows that it is covered."""
-        self.bound -= part
-        self._ledger._outstanding += 1
-        parted = Reservation(self._ledger, part)
-        parted.is_kept = self.is_kept
-        return parted
+        return self._ledger._split(self, part)
 
     def charge_in_full(self) -> None:
         """Charge the whole bound: the rule for work whose true cost is unknown."""
@@ -335,6 +331,13 @@ class Ledger:
         self._let_go(reservation)
         self._outstanding -= 1
         self.charge(usage)
+
+    def _split(self, whole: Reservation, part: Usage) -> Reservation:
+        whole.bound -= part
+        self._outstanding += 1
+        parted = Reservation(self, part)
+        parted.is_kept = whole.is_kept
+        return parted
 
     def _keep(self, reservation: Reservation, usage: Usage, rest: Usage) -> None:
         self._let_go(reservation)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from ..orchestrator.context import Context
 from ..orchestrator.denoising import Flow
 from ..orchestrator.images import Latent, stacked
 from ..orchestrator.interpolants import Interpolant
-from ..orchestrator.passing import Denoise, Move, digest_of
+from ..orchestrator.passing import Denoise, Move
 from ..orchestrator.types import Candidate, Finish, Query
 from ..orchestrator.verifier import Verifier
 from .denoising_states import DenoisingStates
@@ -98,27 +97,22 @@ class DenoisingSteps(DenoisingStates):
         return list(heads)
 
     def _proposed(self, heads: Sequence[Candidate], to: float) -> list[Move]:
-        """A random step from each state, all at one time.
-
-        The noise of a state's n-th follows from its values and n, so that states that are equal get different ones.
-        """
+        """A random step from each state, all at one time."""
         if not heads:
             return []
         states = [head.latent for head in heads if head.latent is not None]
-        addresses = [digest_of(state).hex() for state in states]
-        noise = {
-            address: iter(self._ctx.noise(self._query, count, address, engine=self._engine))
-            for address, count in Counter(addresses).items()
-        }
-        z = np.stack([next(noise[address]) for address in addresses])
+        z = self.noise(states)
         x, velocity, t = stacked(states), np.stack([state.slope for state in states]), states[0].t
         g = diffusion_at(t, self._way.diffusion)
         made = sde_steps(self._way.path, x, velocity, (t, to), g=g, z=z)
         return [Move(Latent.of(values, to), (), head) for values, head in zip(made, heads, strict=True)]
 
     async def _moved(self, moves: Sequence[Move], at: int) -> list[Candidate | None]:
-        """What is evaluated at a place of the grid, leaving enough in the budget for one of them to come to its end."""
-        is_stop = at in self._way.stops
+        """What is evaluated at a place of the grid, leaving enough in the budget for one state to come to its end.
+
+        Between two stops that is one at the former: the search knows no states between.
+        """
+        is_stop, known = at in self._way.stops, max(stop for stop in self._way.stops if stop <= at)
         ask = Denoise(
             self._query,
             self._way.flow,
@@ -127,6 +121,6 @@ class DenoisingSteps(DenoisingStates):
             decodes=is_stop and self._verifier is not None,
             engine=self._engine,
             then=self._verifier if is_stop else None,
-            leaving=self._ctx.ending(self._way.flow, self._way.evaluations_after(at), self._verifier, self._engine),
+            leaving=self._ctx.ending(self._way.flow, self._way.evaluations_after(known), self._verifier, self._engine),
         )
         return await self._ctx.denoise(ask)

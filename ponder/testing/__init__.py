@@ -1,7 +1,8 @@
 """What every strategy and every verifier must keep, as checks that a plug-in's own tests can run.
 
 A check of strategies is a coroutine function of a strategy that starts from a query: ``await check(strategy)``. It
-plays the strategy on simulated engines, as often as it takes, and raises `AssertionError` with the rule and what came.
+plays the strategy on simulated engines, or, one that makes images, on a denoiser and a classifier in closed form, as
+often as it takes, and raises `AssertionError` with the rule and what came.
 A strategy that works on candidates is checked at the end of a pipeline. It may name any engines; it should draw some
 dozens of candidates at most, and be quick.
 
@@ -41,6 +42,7 @@ from .failure_checks import (
     survives_failing_verifiers,
 )
 from .form_checks import ignores_order_of_candidates, is_data, reads_only_what_was_generated
+from .image_checks import returns_whole_images
 from .judge_failure_checks import (
     judging_ends_at_the_deadline,
     judging_ignores_order_of_arrival,
@@ -78,6 +80,7 @@ STRATEGY_CHECKS: tuple[Check, ...] = (
     survives_failing_verifiers,
     ends_at_the_deadline,
     leaves_nothing_behind,
+    returns_whole_images,
     is_data,
     reads_only_what_was_generated,
     ignores_order_of_candidates,
@@ -141,6 +144,7 @@ __all__ = [
     "never_overspends",
     "reads_only_what_was_generated",
     "resumes_from_any_row",
+    "returns_whole_images",
     "scores_each_candidate",
     "survives_dead_engines",
     "survives_dead_judges",

@@ -16,7 +16,7 @@ from .require import require
 from .scene import Played, Scene, estimated, play
 from .sound_candidates import require_sound
 
-TOKENS = "total_tokens"
+TOKENS, NFE = "total_tokens", "nfe"
 LOSSES = Faults(unavailable=0.2, refused=0.2, garbage=0.1, empty=0.1, cut=0.1)
 LOOKS = 24
 """Budgets tried, evenly, of a strategy that looks at the amounts of its room; others are tried at every one."""
@@ -34,8 +34,8 @@ class AtLimit:
 async def never_overspends(strategy: Strategy, scene: Scene = Scene()) -> None:
     """At every budget of every dimension: refused with the figure, or within the budget, with an answer and a reason.
 
-    The engines' own counts decide, so that a call past the ledger is seen. Every budget of tokens is tried on engines
-    that fail now and then too.
+    The engines' own counts decide, so that a call past the ledger is seen. Every budget of tokens or evaluations is
+    tried on engines that fail now and then too.
     """
     whole = await play(strategy, scene)
     most = spent_in(dict(zip(COUNTED, amounts((await estimated(strategy, scene)).most), strict=True)))
@@ -48,9 +48,10 @@ async def never_overspends(strategy: Strategy, scene: Scene = Scene()) -> None:
                 require(calls >= drawn, f"a larger budget must not draw less (at {dimension} = {at.limit})", calls)
                 drawn = calls
         require(drawn == whole.result.usage.calls, f"enough {dimension} must pay for the whole run", drawn)
-    async for at in every_budget(strategy, TOKENS, most.get(TOKENS, 0), scene.but(faults=LOSSES)):
-        if at.played is not None:
-            _check_spending(at, at.played, TOKENS)
+    for dimension in {TOKENS, NFE} & most.keys():
+        async for at in every_budget(strategy, dimension, most[dimension], scene.but(faults=LOSSES)):
+            if at.played is not None:
+                _check_spending(at, at.played, dimension)
 
 
 def spent_in(figures: dict[str, int]) -> dict[str, int]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ..orchestrator.budget import COUNTED, Budget, amounts
+from ..orchestrator.budget import COUNTED, NANO, Budget, amounts, unit_of
 from ..orchestrator.canonical import canonical_json
+from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Message, Query, Usage
 from ..orchestrator.verifier import Verifier
-from ..strategies import BestOfN
+from ..strategies import BestOfN, RandomNoiseSearch
 from .bench import MOST_TOKENS, Bench
 from .budget_checks import brackets, never_overspends, spent_in
 from .judged import Judged, told
@@ -81,11 +82,13 @@ async def judges_within_any_budget(verifier: Verifier, bench: Bench = Bench()) -
 
 
 async def fits_what_is_set_aside(verifier: Verifier, bench: Bench = Bench()) -> None:
-    """Best-of-N within exactly the most it may cost judges all that it judges without a budget."""
-    strategy = BestOfN(n=3, verifier=verifier, max_tokens=MOST_TOKENS)
+    """The best of three, texts or images, within exactly the most it may cost: all is judged as without a budget."""
+    strategy: Strategy = BestOfN(n=3, verifier=verifier, max_tokens=MOST_TOKENS)
+    if "text" not in verifier.judges:
+        strategy = RandomNoiseSearch(n=3, steps=2, verifier=verifier)
     free = await play(strategy, bench.scene)
     most = spent_in(dict(zip(COUNTED, amounts((await estimated(strategy, bench.scene)).most), strict=True)))
-    limits = {name: amount / 1e9 if name == "cost_usd" else amount for name, amount in most.items()}
+    limits = {name: amount / unit_of(name) if name in NANO else amount for name, amount in most.items()}
     tight = await play(strategy, bench.scene.but(budget=Budget.model_validate(limits)))
     same = canonical_json(tight.result) == canonical_json(free.result)
     require(same, f"what was set aside for judging must pay for it all ({most})", tight.result.summary())

@@ -125,9 +125,8 @@ async def _cancelled(strategy: Strategy, scene: Scene, moment: int | None) -> tu
         is_over = work.done()
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
-        await stage.close()  # engines may have work of their own
         where = "after a run" if moment is None else f"cancelled at turn {moment}"
-        left = asyncio.all_tasks() - others
+        left = asyncio.all_tasks() - others - stage.at_work
         for task in left:
             task.cancel()
         require(not left, f"{where}, no task may be left", left)

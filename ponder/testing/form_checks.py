@@ -15,7 +15,7 @@ from ..orchestrator.types import Candidate, Query, Result
 from ..strategies import STRATEGIES
 from .observed import Observed, observed
 from .require import require
-from .scene import QUERY, QUESTION, Scene, play
+from .scene import QUERY, Scene, play
 from .scripted_judge import REPLIES, ScriptedJudge
 from .watched_calls import Manner
 
@@ -38,15 +38,19 @@ async def is_data(strategy: Strategy) -> None:
 async def reads_only_what_was_generated(strategy: Strategy) -> None:
     """A prompt full of answers, step marks and the strategy's own words is a prompt like any other.
 
-    The engines are deaf to those words, so that every draw is the same with and without them.
+    The engines are deaf to those words, so that every draw is the same with and without them. What begins with noise
+    begins with another for every prompt, so that of images no more is asked than that there are some.
     """
     own = " ".join(dict.fromkeys(_texts(strategy.model_dump(mode="json"))))
-    manner = Manner(deaf_to=f"{TRAPS} {own}")
-    trapped = QUESTION.replace("?", f"{manner.deaf_to}?")
-    asked = [QUERY, Query.ask(trapped, reference=QUERY.reference)]
+    manner, plainly = Manner(deaf_to=f"{TRAPS} {own}"), Scene().of(strategy).query
+    trapped = plainly.messages[0].content.replace("?", f"{manner.deaf_to}?")
+    asked = [plainly, Query.ask(trapped, reference=plainly.reference)]
     plain, other = [(await play(strategy, Scene(query=query, manner=manner))).result for query in asked]
     require(other.stopped == plain.stopped, "words in the prompt must not end a run", (other.stopped, other.reason))
     rule = "words in the prompt must change nothing"
+    if any(candidate.image for candidate in plain.candidates):
+        require(bool(other.candidates) and other.failures == plain.failures, rule, other.summary())
+        return
     require([*map(_facts, other.candidates)] == [*map(_facts, plain.candidates)], rule, other.summary())
     require(other.usage == plain.usage, f"{rule}, and cost nothing", (other.usage, plain.usage))
 
@@ -105,7 +109,8 @@ def _is_understood(judge: ScriptedJudge, result: Result) -> bool:
 def _facts(candidate: Candidate) -> tuple[object, ...]:
     """What a candidate says and how it stands, without where it came from."""
     scores = {name: (score.value, score.steps) for name, score in candidate.scores.items()}
-    return candidate.text, str(candidate.finish), candidate.answer, scores, candidate.critique, candidate.unit_tests
+    said = (candidate.text, candidate.answer, candidate.critique, candidate.unit_tests)
+    return *said, str(candidate.finish), scores, candidate.image, candidate.latent
 
 
 def _texts(value: Any) -> Iterator[str]:

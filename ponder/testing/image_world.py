@@ -19,7 +19,7 @@ MEANS = (
     (0.7, 0.4, -0.1, -0.8),
     (-0.4, -0.5, 0.9, 0.2),
 )
-PICTURE = Query.ask("Draw a 3.", reference="3")
+PICTURE = Query.ask("Can you draw a 3?", reference="3")
 SOME = 4
 
 

@@ -12,7 +12,7 @@ from pydantic import PrivateAttr
 from ..orchestrator.context import Context
 from ..orchestrator.effects import covers
 from ..orchestrator.plan import Plan
-from ..orchestrator.shape import Shape
+from ..orchestrator.shape import Medium, Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Candidate, Query, Score, Usage
 from ..orchestrator.verifier import Verifier
@@ -64,8 +64,9 @@ class Judged(Strategy):
 
     def infer(self, shape: Shape, plan: Plan) -> Shape:
         longest = max(map(_length, self._candidates), default=0)
+        medium: Medium = "text" if "text" in self.verifier.judges else "image"
         for places in filter(None, self._rounds):
-            given = Shape(len(places), len(places), longest=longest, drawn_by=frozenset({"generator"}))
+            given = Shape(len(places), len(places), longest=longest, drawn_by=frozenset({"generator"}), medium=medium)
             shape = plan.score(given, self.verifier, together=True)
         return shape
 
@@ -98,7 +99,7 @@ class Judged(Strategy):
             has_reason = score.value is not None or bool(score.detail)
             require(has_reason, f"a score of None must say why in its detail, whatever happens ({run.reason})", score)
         judged = [self._candidates[i] for i in self._rounds[0]]
-        different = {(c.text, c.path_tokens): s for c, s in zip(judged, told, strict=True)}
+        different = {c.seen: s for c, s in zip(judged, told, strict=True)}
         least, most = (Usage.total(score.usage for score in scores) for scores in (different.values(), told))
         rule = "the usage of the scores must add up to what judging has cost (equal candidates share it or repeat it)"
         require(covers(spent, least), rule, f"{least} at least for {spent}")

@@ -56,5 +56,7 @@ def moody(verifier: Verifier, mood: Mood) -> Verifier:
 def _distorted(score: Score, candidate: Candidate, mood: Mood) -> Score:
     if mood == "is_level" and score.value is not None:
         return replace(score, value=LEVEL, steps=(LEVEL,) * len(score.steps))
-    is_silent = mood == "abstains" or (mood == "abstains_now_and_then" and digest(candidate.text)[0] % 2)
+    is_silent = mood == "abstains" or (
+        mood == "abstains_now_and_then" and digest(candidate.text or candidate.image)[0] % 2
+    )
     return Score(None, usage=score.usage) if is_silent else score

@@ -27,6 +27,11 @@ class _Refused:
             self._before.discard(reservation)
             self.needed = [known + more for known, more in zip(self.needed, amounts(usage), strict=True)]
 
+    def split(self, whole: Reservation, parted: Reservation) -> None:
+        """Count what is parted from one of those before it by itself."""
+        if whole in self._before:
+            self._before.add(parted)
+
 
 class ProbedLedger(Ledger):
     """A ledger that remembers what it refused."""
@@ -63,6 +68,14 @@ class ProbedLedger(Ledger):
         reservation = super()._grant(held, bound)
         self._unsettled.add(reservation)
         return reservation
+
+    def _split(self, whole: Reservation, part: Usage) -> Reservation:
+        parted = super()._split(whole, part)
+        if whole in self._unsettled:
+            self._unsettled.add(parted)
+        for refused in self._refused:
+            refused.split(whole, parted)
+        return parted
 
     def _settle(self, reservation: Reservation, usage: Usage) -> None:
         self._unsettled.discard(reservation)

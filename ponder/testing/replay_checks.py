@@ -9,7 +9,7 @@ from ..orchestrator.canonical import canonical_json
 from ..orchestrator.engines.simulated_faults import Faults
 from ..orchestrator.journal_file import Row
 from ..orchestrator.strategy import Strategy
-from .budget_checks import TOKENS, budget_of, least_budget
+from .budget_checks import NFE, TOKENS, budget_of, least_budget
 from .require import require
 from .rows import Rows
 from .scene import Scene, play
@@ -21,10 +21,12 @@ SPEEDS = ((1, None), (64, None), (64, 1), (64, 2), (3, 3))
 
 async def ignores_order_of_arrival(strategy: Strategy, scene: Scene = Scene()) -> None:
     """The same bytes whatever is in flight at once and whatever ends first, under tight budgets and faults too."""
-    usage, least = (await play(strategy, scene)).result.usage.total_tokens, await least_budget(strategy, TOKENS, scene)
-    limits = sorted({max(least, usage * 2 // 3), max(least, usage * 9 // 10)})
+    usage = (await play(strategy, scene)).result.usage
+    dimension, spent = (TOKENS, usage.total_tokens) if usage.total_tokens or not usage.nfe else (NFE, usage.nfe)
+    least = await least_budget(strategy, dimension, scene)
+    limits = sorted({max(least, spent * 2 // 3), max(least, spent * 9 // 10)})
     for faults in (Faults(), Faults(refused=0.3, overrun=0.3, unavailable=0.2)):
-        for budget in (Budget(), *(budget_of(TOKENS, limit) for limit in limits)):
+        for budget in (Budget(), *(budget_of(dimension, limit) for limit in limits)):
             here = scene.but(budget=budget, faults=faults)
             speeds = [here.but(max_in_flight=most).behaving(shuffle=shuffle) for most, shuffle in SPEEDS]
             found = {canonical_json((await play(strategy, speed)).result) for speed in speeds}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -141,6 +142,12 @@ class Stage(Runtime):
         engines = scene.engines(strategy, self.seen)
         in_flight = dict.fromkeys(engines, scene.max_in_flight)
         super().__init__(engines, store=store, seed=scene.seed, retries=AT_ONCE, in_flight=in_flight)
+
+    @property
+    def at_work(self) -> set[asyncio.Task[None]]:
+        """The tasks in which engines evaluate what they were asked."""
+        engines = [engine for engine in self.engines.values() if isinstance(engine, WatchedDenoiser)]
+        return {engine.working for engine in engines if engine.working is not None}
 
     def open_ledger(self, budget: Budget) -> Ledger:
         self.ledgers.append(ProbedLedger(budget))

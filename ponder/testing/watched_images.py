@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
@@ -45,6 +46,11 @@ class WatchedDenoiser(DiffusionEngine):
         self._thread = AtOnce()  # type: ignore[assignment]
         self._manner, self._seen, self._call = watched.manner, watched.seen, watched.call
         self._calls, self._parts = _faulty(faults)
+
+    @property
+    def working(self) -> asyncio.Task[None] | None:
+        """The task in which it evaluates what it was asked."""
+        return self._working
 
     async def denoise(self, passages: Sequence[Passage]) -> list[Denoised]:
         seen = self._seen

@@ -35,9 +35,13 @@ WAYS = {
 
 
 def cost(strategy: SVDD) -> int:
-    """``n * steps`` rows, and those that come to the last image alone; two an evaluation with guidance."""
+    """``n * steps`` rows, and those that come to the last image alone; two an evaluation with guidance.
+
+    Without noise all proposals of a state are one, and made once.
+    """
     final = strategy.final_steps - 1 if strategy.finish == "ode" else 0
-    return (strategy.n * strategy.steps + final) * (1 if strategy.guidance == 1.0 else 2)
+    made = strategy.n * strategy.steps if strategy.diffusion else strategy.n + strategy.steps - 1
+    return (made + final) * (1 if strategy.guidance == 1.0 else 2)
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
@@ -60,7 +64,7 @@ async def test_any_budget_gives_a_whole_image_or_is_refused(way) -> None:
     for nfe in (0, 1, one - 1):
         with pytest.raises(BudgetExceeded, match="nfe"):
             await arun(strategy, QUERY, engines=ENGINES, budget=Budget(nfe=nfe))
-    for nfe in (one, one + 1, one + 2, one + 5, enough // 2, enough - 1, enough):
+    for nfe in (one, one + 1, one + 2, one + 5, max(one, enough // 2), enough - 1, enough):
         result = await arun(strategy, QUERY, engines=ENGINES, budget=Budget(nfe=nfe))
         best = result.best
         assert one <= result.usage.nfe <= nfe
