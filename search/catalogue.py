@@ -13,9 +13,10 @@ from ..orchestrator.budget import COUNTED, Budget, amounts
 from ..orchestrator.engine import Engine, Prompt
 from ..orchestrator.errors import ShapeError, UsageError
 from ..orchestrator.plan import Plan
-from ..orchestrator.shape import Estimate, Shape
+from ..orchestrator.shape import Estimate, Medium, Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.types import Query, Usage
+from ..orchestrator.verifier import Verifier
 from .problem import Floats
 from .spaces.space import Point, Space
 from .spaces.walking import OPTION
@@ -63,9 +64,16 @@ class Planner:
         Raises:
             ShapeError: it cannot work.
         """
+        return self.inferred(strategy)[1]
+
+    def inferred(self, strategy: Strategy) -> tuple[Shape, Estimate]:
+        """What a run makes, and the least and the most that it may cost.
+
+        Raises:
+            ShapeError: it cannot work.
+        """
         plan = Plan(self._engines, self._prompt_tokens, strategy.kind)
-        strategy.infer(Shape(), plan)
-        return plan.estimate
+        return strategy.infer(Shape(), plan), plan.estimate
 
 
 @dataclass(slots=True)
@@ -80,6 +88,7 @@ class Catalogue:
         strategies: the same as what runs.
         least: the least that a query costs.
         critical_paths: calls in sequence, at most.
+        makes: what they make.
         refused: how many were refused, by reason.
     """
 
@@ -90,6 +99,7 @@ class Catalogue:
     strategies: list[Strategy] = field(default_factory=list)
     least: list[Usage] = field(default_factory=list)
     critical_paths: list[int] = field(default_factory=list)
+    makes: set[Medium] = field(default_factory=set)
     refused: Counter[str] = field(default_factory=Counter)
     _most: list[tuple[int, ...]] = field(default_factory=list)
     _numbers: dict[str, int | None] = field(default_factory=dict)
@@ -112,7 +122,7 @@ class Catalogue:
     def _joined(self, point: Point) -> int | None:
         self.planner.check_engines(point.strategy)
         try:
-            estimate = self.planner.estimate(point.strategy)
+            made, estimate = self.planner.inferred(point.strategy)
         except (ShapeError, UsageError) as error:
             self.refused[str(error)] += 1
             return None
@@ -121,6 +131,7 @@ class Catalogue:
             return None
         self.points.append(point)
         self.strategies.append(point.strategy)
+        self.makes.add(made.medium)
         self.least.append(estimate.least)
         self.critical_paths.append(estimate.critical_path)
         self._most.append(amounts(estimate.most))
@@ -148,6 +159,19 @@ def catalogue(space: Space, planner: Planner, per_query: Budget, seed: int = 0) 
         reasons = "; ".join(f"{reason} ({count})" for reason, count in commonest) or "the space is empty"
         raise UsageError(f"a space must hold a composition that can be measured, got none: {reasons}")
     return found
+
+
+def check_judged(found: Catalogue, checker: Verifier) -> None:
+    """Refuse compositions whose answers the checker cannot judge.
+
+    Raises:
+        UsageError: some make images and it judges texts, say.
+    """
+    if others := sorted(found.makes - checker.judges):
+        raise UsageError(
+            f"checker {checker.name!r} must judge what the compositions make, but some make {others[0]}s and it judges "
+            f"{' and '.join(sorted(checker.judges))}s; choose one of {others[0]}s"
+        )
 
 
 def _check_options(space: Space, found: Sequence[Point]) -> None:

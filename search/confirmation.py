@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..orchestrator.strategy import Strategy
+from ..strategies import RandomNoiseSearch
 from .decisions.evidence import Evidence
 from .pools.arms import is_pooled
 from .pools.outcomes import method_of
@@ -46,17 +47,24 @@ def baselines(
 ) -> dict[str, int]:
     """The best measured baseline of each kind that costs at most `ceiling`, by the development queries."""
     found: dict[str, int] = {}
-    for kind, methods in BASELINES.items():
-        rivals = [
-            number
-            for number in evidence.compositions
-            if costs[number] <= ceiling
-            and is_pooled(strategies[number])
-            and method_of(strategies[number])[0] in methods
-        ]
-        if rivals:
+    for kind in BASELINES:
+        measured = (number for number in evidence.compositions if costs[number] <= ceiling)
+        if rivals := [number for number in measured if baseline_of(strategies[number]) == kind]:
             found[kind] = max(rivals, key=lambda n: (_seen(evidence, n), -costs[n], strategies[n].id))
     return found
+
+
+def baseline_of(composition: Strategy) -> str | None:
+    """The kind of baseline that a composition is, a key of `BASELINES`; None where it is none.
+
+    >>> from ponder.verifiers import ClassLogprob
+    >>> baseline_of(RandomNoiseSearch(n=8, verifier=ClassLogprob()))
+    'best of N'
+    """
+    if type(composition) is RandomNoiseSearch:
+        return "single draw" if composition.n == 1 else "best of N"
+    method = method_of(composition)[0] if is_pooled(composition) else None
+    return next((kind for kind, methods in BASELINES.items() if method in methods), None)
 
 
 def _seen(evidence: Evidence, number: int) -> tuple[bool, float]:

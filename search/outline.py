@@ -11,7 +11,7 @@ from ..orchestrator.budget import COUNTED, Budget, unit_of
 from ..orchestrator.data.sources import check_references
 from ..orchestrator.runtime import Runtime
 from .affordable import check_affordable
-from .catalogue import Planner, catalogue
+from .catalogue import Planner, catalogue, check_judged
 from .problem import Floats
 from .reports.figures import full
 from .split import split
@@ -83,6 +83,7 @@ async def outline(sweep: Sweep) -> Outline:
     async with Runtime(sweep.engines) as runtime:
         planner = await Planner.of(runtime.engines, (*parts.development, *parts.confirmation))
         found = catalogue(sweep.space, planner, sweep.per_query, sweep.seed)
+    check_judged(found, sweep.checker)
     check_affordable(sweep, found)
     return Outline(
         compositions=len(found.points),

@@ -21,6 +21,7 @@ from .pools.needs import needs
 from .problem import Floats, Indices
 
 Mask = NDArray[np.bool_]
+SCALES = ("total_tokens", "nfe", "calls")
 
 
 class Prices:
@@ -174,5 +175,5 @@ def _parts(composition: Strategy, most: Callable[[Strategy], Floats]) -> tuple[t
 
 
 def _scalar(most: Floats) -> float:
-    """A cost as one number: its tokens, or its calls where it counts no tokens."""
-    return float(most[COUNTED.index("total_tokens")] or most[COUNTED.index("calls")])
+    """A cost as one number: its tokens, or where it counts none its evaluations of a network, or its calls."""
+    return float(next((most[COUNTED.index(name)] for name in SCALES if most[COUNTED.index(name)]), 0.0))

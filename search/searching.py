@@ -22,7 +22,7 @@ from ..orchestrator.journal_file import ReadOnlyJournal, Spent
 from ..orchestrator.runtime import Host
 from ..orchestrator.types import Usage
 from .affordable import check_affordable
-from .catalogue import Planner, catalogue
+from .catalogue import Planner, catalogue, check_judged
 from .confirmation import to_confirm
 from .decisions.evidence import Evidence
 from .leaders import Leader, leaders
@@ -129,7 +129,8 @@ class Searching:
         self._proposers = proposers_of(sweep, self._problem)
         self._development = Holdings(self._strategies, self._parts.development, self._measurer.pools)
         self._evidence = Evidence(items)
-        check_affordable(self._sweep, self._catalogue)
+        check_judged(self._catalogue, sweep.checker)
+        check_affordable(sweep, self._catalogue)
         await self._journal.finish(LATEST, canonical_json(self._latest))
         with closing(ReadOnlyJournal(self._path)) as self._reader:
             await self._write("start", self._spent.effects.as_dict())

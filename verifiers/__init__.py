@@ -19,6 +19,7 @@ from .confidence import Confidence
 from .exact_match import ExactMatch
 from .function_verifier import Function
 from .generative_reward import GenerativeReward
+from .image_class import ImageClass
 from .image_reward import ImageReward
 from .json_schema import JsonSchema
 from .listwise_judge import ListwiseJudge
@@ -54,6 +55,7 @@ VERIFIERS: Registry[Verifier] = Registry(
         "exact_match": ExactMatch,
         "function": Function,
         "generative_reward": GenerativeReward,
+        "image_class": ImageClass,
         "image_reward": ImageReward,
         "json_schema": JsonSchema,
         "listwise_judge": ListwiseJudge,
@@ -94,6 +96,7 @@ __all__ = [
     "Executor",
     "Function",
     "GenerativeReward",
+    "ImageClass",
     "ImageReward",
     "IsotonicMap",
     "JsonSchema",

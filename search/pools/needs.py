@@ -74,6 +74,11 @@ class _Noting(Plan):
             self.needs[engine, drawn] = Need(engine, drawn, n + (old.draws if old else 0), old.verifiers if old else ())
         return super().sample(n, sampling, engine, then, **named)
 
+    def denoise(self, n: int, *given: Any, **named: Any) -> Shape:
+        """Note that images are made, of which there are no pools."""
+        self.is_plain = False
+        return super().denoise(n, *given, **named)
+
     def classify(self, *given: Any, **named: Any) -> None:
         """Note that something is asked that is no draw."""
         self.is_plain = False

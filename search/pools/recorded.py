@@ -15,6 +15,7 @@ from ...orchestrator.draw import COMPLETION, Ask, draw_key
 from ...orchestrator.effects import Effects
 from ...orchestrator.engine import Completion, Engine, Prompt, Sampling
 from ...orchestrator.errors import JournalError, UsageError
+from ...orchestrator.images import Image
 from ...orchestrator.journal import Bound, Call, Journal, Store
 from ...orchestrator.journal_file import Row
 from ...orchestrator.run_state import Run
@@ -64,7 +65,7 @@ class Recorded:
         query: what was asked.
         engines: by the names that strategies use; they are asked for no draw.
         pools: what was drawn, each by a task of its own that drew nothing else (a `Sample` or a `BestOfN`).
-        label: how right an answer is, 0 to 1; asked once for each text.
+        label: how right an answer is, 0 to 1; asked once for each text or image.
         seed: of the draws; `replicate` too.
 
     Raises:
@@ -98,7 +99,7 @@ class Recorded:
             self._sizes[content] = max(pool.draws, self._sizes.get(content, 0))
         self._orders: dict[int, dict[bytes, list[bytes]]] = {}
         self._completions: dict[bytes, Completion] = {}
-        self._labels: dict[str, float] = {}
+        self._labels: dict[str | Image, float] = {}
         self._answers: dict[int, tuple[AnswerReader, dict[str, str | None]]] = {}
         self._told: dict[int, tuple[Verifier, dict[tuple[object, ...], Told]]] = {}
 
@@ -171,13 +172,13 @@ class Recorded:
         """
         if not candidates:
             return 0.0
-        text = candidates[0].text
-        if text not in self._labels:
+        shown = candidates[0].image or candidates[0].text
+        if shown not in self._labels:
             value = await self._label(candidates[0])
             if not 0 <= value <= 1:
                 raise UsageError(f"a label must be between 0 and 1, got {value!r}; scale it to that range")
-            self._labels[text] = value
-        return self._labels[text]
+            self._labels[shown] = value
+        return self._labels[shown]
 
 
 class _Reading(Journal):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from ...orchestrator.budget import COUNTED, Budget, amounts
+from ...orchestrator.budget import COUNTED, NANO, Budget, amounts, unit_of
 from ...orchestrator.types import Usage
 from .frontier import Estimate
 
@@ -75,15 +75,19 @@ def short(amount: float) -> str:
 
 
 def full(amount: float, dimension: str = "") -> str:
-    """An amount for a table: money in cents and below, FLOPs short, all else whole where it is large.
+    """An amount for a table: money in cents and below, time to three digits, FLOPs short, all else whole where large.
 
     >>> full(12345.6), full(2.5, "calls"), full(0.00123, "cost_usd"), full(3.2e12, "flops")
     ('12,346', '2.5', '0.00123', '3.2T')
+    >>> full(0.0004, "compute_seconds"), full(1234.5, "compute_seconds")
+    ('0.0004', '1,234')
     """
     if dimension == "flops":
         return short(amount)
     if dimension == "cost_usd":
         return f"{amount:,.2f}" if amount >= 1 else f"{amount:.3g}"
+    if dimension in NANO and amount < 100:
+        return f"{amount:.3g}"
     return f"{amount:,.0f}" if amount >= 100 or amount == int(amount) else f"{amount:.1f}"
 
 
@@ -107,6 +111,8 @@ def spending(spent: Usage, budget: Budget) -> str:
 
     >>> spending(Usage(calls=20), Budget(calls=2000))
     '20 of 2,000 calls'
+    >>> spending(Usage(nfe=64, compute_ns=250_000_000), Budget(nfe=640, compute_seconds=2))
+    '64 of 640 network evaluations, 0.25 of 2 compute seconds'
     """
     counts = dict(zip(COUNTED, amounts(spent), strict=True))
     limits = {name: limit for name in COUNTED if (limit := getattr(budget, name)) is not None}
@@ -117,4 +123,4 @@ def spending(spent: Usage, budget: Budget) -> str:
 def _of(spent: int, limit: float, dimension: str) -> str:
     if dimension == "cost_usd":
         return f"${spent / 1e9:.4f} of ${limit:g}"
-    return f"{full(spent, dimension)} of {full(limit, dimension)} {unit(dimension)}"
+    return f"{full(spent / unit_of(dimension), dimension)} of {full(limit, dimension)} {unit(dimension)}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
+from ...orchestrator.budget import NANO
 from ...orchestrator.errors import UsageError
 from .axis_effects import Effect
 from .frontier import Amount, Point, frontier
@@ -153,7 +154,7 @@ class Report(BaseModel):
     @property
     def dimensions(self) -> tuple[str, ...]:
         """The dimensions of cost to show: that of the levels, then others in which anything was spent."""
-        shown = ("total_tokens", "completion_tokens", "calls", "verifier_calls", "nfe", "flops", "cost_usd")
+        shown = ("total_tokens", "completion_tokens", "calls", "verifier_calls", "nfe", "flops", *NANO)
         used = [name for name in shown if any(point.cost.get(name) for point in self.points)]
         return (self.by, *(name for name in used if name != self.by))
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 TEMPLATE = "report.html.j2"
-FEW_DIMENSIONS = ("total_tokens", "flops", "cost_usd")
+FEW_DIMENSIONS = ("total_tokens", "nfe", "flops", "cost_usd", "compute_seconds")
 MOST_POINTS = 300
 MOST_LINES = 50
 MOST_LEVELS = 40

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ...orchestrator.budget import NANO
 from .figures import counted, full, percent, points_more, printable, span, unit
 from .frontier import Estimate, Point
 from .report import Report
@@ -139,7 +140,7 @@ def _points(report: Report, title: str, points: Sequence[Point]) -> Table:
     has_confirmed = any(point.confirmed for point in points)
     for heading in ("confirmed, %", "development, %") if has_confirmed else ("development, %",):
         table.add_column(heading, justify="right", no_wrap=True)
-    dimensions = [name for name in report.dimensions if name in (report.by, "calls", "cost_usd")]
+    dimensions = [name for name in report.dimensions if name in (report.by, "calls", "nfe", *NANO)]
     for dimension in dimensions:
         table.add_column(unit(dimension), justify="right")
     if any(remarks(report, point) for point in points):

@@ -1,0 +1,93 @@
+"""Whether a classifier of images, held in this process, sees the class that was asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..orchestrator.engines.image_models import AnyImageModel, ImageModel
+from ..orchestrator.errors import EngineError, UsageError
+from ..orchestrator.images import Image
+from ..orchestrator.shape import Medium
+from ..orchestrator.types import Candidate, Query, Score
+from ..orchestrator.verifier import Scale, Verifier
+from .class_logprob import NUMBER
+
+if TYPE_CHECKING:
+    from ..orchestrator.judging import Judging
+
+LOOKING = Lock()
+"""Held while a model looks: models are asked from one thread at a time."""
+
+
+class ImageClass(Verifier):
+    """1 for an image in which a classifier sees the class that is asked for, 0 for any other.
+
+    The class is the first whole number in the query's reference, or, without a reference, in its last message. The
+    classifier is held here and no engine, and its looks cost nothing: it is for judging what came of a search, as the
+    checker of a sweep. A search that chose by it would not be charged; give that `class_logprob`.
+
+    Evidence: the largest of a learned classifier's logits.
+    When to trust it: the classifier is good on images like these, and no search has seen it.
+    Cost: none.
+    Source: held-out classifiers as judges of what is made, e.g. Ma et al. 2025, arXiv 2501.09732, section 3.
+    Departs: nowhere.
+
+    Args:
+        model: the classifier.
+    """
+
+    kind: Literal["image_class"] = "image_class"
+    model: AnyImageModel
+
+    @property
+    def judges(self) -> frozenset[Medium]:
+        return frozenset({"image"})
+
+    @property
+    def score_scale(self) -> Scale:
+        return "binary"
+
+    def check(self) -> None:
+        """Load the classifier.
+
+        Raises:
+            UsageError: it cannot be loaded here.
+        """
+        try:
+            assert self._loaded
+        except EngineError as error:
+            raise UsageError(str(error)) from None
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
+        prompt = query.messages[-1].content
+        named = NUMBER.search(query.reference or prompt)
+        images = {number: each.image for number, each in enumerate(candidates) if each.image is not None}
+        logits = await asyncio.to_thread(self._logits, list(images.values()), prompt)
+        told = dict(zip(images, logits, strict=True))
+        wanted = int(named[0]) if named else None
+        return [_score(told.get(number), wanted) for number in range(len(candidates))]
+
+    @cached_property
+    def _loaded(self) -> ImageModel:
+        return self.model.load()
+
+    def _logits(self, images: Sequence[Image], prompt: str) -> NDArray[Any]:
+        with LOOKING:
+            return self._loaded.values(images, prompt) if images else np.empty((0, 0))
+
+
+def _score(logits: NDArray[Any] | None, wanted: int | None) -> Score:
+    if logits is None:
+        return Score(None, scale="binary", detail="there is no image")
+    if wanted is None or wanted >= len(logits) or not np.isfinite(logits).all():
+        rule = f"a query must name a class from 0 to {len(logits) - 1}, and all logits be finite"
+        return Score(None, scale="binary", detail=f"{rule}, got {wanted} and {logits.tolist()}")
+    seen = int(np.argmax(logits))
+    return Score(float(seen == wanted), scale="binary", detail=f"the classifier sees {seen}")
