@@ -27,6 +27,7 @@ from .mcts import MCTS
 from .mixture_of_agents import MixtureOfAgents
 from .particle_filter import ParticleFilter
 from .particle_gibbs import ParticleGibbs
+from .path_search import PathSearch
 from .random_noise_search import RandomNoiseSearch
 from .rank import Rank
 from .ranker import Ranker
@@ -76,6 +77,7 @@ STRATEGIES: Registry[Strategy] = Registry(
         "mixture_of_agents": MixtureOfAgents,
         "particle_filter": ParticleFilter,
         "particle_gibbs": ParticleGibbs,
+        "path_search": PathSearch,
         "random_noise_search": RandomNoiseSearch,
         "rank": Rank,
         "ranker": Ranker,
@@ -126,6 +128,7 @@ __all__ = [
     "MixtureOfAgents",
     "ParticleFilter",
     "ParticleGibbs",
+    "PathSearch",
     "RandomNoiseSearch",
     "Rank",
     "Ranker",

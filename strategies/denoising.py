@@ -10,10 +10,12 @@ from ..orchestrator.context import Context
 from ..orchestrator.denoising import Flow, Solver
 from ..orchestrator.images import Array, Latent
 from ..orchestrator.interpolants import LINEAR, VP, Interpolant
+from ..orchestrator.passing import ending
 from ..orchestrator.plan import Plan
 from ..orchestrator.shape import Shape
 from ..orchestrator.strategy import Strategy
-from ..orchestrator.types import Candidate, Finish, Query
+from ..orchestrator.types import Candidate, Finish, Query, Usage
+from ..orchestrator.verifier import Verifier
 from ..verifiers import AnyVerifier
 from .placing import check_first
 
@@ -60,6 +62,13 @@ class DenoisingStrategy(Strategy):
     def flow(self, solver: Solver = "euler") -> Flow:
         """How latents flow."""
         return Flow(PATHS[self.interpolant], solver, self.guidance, self.conditional)
+
+    def ending(self, plan: Plan, evaluations: int, judge: Verifier | None) -> Usage:
+        """The most that it costs for one latent to come to its end, as a plan counts it; see `Context.ending`."""
+        if plan.engines is None:
+            return Usage()
+        known = plan.prompt_tokens
+        return ending(plan.engines, self.engine, self.flow(), evaluations, judge, prompt_tokens=known)
 
     def path(self, ctx: Context) -> Interpolant:
         """The interpolant that states are in."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Sequence
 
+import numpy as np
+
 from ..orchestrator.context import Context
+from ..orchestrator.images import Array, Latent
+from ..orchestrator.passing import digest_of
 from ..orchestrator.types import Candidate, Query
 from ..orchestrator.verifier import Verifier
 from .level_search import Node, standing
@@ -26,6 +31,18 @@ class DenoisingStates:
     @property
     def is_stopped(self) -> bool:
         return self._ctx.is_stopped
+
+    def noise(self, states: Sequence[Latent]) -> Array:
+        """Fresh noise for each state.
+
+        That of a state's n-th child follows from its values and n, so that states that are equal get different ones.
+        """
+        addresses = [digest_of(state).hex() for state in states]
+        drawn = {
+            address: iter(self._ctx.noise(self._query, count, address, engine=self._engine))
+            for address, count in Counter(addresses).items()
+        }
+        return np.stack([next(drawn[address]) for address in addresses])
 
     async def ended(self, states: Sequence[Candidate | None]) -> list[Candidate | None]:
         """The image that each state becomes with no more noise, from wherever it stands."""

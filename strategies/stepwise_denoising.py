@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ..orchestrator.context import Context
-from ..orchestrator.passing import ending
 from ..orchestrator.plan import Plan
 from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query, Usage
@@ -79,10 +78,7 @@ class StepwiseDenoising(DenoisingStrategy):
         for place in range(self.steps):
             is_stop = place in self.stops
             after = self.steps - 1 - place + max(0, len(self.final) - 1)
-            leaving = Usage()
-            if plan.engines is not None:
-                known = plan.prompt_tokens
-                leaving = ending(plan.engines, self.engine, self.flow(), after, self.judge, prompt_tokens=known)
+            leaving = self.ending(plan, after, self.judge)
             self._count(plan, 1, self.judge if is_stop else None, int(is_stop and self.n > 1), leaving)
         with plan.maybe():
             return self._count(plan, max(0, len(self.final) - 1), self.judge, 1, Usage())
