@@ -129,6 +129,16 @@ def read(cell: Cell, folder: Path) -> Made | None:
     return Made((levels / 127.5 - 1).astype(np.float32), told["nfe"], told["calls"], told["seconds"])
 
 
+def gathered(cells: Sequence[Cell], folder: Path) -> dict[tuple[str, int], list[Made]]:
+    """What there is of each method at each size, a part a seed."""
+    found: dict[tuple[str, int], list[Made]] = {}
+    for cell in cells:
+        made = read(cell, folder)
+        if made is not None:
+            found.setdefault((cell.method.name, cell.nfe), []).append(made)
+    return found
+
+
 def _file(cell: Cell, folder: Path) -> Path:
     return folder / f"{cell.name}.json"
 

@@ -22,7 +22,7 @@ STYLES = {
     "rollover": ("tab:blue", "-"),
 }
 """The methods that are drawn: a colour and a line."""
-VERIFIERS = {
+VERIFIER_STYLES = {
     "weak": ("tab:blue", "weak classifier"),
     "better": ("tab:green", "better classifier"),
     "spread": ("tab:red", "class-blind score"),
@@ -56,7 +56,7 @@ def hacking(found: Sequence[Hacked], file: Path) -> None:
     """What choosing among more images does by each verifier: its own score, and figures that it does not see."""
     pyplot = _pyplot()
     figure, panels = pyplot.subplots(1, 4, figsize=(15, 4.1), layout="constrained")
-    for name, (colour, title) in VERIFIERS.items():
+    for name, (colour, title) in VERIFIER_STYLES.items():
         mine = [each for each in found if each.verifier == name]
         sizes = [each.n for each in mine]
         style = (colour, "-", title)

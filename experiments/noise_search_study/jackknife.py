@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -15,8 +16,10 @@ REACH = 2.093  # of Student's t at 95 % with GROUPS - 1 degrees of freedom
 Rows = NDArray[np.integer]
 
 
-def jackknifed(statistic: Callable[[Rows], float], count: int) -> Interval:
+def jackknifed(statistic: Callable[[Rows], float], count: int, most: float = math.inf) -> Interval:
     """A statistic of rows 0 to `count`, with its interval at 95 % from how it changes as each twentieth is left out.
+
+    The statistic lies between 0 and `most`, and so does the interval.
 
     Source: the grouped jackknife, Efron & Stein 1981; unlike the bootstrap it repeats no row, which would bias these.
 
@@ -29,4 +32,4 @@ def jackknifed(statistic: Callable[[Rows], float], count: int) -> Interval:
     value = statistic(rows)
     less = np.array([statistic(np.setdiff1d(rows, part)) for part in np.array_split(rows, GROUPS)])
     reach = REACH * np.sqrt((GROUPS - 1) / GROUPS * np.sum((less - less.mean()) ** 2))
-    return ordered(value, value - reach, value + reach)
+    return ordered(value, max(0.0, value - reach), min(most, value + reach))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 
 import numpy as np
 from digits import classifiers
@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 from ponder.orchestrator.intervals import Interval, accuracy_interval, bootstrap
 from ponder.orchestrator.models import digits_flow
 
-from .cells import Cell, Made, read
+from .cells import Made
 from .jackknife import jackknifed
 from .manifolds import Features, precision, recall
 
@@ -60,21 +60,11 @@ class Point:
     recall: Interval
 
 
-def gathered(cells: Sequence[Cell], folder: Path) -> dict[tuple[str, int], list[Made]]:
-    """What there is of each method at each size, a part a seed."""
-    found: dict[tuple[str, int], list[Made]] = {}
-    for cell in cells:
-        made = read(cell, folder)
-        if made is not None:
-            found.setdefault((cell.method.name, cell.nfe), []).append(made)
-    return found
-
-
 def point(names: tuple[str, str], nfe: int, parts: Sequence[Made]) -> Point:
     """What was measured of one method, of a name and a title, at one size."""
     images, wanted = together(parts)
     features = mlp_judge().features(images)
-    likeness = {name: jackknifed(partial(each, features), len(images)) for name, each in LIKENESS.items()}
+    likeness = {name: jackknifed(partial(each, features), len(images), MOST[name]) for name, each in LIKENESS.items()}
     return Point(
         *names,
         nfe,
@@ -139,3 +129,4 @@ LIKENESS: Mapping[str, Callable[[Features, NDArray[np.integer]], float]] = {
     "precision": lambda features, rows: precision(features[rows], _real(len(features))),
     "recall": lambda features, rows: recall(features[rows], _real(len(features))),
 }
+MOST = {"frechet": math.inf, "precision": 1.0, "recall": 1.0}
