@@ -1,6 +1,7 @@
 """Every registered strategy keeps what `ponder.testing` asks, alone and in a graph."""
 
 import pytest
+from image_cases import IMAGES
 
 from ponder.orchestrator.pipeline import Node, Pipeline
 from ponder.strategies import (
@@ -90,6 +91,7 @@ BRANCHES = Pipeline(
 MIXED = MixedResamplingLaw((ResamplingLaw(0.87, 1.0, 0.25), ResamplingLaw(0.13, 1.0, 0.25)), (0.58, 0.42))
 STOPPING = WorthTrying(law=MIXED, wrong_cost=0.7)
 CASES: dict[str, Strategy] = {
+    **IMAGES,
     "sample": FOUR,
     "best_of_n": BestOfN(n=4, verifier=REWARD, **KNOBS),
     "best_of_n-weighted": BestOfN(n=4, verifier=REWARD, weighted=True, **KNOBS),
