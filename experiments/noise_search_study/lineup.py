@@ -5,8 +5,10 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
+from ponder.strategies.path_search import PathSearch
+
 from .cells import Cell
-from .methods import SIZES, STEPS, Knobs, Method, Spending
+from .methods import COMMON, SIZES, STEPS, Knobs, Method, Spending
 
 SEEDS = (0, 1, 2)
 PROMPTS = 200  # of each seed
@@ -32,6 +34,19 @@ def around(tau: float, n: int = 4, **knobs: Any) -> Spending:
     def spend(nfe: int) -> Knobs:
         rounds = -(-(whole(nfe) - 1) // n)
         return {"kind": "zero_order_search", "n": n, "rounds": rounds, "tau": tau, **knobs}
+
+    return spend
+
+
+def back_and_forth(n: int, **knobs: Any) -> Spending:
+    """Search over paths: `n` of them, and as many children a round as there is room for."""
+
+    def spend(nfe: int) -> Knobs:
+        room = nfe // n
+        paths = PathSearch.model_validate({**COMMON, "n": n, **knobs})
+        each = paths.rounds * (paths.backward_steps + 1) - 1
+        children = max(1, (room - len(paths.excursions.first)) // each)
+        return {"kind": "path_search", "n": n, "children": children, **knobs}
 
     return spend
 

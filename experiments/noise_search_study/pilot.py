@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from .lineup import around, wide
+from .lineup import around, back_and_forth, wide
 from .methods import Method
 
 PILOT_SEEDS = (1000,)
 PILOT_PROMPTS = 100
+ONE = (64,)
 PAIR = (64, 128)
 TRIO = (64, 128, 256)
 
@@ -18,18 +19,33 @@ ZERO_ORDER = (
 STEPWISE = (
     Method("svdd", "SVDD", wide("svdd"), PAIR),
     Method("svdd_vp", "SVDD, variance preserving", wide("svdd", interpolant="variance_preserving"), PAIR),
-    *(Method(f"code_{block}", f"CoDe, blocks of {block}", wide("svdd", block=block), PAIR) for block in (2, 4)),
+    *(Method(f"code_{block}", f"CoDe, blocks of {block}", wide("svdd", block=block), ONE) for block in (2, 4)),
     *(
         Method(f"feynman_kac_{scale}", f"Feynman-Kac, scale {scale}", wide("feynman_kac", scale=scale), PAIR)
         for scale in (1, 3, 10, 30, 100)
     ),
     *(
-        Method(f"beam_{width}", f"beam search, one in {width}", wide("denoising_beam", beam_width=width), PAIR)
+        Method(f"beam_{width}", f"beam search, one in {width}", wide("denoising_beam", beam_width=width), ONE)
         for width in (2, 4)
     ),
     *(
-        Method(f"rebase_{balance}", f"REBASE, balance {balance}", wide("denoising_rebase", balance=balance), PAIR)
+        Method(f"rebase_{balance}", f"REBASE, balance {balance}", wide("denoising_rebase", balance=balance), ONE)
         for balance in (0.2, 1.0)
     ),
 )
-PILOT = ZERO_ORDER + STEPWISE
+PATHS = (
+    Method("paths_1", "paths, 1, moves of 2", back_and_forth(1), PAIR),
+    Method("paths_2", "paths, 2, moves of 2", back_and_forth(2), PAIR),
+    Method("paths_short", "paths, 1, moves of 1", back_and_forth(1, backward_steps=1), PAIR),
+    Method("paths_short_2", "paths, 2, moves of 1", back_and_forth(2, backward_steps=1), PAIR),
+    Method(
+        "paths_small", "paths, 1, moves of 1, rounds of 0.12", back_and_forth(1, backward_steps=1, backward=0.2), PAIR
+    ),
+    Method(
+        "paths_published",
+        "paths as in the authors' code",
+        back_and_forth(1, start=0.12, forward=0.78, backward=0.81, backward_steps=4),
+        PAIR,
+    ),
+)
+PILOT = ZERO_ORDER + PATHS + STEPWISE
