@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import UsageError
+from .png import png
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +54,20 @@ class Image:
     def array(self) -> Pixels:
         """Bytes of shape ``[height, width, channels]``; not to be written to."""
         return np.frombuffer(self.pixels, np.uint8).reshape(self.height, self.width, self.channels)
+
+    def save(self, path: str | Path) -> None:
+        """Write it as a PNG file: ``result.best.image.save("three.png")``.
+
+        Raises:
+            UsageError: the file is not called PNG, or cannot be written.
+        """
+        place = Path(path)
+        if place.suffix.lower() != ".png":
+            raise UsageError(f"an image must be saved as PNG, got {str(path)!r}; name a file that ends in .png")
+        try:
+            place.write_bytes(png(self))
+        except OSError as error:
+            raise UsageError(f"an image must be saved at {path}, but: {error.strerror}; name another place") from None
 
 
 @dataclass(frozen=True, slots=True)

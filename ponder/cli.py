@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shlex
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
@@ -17,10 +16,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .limits import parse_budget
 from .orchestrator.errors import PonderError, UsageError
 
 if TYPE_CHECKING:
-    from .orchestrator.budget import Budget
     from .orchestrator.journal_file import Spent
     from .orchestrator.pipeline import Pipeline
     from .orchestrator.registry import Registry
@@ -36,10 +35,14 @@ app = typer.Typer(
 )
 out = Console()
 err = Console(stderr=True)
-UNITS = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
 BudgetOption = Annotated[
     list[str] | None,
-    typer.Option("--budget", "-b", help="A hard limit, e.g. total_tokens=20k, seconds=60, cost_usd=0.5; repeatable."),
+    typer.Option(
+        "--budget",
+        "-b",
+        help="A hard limit, e.g. total_tokens=20k, nfe=400 or compute_seconds=2 for images, seconds=60, cost_usd=0.5; "
+        "repeatable.",
+    ),
 ]
 
 HtmlOption = Annotated[Path | None, typer.Option(dir_okay=False, help="The report; beside the journal if not given.")]
@@ -96,6 +99,10 @@ def run(
         bool, typer.Option(help="Say what it may cost, and make no call; its engines start, to count tokens.")
     ] = False,
     all_candidates: Annotated[bool, typer.Option("--all", help="Show every candidate and its scores.")] = False,
+    image: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Where an image goes, as PNG; NAME.png of the pipeline's file if not given."),
+    ] = None,
     watch: Annotated[
         bool | None,
         typer.Option(
@@ -104,7 +111,11 @@ def run(
         ),
     ] = None,
 ) -> None:
-    """Answer one question with a pipeline, within a million tokens and ten minutes unless a budget says otherwise."""
+    """Answer one question with a pipeline, within a million tokens and ten minutes unless a budget says otherwise.
+
+    An image is written to a file; with --all, each to one of its own: NAME-1.png and on, the best first.
+    """
+    from .image_files import checked_goal, image_places
     from .orchestrator.pipeline_file import load, to_text
     from .orchestrator.run import DEFAULT_BUDGET
     from .orchestrator.run import run as run_pipeline
@@ -119,6 +130,7 @@ def run(
         _show_estimate(loaded, asked)
         return
     limits = parse_budget(budget) or DEFAULT_BUDGET
+    goal = checked_goal(loaded, image, pipeline)
     slow = [name for name, engine in loaded.engines.items() if engine.kind == "vllm"]
     if slow and err.is_terminal:
         _aside(f"starting vLLM for {', '.join(slow)}; this takes a while")
@@ -127,10 +139,9 @@ def run(
         result = run_pipeline(
             loaded, asked, budget=limits, journal=journal, seed=seed, on_resume=_tell_of_risk, on_written=on_written
         )
-    for candidate in result.candidates[: None if all_candidates else 1]:
-        _say(candidate.text)
-        if all_candidates:
-            _show_scores(candidate)
+    shown = result.candidates[: None if all_candidates else 1]
+    for candidate, place in zip(shown, image_places(goal, len(shown)), strict=True):
+        _show_answer(candidate, place, is_scored=all_candidates)
     _show_ending(result)
     if not result.candidates:
         raise typer.Exit(1)
@@ -257,40 +268,6 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def parse_budget(limits: list[str] | None) -> Budget | None:
-    """The budget that ``NAME=AMOUNT`` limits name; amounts may end in k, M, G, T or P.
-
-    Raises:
-        UsageError: a limit that is not of that form, or no dimension of a budget.
-    """
-    from .orchestrator.budget import Budget
-
-    if not limits:
-        return None
-    named = [_limit(limit) for limit in limits]
-    if twice := [name for name, count in Counter(name for name, _ in named).items() if count > 1]:
-        raise UsageError(f"a budget must limit {twice[0]} once, but it stands twice; leave one of them out")
-    try:
-        return Budget.model_validate(dict(named))
-    except ValidationError as error:
-        raise UsageError.from_validation("the budget", error) from None
-
-
-def _limit(text: str) -> tuple[str, float | int]:
-    from .orchestrator.budget import Budget
-
-    name, _, amount = text.partition("=")
-    scale = UNITS.get(amount[-1:], 1)
-    try:
-        value = float(amount[:-1] if scale != 1 else amount) * scale
-    except ValueError:
-        raise UsageError(f"a budget must be NAME=AMOUNT such as total_tokens=20k, got {text!r}; write it so") from None
-    if name not in Budget.model_fields:
-        known = ", ".join(Budget.model_fields)
-        raise UsageError(f"a budget must limit one of {known}, got {name!r}; name one of them")
-    return name, int(value) if value.is_integer() else value
-
-
 def _show_estimate(pipeline: Pipeline, question: str) -> None:
     from .orchestrator.runtime import Runtime
     from .orchestrator.types import Query
@@ -355,6 +332,17 @@ def _say(text: str) -> None:
 
 def _aside(text: str) -> None:
     err.print(_printable(text), style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_answer(candidate: Candidate, place: Path, *, is_scored: bool) -> None:
+    """Print a text; write an image to its file, and say where, and what its scores are."""
+    if candidate.image is None:
+        _say(candidate.text)
+    else:
+        candidate.image.save(place)
+        _say(f"{place}: {candidate.image.width} x {candidate.image.height} pixels")
+    if is_scored or candidate.image is not None:
+        _show_scores(candidate)
 
 
 def _show_scores(candidate: Candidate) -> None:
