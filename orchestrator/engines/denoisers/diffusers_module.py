@@ -19,7 +19,8 @@ from .classes import Classes
 from .denoiser import Condition, Times, shown
 from .noise_schedule import interpolant_of, prediction_of, scheduler_in
 from .prediction import Prediction, timesteps_of, velocity_of
-from .torch_model import TorchDenoiserSpec, folder_with, loaded, require_installed, settings, tried
+from .saved import class_in, folder_with, loaded
+from .torch_model import TorchDenoiserSpec, require_installed, tried
 
 MARKER = "config.json"
 
@@ -156,7 +157,7 @@ class ModuleDenoiser:
 
     def _loaded(self, kind: Any, folder: Path) -> Any:
         """A network in evaluation mode: in training mode some drop labels."""
-        found = loaded(kind.from_pretrained, folder, torch_dtype=self._dtype, use_safetensors=True)
+        found = loaded(kind.from_pretrained, folder, self._dtype)
         return found.to(self._device).eval()
 
     def _loaded_vae(self) -> Any:
@@ -197,17 +198,12 @@ def _network_class(folder: Path) -> Any:
     Raises:
         EngineRefused: it is none, or must be told more than a state, a timestep and a class.
     """
-    import diffusers
-
-    name = str(settings(folder, MARKER).get("_class_name", ""))
-    found: Any = getattr(diffusers, name, None)
-    if not (inspect.isclass(found) and issubclass(found, diffusers.ModelMixin)):
-        raise EngineRefused(f"{folder / MARKER} must name a network of diffusers as _class_name, got {name!r}")
+    found = class_in(folder, MARKER, "ModelMixin")
     rest = list(inspect.signature(found.forward).parameters.values())[2:]
     needed = {each.name for each in rest if each.default is inspect.Parameter.empty} - {"timestep"}
     if needed or not any(each.name == "timestep" for each in rest):
         raise EngineRefused(
-            f"a bare network must be told no more than a state, a timestep and a class, but {name} is told "
+            f"a bare network must be told no more than a state, a timestep and a class, but {found.__name__} is told "
             f"{', '.join(sorted(needed)) or 'no timestep'}; use the whole pipeline, kind 'diffusers_pipeline'"
         )
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from ...errors import EngineRefused
 from ...interpolants import LINEAR, AnyInterpolant, Tabulated
 from .prediction import Prediction
-from .torch_model import folder_with, settings
+from .saved import class_in, folder_with, settings
 
 MARKER = "scheduler_config.json"
 LEAST = 2.0**-24
@@ -23,14 +22,8 @@ def scheduler_in(name: str) -> Any:
     Raises:
         EngineRefused: there is none.
     """
-    import diffusers
-
     folder = folder_with(name, MARKER)
-    kind = settings(folder, MARKER).get("_class_name", "")
-    found: Any = getattr(diffusers, str(kind), None)
-    if not (inspect.isclass(found) and issubclass(found, diffusers.SchedulerMixin)):
-        raise EngineRefused(f"{folder / MARKER} must name a scheduler of diffusers, got {kind!r}; save one there")
-    return found.from_config(settings(folder, MARKER))
+    return class_in(folder, MARKER, "SchedulerMixin").from_config(settings(folder, MARKER))
 
 
 def interpolant_of(scheduler: Any) -> AnyInterpolant:
@@ -60,7 +53,7 @@ def prediction_of(scheduler: Any) -> Prediction:
     if type(scheduler).__name__.startswith("FlowMatch"):
         return "velocity"
     found = scheduler.config.get("prediction_type", "epsilon")
-    if found == "velocity" or found not in get_args(Prediction):
+    if found not in get_args(Prediction):
         raise EngineRefused(
             f"a scheduler's prediction_type must be epsilon, sample or v_prediction, got {found!r}; use another"
         )

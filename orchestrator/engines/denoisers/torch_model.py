@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,9 +11,9 @@ from pydantic import Field
 
 from ...canonical import stable_id
 from ...errors import EngineRefused
-from ..vllm_model import sampled
 from .denoiser import DenoiserSpec
 from .operations import operations
+from .saved import fingerprint, saved_dtype
 
 if TYPE_CHECKING:
     import torch
@@ -78,65 +76,6 @@ def require_installed(*packages: str) -> None:
         )
 
 
-def folder_with(name: str, marker: str) -> Path:
-    """The folder of a saved model.
-
-    Raises:
-        EngineRefused: it does not hold the file that marks one.
-    """
-    folder = Path(name).expanduser()
-    if not (folder / marker).is_file():
-        raise EngineRefused(f"a folder with a {marker} must be there, got {name!r}; write it with save_pretrained")
-    return folder
-
-
-def settings(folder: Path, marker: str) -> dict[str, Any]:
-    """What the JSON file of a saved model says.
-
-    Raises:
-        EngineRefused: it cannot be read.
-    """
-    try:
-        found: dict[str, Any] = json.loads((folder / marker).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise EngineRefused(f"{folder / marker} must hold JSON, but cannot be read: {error}; save it anew") from None
-    return found
-
-
-def loaded(load: Callable[..., Any], folder: Path, **options: Any) -> Any:
-    """What diffusers loads from a folder: from safetensors alone, and never from the network.
-
-    Raises:
-        EngineRefused: it cannot be loaded.
-    """
-    from diffusers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
-    try:
-        with_accelerate = find_spec("accelerate") is not None
-        return load(str(folder), local_files_only=True, low_cpu_mem_usage=with_accelerate, **options)
-    except (OSError, ValueError, ImportError, TypeError, RuntimeError) as error:
-        why = " ".join(str(error).split())[:300]
-        raise EngineRefused(
-            f"the model in {folder} must be one that diffusers loads, but: {why}; save it anew"
-        ) from None
-
-
-def saved_dtype(folder: Path) -> torch.dtype:
-    """The type that most numbers of the weights in a folder are saved in; float32 where none are."""
-    import torch
-    from safetensors import safe_open
-
-    names = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-    for file in sorted(folder.glob("*.safetensors")):
-        with safe_open(str(file), "pt") as tensors:
-            for key in tensors.keys():  # noqa: SIM118 - it is no dictionary
-                found = names.get(tensors.get_slice(key).get_dtype())
-                if found is not None:
-                    return found
-    return torch.float32
-
-
 def tried(call: Callable[[], Any], what: str) -> int:
     """The operations of a call, made once to see that a model works.
 
@@ -150,12 +89,3 @@ def tried(call: Callable[[], Any], what: str) -> int:
     except Exception as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise EngineRefused(f"{what} must work on one row, but raised {why}; see whether diffusers runs it") from error
-
-
-def fingerprint(place: Path) -> str:
-    """A digest of the settings and weights in a folder and the folders in it, or of one file."""
-    total = hashlib.blake2b(digest_size=8)
-    for file in [place] if place.is_file() else sorted(place.rglob("*.*")):
-        if file.is_file() and file.suffix in (".json", ".safetensors", ".txt", ".model"):
-            total.update(str(file.relative_to(place)).encode() + sampled(file))
-    return total.hexdigest()

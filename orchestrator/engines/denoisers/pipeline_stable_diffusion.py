@@ -1,0 +1,44 @@
+"""Pipelines of the Stable Diffusion family: a UNet over the latents of a VAE, told one embedding of the prompt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from .pipeline_family import PipelineFamily, divisible
+from .prompt_embeddings import Embedded
+
+
+class StableDiffusion(PipelineFamily):
+    """StableDiffusionPipeline (Rombach et al. 2022, arXiv 2112.10752), versions 1 and 2.
+
+    Guidance is classifier-free by the empty prompt, but for a UNet that is told its scale (latent consistency models).
+    Images go through the pipeline's safety checker where it has one.
+    """
+
+    network = "unet"
+    text_parts = ("text_encoder", "tokenizer")
+    embeddings = ("prompt_embeds",)
+
+    def __init__(self, pipe: Any, height: int | None, width: int | None) -> None:
+        super().__init__(pipe, height, width)
+        config, scale = pipe.unet.config, pipe.vae_scale_factor
+        sample = config.sample_size
+        made_for = (sample, sample) if isinstance(sample, int) else (sample[1], sample[0])
+        self.size = (width or made_for[0] * scale, height or made_for[1] * scale)
+        divisible(self.size, max(8, scale))
+        self.shape = (config.in_channels, self.size[1] // scale, self.size[0] // scale)
+        self.guidance_rows = 2 if config.time_cond_proj_dim is None else 1
+
+    def encoded(self, prompt: str) -> Embedded:
+        found = self.pipe.encode_prompt(prompt, self.pipe.device, 1, False)
+        return dict(zip(self.embeddings, found, strict=False))
+
+    def decoded(self, latents: Any) -> NDArray[Any]:
+        pipe = self.pipe
+        images = pipe.vae.decode(latents / pipe.vae.config.scaling_factor, return_dict=False)[0]
+        images, unsafe = pipe.run_safety_checker(images, latents.device, latents.dtype)
+        shown = [True] * len(images) if unsafe is None else [not each for each in unsafe]
+        found: NDArray[Any] = pipe.image_processor.postprocess(images, output_type="np", do_denormalize=shown)
+        return found
