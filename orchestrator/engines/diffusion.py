@@ -74,6 +74,7 @@ class DiffusionEngine:
     def __init__(self, spec: DiffusionSpec) -> None:
         self.spec = spec
         self._thread = ThreadPoolExecutor(1, "ponder-denoiser")
+        self._begun = set[_Walking]()
         self._waiting: deque[_Walking] = deque()
         self._working: asyncio.Task[None] | None = None
 
@@ -109,6 +110,9 @@ class DiffusionEngine:
         if self._working is not None:
             self._working.cancel()
             await asyncio.gather(self._working, return_exceptions=True)
+        for walking in self._begun:
+            if not walking.done.done():
+                walking.done.set_exception(EngineRefused(f"{self.identity} must be open to denoise, but was closed"))
         await asyncio.to_thread(self._thread.shutdown)
 
     async def count(self, prompt: Prompt) -> int:
@@ -140,6 +144,7 @@ class DiffusionEngine:
         finally:
             for _, walking in begun:
                 walking.done.cancel()
+                self._begun.remove(walking)
         return [each for each in found if each is not None]
 
     def _check(self, passage: Passage) -> None:
@@ -162,6 +167,7 @@ class DiffusionEngine:
 
     def _begin(self, passages: list[Passage]) -> _Walking:
         walking = _Walking(passages, self.denoiser.facts)
+        self._begun.add(walking)
         self._waiting.append(walking)
         if self._working is None or self._working.done():
             self._working = asyncio.create_task(self._work())
@@ -212,8 +218,9 @@ class DiffusionEngine:
                 rows += len(walking.passages)
         return some
 
+    @np.errstate(invalid="ignore", over="ignore")
     def _evaluated(self, some: Sequence[_Walking]) -> list[list[Denoised] | None]:
-        """What each walk gives where it ends by this evaluation."""
+        """What each walk gives where it ends by this evaluation; rows that are no numbers are told at the end."""
         asking = [(walking, walking.place) for walking in some if walking.place is not None]
         for (walking, _), velocity in zip(asking, self._velocities(asking), strict=True):
             walking.go_on(velocity)
@@ -231,6 +238,9 @@ class DiffusionEngine:
         conditions = [condition for walking, _ in places for condition in walking.conditions]
         model = self.denoiser
         told = [model.velocity(x[part], t[part], conditions[part]) for part in _parts(len(x), model.facts.batch)]
+        if any(each.shape[1:] != x.shape[1:] for each in told) or sum(map(len, told)) != len(x):
+            shapes = [each.shape for each in told]
+            raise EngineRefused(f"{self.identity} must tell a velocity of shape {x.shape[1:]} a row, but told {shapes}")
         return np.split(np.concatenate(told), np.cumsum([len(place.x) for _, place in places])[:-1])
 
     def _whole(self, walking: _Walking) -> Arrival:
