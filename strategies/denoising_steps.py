@@ -9,9 +9,9 @@ import numpy as np
 
 from ..orchestrator.context import Context
 from ..orchestrator.denoising import Flow
-from ..orchestrator.images import Latent, stacked
+from ..orchestrator.images import Array, Latent, stacked
 from ..orchestrator.interpolants import Interpolant
-from ..orchestrator.passing import Denoise, Move
+from ..orchestrator.passing import Denoise, Move, digest_of
 from ..orchestrator.types import Candidate, Finish, Query
 from ..orchestrator.verifier import Verifier
 from .denoising_states import DenoisingStates
@@ -92,16 +92,26 @@ class DenoisingSteps(DenoisingStates):
         stop = next(stop for stop in self._way.stops if stop > place)
         for at in range(place + 1, stop + 1):
             alive = [head for head in heads if head is not None]
-            made = iter(await self._moved(self._proposed(alive, self._way.times[at]), at))
+            if not alive:
+                break
+            noise = self.noise([head.latent for head in alive if head.latent is not None])
+            made = iter(await self._moved(self._steps(alive, self._way.times[at], noise), at))
             heads = [head and next(made) for head in heads]
         return list(heads)
 
-    def _proposed(self, heads: Sequence[Candidate], to: float) -> list[Move]:
+    async def proposed(self, state: Candidate, numbers: Sequence[int]) -> list[Candidate | None]:
+        """The proposals of some numbers for what comes after a state; None for those that are lost.
+
+        The noise of each follows from the state's values and its number alone, whichever are made together.
+        """
+        assert state.latent is not None
+        address, at = digest_of(state.latent).hex(), self._place(state) + 1
+        drawn = [self._ctx.noise(self._query, 1, address, number, engine=self._engine) for number in numbers]
+        return await self._moved(self._steps([state] * len(drawn), self._way.times[at], np.concatenate(drawn)), at)
+
+    def _steps(self, heads: Sequence[Candidate], to: float, z: Array) -> list[Move]:
         """A random step from each state, all at one time."""
-        if not heads:
-            return []
         states = [head.latent for head in heads if head.latent is not None]
-        z = self.noise(states)
         x, velocity, t = stacked(states), np.stack([state.slope for state in states]), states[0].t
         g = diffusion_at(t, self._way.diffusion)
         made = sde_steps(self._way.path, x, velocity, (t, to), g=g, z=z)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -13,14 +13,14 @@ from ..orchestrator.plan import Plan
 from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query, Usage
 from ..orchestrator.verifier import Verifier
-from .denoising import DenoisingStrategy, Steps, times
-from .denoising_steps import DenoisingSteps, Way
+from .denoising_steps import DenoisingSteps
 from .drawing import Draws
 from .level_search import Allocator, Found, search
 from .ranking import ranked
+from .stochastic_denoising import StochasticDenoising
 
 
-class StepwiseDenoising(DenoisingStrategy):
+class StepwiseDenoising(StochasticDenoising):
     """A strategy that makes images in steps, judges what is expected of each on the way, and decides which go on.
 
     A subclass gives an `allocator`. With `n` = 1 nothing is judged. The budget always keeps room for one state to come
@@ -28,19 +28,11 @@ class StepwiseDenoising(DenoisingStrategy):
 
     Args:
         n: states side by side.
-        diffusion: how much noise a step adds at time t: ``diffusion * t^2``; 0 adds none, so that all children of a
-            state are the same.
         block: steps between two judgements.
-        finish: whether the last state goes on to time 0 (``ode``), or the data expected there is the image
-            (``tweedie``), as distilled models allow.
-        final_steps: evaluations from the last judged state to time 0, its own included.
     """
 
     n: Draws = 8
-    diffusion: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 3.0
     block: Annotated[int, Field(ge=1, le=1000)] = 1
-    finish: Literal["ode", "tweedie"] = "ode"
-    final_steps: Steps = 1
 
     def allocator(self) -> Allocator:
         """Decides who goes on; a new one for each run."""
@@ -61,27 +53,16 @@ class StepwiseDenoising(DenoisingStrategy):
         """The places in the grid where states are judged; the last place before the end is always one."""
         return tuple(dict.fromkeys((*range(0, self.steps, self.block), self.steps - 1)))
 
-    @property
-    def grid_times(self) -> tuple[float, ...]:
-        """The grid: from 1 down to 0."""
-        return (1.0, *times(self.steps, self.grid))
-
-    @property
-    def final(self) -> tuple[float, ...]:
-        """The times from the last judged state to the end, evenly spaced."""
-        start = self.grid_times[-2]
-        return tuple(start * share for share in times(self.final_steps)) if self.finish == "ode" else ()
-
     def infer(self, shape: Shape, plan: Plan) -> Shape:
         """At most `n` images, judged; every level may have `n` states."""
         self.check_first(shape, plan)
         for place in range(self.steps):
             is_stop = place in self.stops
-            after = self.steps - 1 - place + max(0, len(self.final) - 1)
+            after = self.steps - 1 - place + self.final_evaluations
             leaving = self.ending(plan, after, self.judge)
             self._count(plan, 1, self.judge if is_stop else None, int(is_stop and self.n > 1), leaving)
         with plan.maybe():
-            return self._count(plan, max(0, len(self.final) - 1), self.judge, 1, Usage())
+            return self._count(plan, self.final_evaluations, self.judge, 1, Usage())
 
     def _count(self, plan: Plan, evaluations: int, then: Verifier | None, images: int, leaving: Usage) -> Shape:
         made = plan.denoise(
@@ -96,10 +77,6 @@ class StepwiseDenoising(DenoisingStrategy):
             leaving=leaving,
         )
         return replace(made, fewest=0)
-
-    def way(self, ctx: Context) -> Way:
-        """How states go."""
-        return Way(self.flow(), self.path(ctx), self.grid_times, self.stops, self.diffusion, self.final)
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
         """The images, best first; where the budget ends the search, the best state goes on to its end."""
