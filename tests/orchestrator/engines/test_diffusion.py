@@ -40,7 +40,7 @@ class MoodyDenoiser(MixtureDenoiser):
     def __init__(self, spec: Moody) -> None:
         super().__init__(spec)
         self.batches: list[list[float]] = []
-        self.open = threading.Event()
+        self.is_asked, self.open = threading.Event(), threading.Event()
         self.open.set()
 
     @property
@@ -49,6 +49,7 @@ class MoodyDenoiser(MixtureDenoiser):
         return super().facts.model_copy(update={"has_own": has_own, "is_stepwise": is_stepwise})
 
     def velocity(self, x, t, conditions: Sequence[Condition]):
+        self.is_asked.set()
         assert self.open.wait(10)
         self.batches.append(t.tolist())
         said = {condition.prompt for condition in conditions}
@@ -221,7 +222,7 @@ async def test_what_is_cancelled_is_not_evaluated_further() -> None:
         times = tuple(1 - k / 8 for k in range(1, 9))
         long = asyncio.create_task(engine.denoise(passages(slice(0, 3), times)))
         short = asyncio.create_task(engine.denoise(passages(slice(3, 5), (0.5, 0.0))))
-        await asyncio.sleep(0.02)
+        await asyncio.to_thread(model.is_asked.wait, 10)
         long.cancel()
         with pytest.raises(asyncio.CancelledError):
             await long
@@ -236,9 +237,9 @@ async def test_closing_stops_what_is_being_computed() -> None:
     async with opened() as engine:
         engine.denoiser.open.clear()
         waiting = [asyncio.create_task(engine.denoise(passages(slice(i, i + 2)))) for i in (0, 2)]
-        await asyncio.sleep(0.02)
+        await asyncio.to_thread(engine.denoiser.is_asked.wait, 10)
         closing = asyncio.create_task(engine.close())
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0)
         engine.denoiser.open.set()
         await closing
         for each in waiting:
