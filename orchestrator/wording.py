@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 LONGEST = 40
-UNSAID = frozenset({"kind", "nodes", "engines", "name"})
+UNSAID = frozenset({"kind", "nodes", "engines", "name", "queries"})
 
 
 def in_words(model: BaseModel) -> str:

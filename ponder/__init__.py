@@ -15,7 +15,14 @@ _HOMES = {
     "ponder.orchestrator.archon": ("archon",),
     "ponder.orchestrator.budget": ("Budget",),
     "ponder.orchestrator.cluster": ("Cluster",),
-    "ponder.orchestrator.data.sources": ("AbacusData", "FileData", "HubData", "HumanEvalData", "SimulatedData"),
+    "ponder.orchestrator.data.sources": (
+        "AbacusData",
+        "DigitsData",
+        "FileData",
+        "HubData",
+        "HumanEvalData",
+        "SimulatedData",
+    ),
     "ponder.orchestrator.engines.diffusion": ("DiffusionSpec",),
     "ponder.orchestrator.engines.image_reward": ("ImageRewardSpec",),
     "ponder.orchestrator.engines.openai": ("OpenAISpec",),
@@ -54,7 +61,7 @@ if TYPE_CHECKING:
     from .orchestrator.archon import archon
     from .orchestrator.budget import Budget
     from .orchestrator.cluster import Cluster
-    from .orchestrator.data.sources import AbacusData, FileData, HubData, HumanEvalData, SimulatedData
+    from .orchestrator.data.sources import AbacusData, DigitsData, FileData, HubData, HumanEvalData, SimulatedData
     from .orchestrator.engines.diffusion import DiffusionSpec
     from .orchestrator.engines.image_reward import ImageRewardSpec
     from .orchestrator.engines.openai import OpenAISpec
@@ -91,6 +98,7 @@ __all__ = [
     "Candidate",
     "Cluster",
     "DiffusionSpec",
+    "DigitsData",
     "EngineError",
     "FileData",
     "Frontier",

@@ -48,6 +48,23 @@ class SimulatedData(BaseModel):
         return [_graded(query) for query in simulated_dataset(self.size)]
 
 
+class DigitsData(BaseModel):
+    """Prompts for handwritten digits, each digit as often as the others, whose reference is the digit.
+
+    No two are the same, for queries of the same words share their noise; models of digits read the first number alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["digits"] = "digits"
+    size: Size = 120
+
+    def load(self) -> list[Query]:
+        """The prompts."""
+        asked = ((i % 10, i // 10 + 1) for i in range(self.size))
+        rows = ({"prompt": f"a handwritten {n}, sheet {i}", "answer": n, "class": f"digit {n}"} for n, i in asked)
+        return queries(rows, prompt="prompt", reference="answer", difficulty="class")
+
+
 class FileData(BaseModel):
     """A file of JSON lines, one query a line.
 
@@ -157,7 +174,7 @@ class ListData(BaseModel):
 
 
 AnyData = Annotated[
-    AbacusData | SimulatedData | FileData | HubData | HumanEvalData | ListData,
+    AbacusData | DigitsData | SimulatedData | FileData | HubData | HumanEvalData | ListData,
     Field(discriminator="kind"),
 ]
 

@@ -6,7 +6,15 @@ import pytest
 from pydantic import BaseModel
 
 from ponder.orchestrator.code_tests import CallTest
-from ponder.orchestrator.data.sources import AbacusData, AnyData, FileData, SimulatedData, check_references, queries
+from ponder.orchestrator.data.sources import (
+    AbacusData,
+    AnyData,
+    DigitsData,
+    FileData,
+    SimulatedData,
+    check_references,
+    queries,
+)
 from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.types import Query
 
@@ -26,6 +34,15 @@ def test_a_file_of_lines(tmp_path) -> None:
     found = FileData(path=write(tmp_path, *rows)).load()
     assert [(q.id, q.messages[0].content, q.reference) for q in found] == [("a", "1+1?", "2"), ("1", "2+2?", "4")]
     assert [dict(q.metadata) for q in found] == [{"difficulty": "1"}, {}]
+
+
+def test_digits_are_asked_for_equally_often_in_words_of_their_own() -> None:
+    found = check_references(DigitsData(size=25).load())
+    assert found[13].messages[0].content == "a handwritten 3, sheet 2"
+    assert (found[13].id, found[13].reference, found[13].difficulty) == ("13", "3", "digit 3")
+    assert len({query.messages for query in found}) == 25
+    assert [query.reference for query in found].count("4") == 3
+    assert [query.reference for query in found].count("5") == 2
 
 
 def test_fields_have_the_names_given_and_prompts_may_be_conversations(tmp_path) -> None:
