@@ -5,18 +5,26 @@ from typing import Annotated
 from pydantic import BeforeValidator, SerializeAsAny
 
 from ...registry import Registry
+from .aesthetic import Aesthetic
+from .blip_reward import BlipReward
+from .clip_score import ClipScore
 from .gaussian_classifier import GaussianClassifier
 from .image_model import ImageModel, ImageModelSpec
 from .pixel_classifier import PixelClassifier
 from .pixel_spread import PixelSpread
+from .vqa_score import VqaScore
 
 IMAGE_MODELS: Registry[ImageModelSpec] = Registry(
     "image model",
     "ponder.image_models",
     {
+        "aesthetic": Aesthetic,
+        "clip_score": ClipScore,
         "gaussian_classifier": GaussianClassifier,
+        "image_reward": BlipReward,
         "pixel_classifier": PixelClassifier,
         "pixel_spread": PixelSpread,
+        "vqa_score": VqaScore,
     },
 )
 
@@ -25,10 +33,14 @@ AnyImageModel = Annotated[SerializeAsAny[ImageModelSpec], BeforeValidator(IMAGE_
 
 __all__ = [
     "IMAGE_MODELS",
+    "Aesthetic",
     "AnyImageModel",
+    "BlipReward",
+    "ClipScore",
     "GaussianClassifier",
     "ImageModel",
     "ImageModelSpec",
     "PixelClassifier",
     "PixelSpread",
+    "VqaScore",
 ]

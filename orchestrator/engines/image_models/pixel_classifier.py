@@ -15,10 +15,9 @@ from ...errors import EngineRefused
 from ...images import Image
 from ...models import digits_flow
 from .image_model import ImageModelSpec, levels
-from .weights import arrays, fingerprint
+from .weights import Layer, arrays, digest_of
 
 EMBEDDED = {"digits": "classifier.safetensors", "digits-weak": "weak_classifier.safetensors"}
-Layer = tuple[NDArray[Any], NDArray[Any]]
 
 
 class PixelClassifier(ImageModelSpec):
@@ -40,7 +39,7 @@ class PixelClassifier(ImageModelSpec):
         """
         path = digits_flow() / EMBEDDED[self.weights] if self.weights in EMBEDDED else Path(self.weights)
         layers = _layers(arrays(path), str(path))
-        return PixelJudge(layers, f"{self.kind}:{fingerprint([path])}")
+        return PixelJudge(layers, f"{self.kind}:{digest_of(path)}")
 
 
 class PixelJudge:
