@@ -28,7 +28,7 @@ from noise_search_study.cells import Made, gathered, worked
 from noise_search_study.duels import duels
 from noise_search_study.engines import engines
 from noise_search_study.hacking import FAITHFUL, HACKED, hacked
-from noise_search_study.lineup import MAIN, cells
+from noise_search_study.lineup import MAIN, SIDE, cells
 from noise_search_study.measured import Point, point
 from noise_search_study.methods import Method
 from noise_search_study.pilot import PILOT, PILOT_PROMPTS, PILOT_SEEDS
@@ -44,12 +44,12 @@ AllMade = Mapping[tuple[str, int], Sequence[Made]]
 def main() -> int:
     """Run what is missing, compare, and write what it says."""
     tried = cells(PILOT, PILOT_SEEDS, PILOT_PROMPTS)
-    compared = cells((*MAIN, *HACKED, *FAITHFUL))
+    compared = cells((*MAIN, *HACKED, *FAITHFUL, *SIDE))
     asyncio.run(worked(tried, engines(), RUNS / "pilot"))
     asyncio.run(worked(compared, engines(), RUNS))
     made = gathered(compared, RUNS)
     found = Found(
-        points=points(MAIN, made),
+        points=points((*MAIN, *SIDE), made),
         pilot=points(PILOT, gathered(tried, RUNS / "pilot")),
         duels=duels(made),
         hacked=hacked(made),

@@ -59,9 +59,14 @@ def longer(nfe: int) -> Knobs:
 MAIN = (
     Method("random", "random search", wide("random_noise_search"), family="whole"),
     Method("svdd", "SVDD", wide("svdd")),
+    Method("zero_order", "zero-order search, tau 0.5", around(0.5), family="tau 0.5"),
+    Method("paths", "search over paths", back_and_forth(1, backward_steps=1)),
     Method("steps", "more steps", longer),
-    Method("svdd_vp", "SVDD, variance preserving", wide("svdd", interpolant="variance_preserving"), SIZES[:4]),
-    Method("code", "CoDe, blocks of 2", wide("svdd", block=2), SIZES[:3]),
+)
+SIDE = (
+    Method("svdd_vp", "SVDD, variance preserving", wide("svdd", interpolant="variance_preserving"), SIZES[:3]),
+    Method("zero_order_0.8", "zero-order search, tau 0.8", around(0.8), SIZES[:4], family="tau 0.8"),
+    Method("zero_order_0.95", "zero-order search, tau 0.95", around(0.95), SIZES[:4], family="tau 0.95"),
 )
 
 
