@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from tiny_vision import SIDE, blip_vqa, clip, image, image_reward, layers, processor
+from tiny_vision import SIDE, blip_vqa, clip, image, image_reward, layers, llava, processor
 from transformers import AutoTokenizer
 
 from ponder.orchestrator.denoising import Look
@@ -149,6 +149,19 @@ def test_a_vqa_score_is_the_chance_of_the_answer(tmp_path: Path) -> None:
     assert abs(found - score.values(IMAGES, "a dog")).max() > 1e-6
     with pytest.raises(EngineRefused, match="must be in the model's vocabulary"):
         VqaScore(model=str(tmp_path), answer="perhaps").load()
+
+
+def test_a_model_that_writes_is_asked_by_its_chat_template(tmp_path: Path) -> None:
+    pytest.importorskip("PIL")
+    model = llava(tmp_path)
+    score = VqaScore(model=str(tmp_path), question="does this show {prompt}").load()
+    found = score.values(IMAGES, "a cat")
+    processor(tmp_path)
+    ids = torch.tensor([[5, 6, 2, 2, 2, 2, 8, 9, 10, 13, 11, 7, 6]])
+    for i, shown in enumerate(IMAGES):
+        logits = model(input_ids=ids, pixel_values=pixels(tmp_path, [shown])).logits[0, -1]
+        assert found[i, 0] == pytest.approx(float(logits.softmax(dim=-1)[3]), rel=1e-3)
+    assert score.look_flops > 0
 
 
 def test_a_folder_that_lacks_something_is_refused_with_what(tmp_path: Path) -> None:

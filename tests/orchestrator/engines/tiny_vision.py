@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import (
     BertTokenizer,
     BlipConfig,
@@ -19,7 +22,12 @@ from transformers import (
     CLIPConfig,
     CLIPModel,
     CLIPTokenizer,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
 )
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from ponder.orchestrator.images import Image
 
@@ -38,6 +46,11 @@ BLIP_TEXT = {
     "sep_token_id": 3,
     "num_attention_heads": 2,
 }
+TEMPLATE = (
+    "{% for message in messages %}user : {% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<image> {% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
+    "{% if add_generation_prompt %} assistant :{% endif %}"
+)
 NAMES = (
     (r"^embeddings\.patch_embedding", "patch_embed.proj"),
     (r"^embeddings\.position_embedding$", "pos_embed"),
@@ -127,3 +140,28 @@ def published(key: str) -> str:
     for pattern, name in NAMES:
         key = re.sub(pattern, name, key)
     return key
+
+
+def llava(folder: Path) -> LlavaForConditionalGeneration:
+    """A model that writes text about an image, and its processor."""
+    torch.manual_seed(4)
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "<image>",
+        *["Yes", "No", "user", ":", "assistant", "does", "this", "show", "cat", "dog", "a"],
+    ]
+    text = {**TOWER, "model_type": "llama", "vocab_size": len(words), "num_key_value_heads": 2, "pad_token_id": 0}
+    vision = {**VISION, "model_type": "clip_vision_model", "projection_dim": 8}
+    config = LlavaConfig(vision_config=vision, text_config=text, image_token_index=2, image_seq_length=4)
+    model = LlavaForConditionalGeneration(config).eval()
+    model.save_pretrained(folder)
+    split = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, "[UNK]"))
+    split.pre_tokenizer = WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=split, pad_token="[PAD]", unk_token="[UNK]", additional_special_tokens=["<image>"]
+    )
+    shown = CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
+    options = {"patch_size": 8, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}
+    LlavaProcessor(shown, tokenizer, chat_template=TEMPLATE, **options).save_pretrained(folder)
+    return model
