@@ -1,8 +1,8 @@
 """Effects that are made many at once: one call, in which each is paid for, recorded and lost by itself.
 
 A denoiser and a reward model of images cost little for each row of a large batch and much for a small one; a strategy
-asks for all that it wants at a time. Parts that the journal holds are not made again, and where the budget ends, the
-first parts are served.
+asks for all that it wants at a time. Parts that the journal holds are not made again, a run is charged once for parts
+that are the same, and where the budget ends, the first parts are served.
 """
 
 from __future__ import annotations
@@ -112,6 +112,7 @@ async def _piece(effects: Effects, batch: Batch[C], piece: range, held: Reservat
         held.settle(attempts.due(error).times(len(piece)))
         raise
     parts: list[C | None] = []
+    spent: list[Usage] = []
     for number, record in zip(piece, records, strict=True):
         if isinstance(record, Exception):
             effects._lost(record, held.split(whole), attempts)
@@ -119,11 +120,15 @@ async def _piece(effects: Effects, batch: Batch[C], piece: range, held: Reservat
             continue
         part = known[record] if record in known else batch.read(record)
         parts.append(part)
-        if batch.rest != Usage():
+        usage = Usage() if batch.keys[number] in run.read else part.usage
+        run.read.add(batch.keys[number])
+        if batch.rest == Usage():
+            spent.append(usage)
+        else:
             kept = held.split(whole)
-            kept.settle_keeping(part.usage, batch.rest)
+            kept.settle_keeping(usage, batch.rest)
             batch.keep(number, kept)
-    held.settle(Usage.total(part.usage for part in parts if part is not None and batch.rest == Usage()))
+    held.settle(Usage.total(spent))
     return parts
 
 

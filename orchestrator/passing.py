@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 from .batches import Batch, made
@@ -55,37 +55,29 @@ class Denoise:
 
 
 async def denoised(effects: Effects, ask: Denoise) -> list[Candidate | None]:
-    """A candidate for each move, in order; None for one that is lost, and where the budget ends.
-
-    Moves that are the same are made, and paid for, once.
-    """
+    """A candidate for each move, in order; None for one that is lost, and where the budget ends."""
     if not ask.moves:
         return []
     run, engine, passages = effects._run, denoiser(effects, ask.engine), _passages(ask)
     facts, places = cast(Denoising, engine.capabilities.denoising), effects._places(b"", len(passages))
     bound = engine.meter.denoising(passages[0].evaluations * facts.rows(ask.flow.guidance), int(ask.decodes))
-    keys = [_key(engine.identity, passage) for passage in passages]
-    firsts = {key: number for number, key in reversed(list(enumerate(keys)))}
-    different = sorted(firsts.values())
-    rest = image_judgement(ask.then, run.engines, run.prompt_tokens, len(different)) if ask.then else Usage()
+    rest = image_judgement(ask.then, run.engines, run.prompt_tokens, len(passages)) if ask.then else Usage()
 
     async def make(numbers: list[int]) -> list[Denoised]:
-        return await engine.denoise([passages[different[number]] for number in numbers])
+        return await engine.denoise([passages[number] for number in numbers])
 
     def keep(number: int, held: Reservation) -> None:
-        run.kept[effects.path, places.at(different[number])[1]] = held
+        run.kept[effects.path, places.at(number)[1]] = held
 
+    keys = [_key(engine.identity, passage) for passage in passages]
     await effects._check([(digest(keys), len(keys))])
-    write, read, asked = Denoised.to_bytes, Denoised.from_bytes, [keys[number] for number in different]
-    batch = Batch(ask.engine, asked, bound, make, write, read, facts.batch, rest, ask.leaving, keep)
-    found = dict(zip(different, await made(effects, batch), strict=True))
-    candidates: list[Candidate | None] = []
-    for number, move in enumerate(ask.moves):
-        done, index = found[firsts[keys[number]]], places.at(number)[1]
-        if done is not None and number != firsts[keys[number]]:
-            done = replace(done, usage=Usage())
-        candidates.append(None if done is None else _candidate(effects, done, move, index))
-    return candidates
+    write, read = Denoised.to_bytes, Denoised.from_bytes
+    batch = Batch(ask.engine, keys, bound, make, write, read, facts.batch, rest, ask.leaving, keep)
+    found = await made(effects, batch)
+    return [
+        None if done is None else _candidate(effects, done, ask.moves[number], places.at(number)[1])
+        for number, done in enumerate(found)
+    ]
 
 
 def ending(

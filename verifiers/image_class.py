@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ..orchestrator.denoising import Seen
 from ..orchestrator.engines.image_models import AnyImageModel, ImageModel
-from ..orchestrator.errors import EngineError, UsageError
+from ..orchestrator.engines.image_models.image_model import told
+from ..orchestrator.errors import EngineError, EngineRefused, UsageError
 from ..orchestrator.images import Image
 from ..orchestrator.shape import Medium
 from ..orchestrator.types import Candidate, Query, Score
@@ -69,25 +68,31 @@ class ImageClass(Verifier):
         prompt = query.messages[-1].content
         named = NUMBER.search(query.reference or prompt)
         images = {number: each.image for number, each in enumerate(candidates) if each.image is not None}
-        logits = await asyncio.to_thread(self._logits, list(images.values()), prompt)
-        told = dict(zip(images, logits, strict=True))
+        try:
+            logits = await asyncio.to_thread(self._logits, list(images.values()), prompt)
+        except EngineRefused as error:
+            return [Score(None, scale="binary", detail=str(error))] * len(candidates)
+        seen = dict(zip(images, logits, strict=True))
         wanted = int(named[0]) if named else None
-        return [_score(told.get(number), wanted) for number in range(len(candidates))]
+        return [_score(seen.get(number), wanted) for number in range(len(candidates))]
 
     @cached_property
     def _loaded(self) -> ImageModel:
         return self.model.load()
 
-    def _logits(self, images: Sequence[Image], prompt: str) -> NDArray[Any]:
+    def _logits(self, images: Sequence[Image], prompt: str) -> list[Seen]:
+        if not images:
+            return []
         with LOOKING:
-            return self._loaded.values(images, prompt) if images else np.empty((0, 0))
+            return told(self._loaded, images, prompt)
 
 
-def _score(logits: NDArray[Any] | None, wanted: int | None) -> Score:
-    if logits is None:
-        return Score(None, scale="binary", detail="there is no image")
-    if wanted is None or wanted >= len(logits) or not np.isfinite(logits).all():
-        rule = f"a query must name a class from 0 to {len(logits) - 1}, and all logits be finite"
-        return Score(None, scale="binary", detail=f"{rule}, got {wanted} and {logits.tolist()}")
-    seen = int(np.argmax(logits))
+def _score(told: Seen | None, wanted: int | None) -> Score:
+    if not told:
+        return Score(None, scale="binary", detail="there is no image that the classifier can look at")
+    logits = [logit for logit in told if logit is not None]
+    if wanted is None or not wanted < len(told) == len(logits):
+        rule = f"a query must name a class from 0 to {len(told) - 1}, and all logits be finite"
+        return Score(None, scale="binary", detail=f"{rule}, got {wanted} and {told}")
+    seen = logits.index(max(logits))
     return Score(float(seen == wanted), scale="binary", detail=f"the classifier sees {seen}")

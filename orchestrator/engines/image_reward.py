@@ -7,14 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Literal
 
-import numpy as np
-
 from ..denoising import Look, Seen
 from ..engine import Capabilities, Completion, EngineSpec, Prompt, Reading, Request
-from ..errors import EngineError, EngineRefused
-from ..images import Image
+from ..errors import EngineRefused
 from ..meter import Meter, Price, Rate
 from .image_models import AnyImageModel, ImageModel
+from .image_models.image_model import told
 
 
 class ImageRewardSpec(EngineSpec):
@@ -92,35 +90,10 @@ class ImageRewardEngine:
         raise EngineRefused(f"{self.identity} looks at images and cannot read; use a reward model of texts")
 
     async def look(self, asked: Look) -> list[Seen]:
-        """What it tells of each image; None for what is no number."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._told, asked)
-
-    def _told(self, asked: Look) -> list[Seen]:
-        """What it tells of images; where it cannot look at them together, each is looked at by itself.
+        """What it tells of each image; None for what is no number, and nothing of one that it cannot look at.
 
         Raises:
             EngineRefused: it can look at none of them.
         """
-        try:
-            return self._together(asked)
-        except EngineRefused as error:
-            told = [self._alone(image, asked.prompt) for image in asked.images] if len(asked.images) > 1 else []
-            if any(told):
-                return told
-            raise error
-
-    def _alone(self, image: Image, prompt: str) -> Seen:
-        try:
-            return self._together(Look((image,), prompt))[0]
-        except EngineRefused:
-            return ()
-
-    def _together(self, asked: Look) -> list[Seen]:
-        try:
-            values = np.asarray(self.model.values(asked.images, asked.prompt), np.float64)
-        except EngineError:
-            raise
-        except Exception as error:
-            text = f"{self.identity} must look at images, but raised {type(error).__name__}: {error}"
-            raise EngineRefused(text) from error
-        return [tuple(float(value) if np.isfinite(value) else None for value in row) for row in values]
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: told(self.model, asked.images, asked.prompt))

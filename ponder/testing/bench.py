@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from ..orchestrator.engine import Prompt, Request, Sampling
 from ..orchestrator.engines.byte_vocabulary import END, encode
 from ..orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
+from ..orchestrator.images import Image
 from ..orchestrator.types import Candidate, Finish, Query
 from ..orchestrator.verifier import Verifier
+from .image_world import latent_of
 from .scene import QUERY, WORLD, Scene
 from .watched_calls import Manner
 
@@ -26,29 +28,35 @@ class Bench:
         query: what was asked, with the reference or the tests that the verifier needs.
         texts: the candidates, two or more, which the verifier tells apart; empty for up to four that the simulated
             model draws for the query, right and wrong, with the log-probabilities that the verifier wants.
-        says: what an engine writes when the verifier asks it, told by the prompt; a label it begins with is the likely
-            one. It should like the same texts wherever they stand. None writes as the simulated model does: nothing
-            that a judge can read in words, but the chance of a yes or a no.
+        images: the candidates, where they are images, likewise.
+        says: what an engine writes when the verifier asks it, told by the prompt, with digits for each image in it; a
+            label it begins with is the likely one. It should like the same candidates wherever they stand. None writes
+            as the simulated model does: nothing that a judge can read in words, but the chance of a yes or a no.
         reads: the rows that a reward model reads in a response, told by its text; None reads one value a line, as the
             simulated model does.
+        sees: what a reward model tells of an image; None tells as the scene's classifier does.
         blind: what is written by a judge that looks at places alone.
         is_slow: whether a judgement takes long, because a process must start, say; checks then repeat it less.
     """
 
     query: Query = QUERY
     texts: tuple[str, ...] = ()
+    images: tuple[Image, ...] = ()
     says: Callable[[str], str] | None = None
     reads: Callable[[str], Sequence[Sequence[float]]] | None = None
+    sees: Callable[[Image], Sequence[float]] | None = None
     blind: Callable[[str], str] | None = None
     is_slow: bool = False
 
     @property
     def scene(self) -> Scene:
         """The circumstances in which all goes well."""
-        return Scene(query=self.query, manner=Manner(says=self.says, reads=self.reads))
+        return Scene(query=self.query, manner=Manner(says=self.says, reads=self.reads, sees=self.sees))
 
     async def candidates(self, verifier: Verifier) -> tuple[Candidate, ...]:
         """The candidates to be judged."""
+        if self.images:
+            return tuple(pictured(image, index) for index, image in enumerate(self.images))
         if self.texts:
             return tuple(complete(text, index) for index, text in enumerate(self.texts))
         return await _drawn(self.query, verifier.sampling(Sampling(max_tokens=MOST_TOKENS)))
@@ -57,6 +65,11 @@ class Bench:
 def complete(text: str, index: int = 0) -> Candidate:
     """A candidate that says `text` and is at its end."""
     return Candidate((*encode(text), END), text, Finish.EOS, index=index, origin="0")
+
+
+def pictured(image: Image, index: int = 0) -> Candidate:
+    """A candidate that shows `image` and is at its end."""
+    return Candidate((), "", Finish.EOS, index=index, origin="0", latent=latent_of(image), image=image)
 
 
 async def _drawn(query: Query, sampling: Sampling) -> tuple[Candidate, ...]:

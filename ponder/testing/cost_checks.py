@@ -11,7 +11,7 @@ from ..strategies import BestOfN, RandomNoiseSearch
 from .bench import MOST_TOKENS, Bench
 from .budget_checks import brackets, never_overspends, spent_in
 from .judged import Judged, told
-from .odd_texts import odd_candidates
+from .odd_candidates import odd_candidates
 from .replay_checks import resumes_from_any_row
 from .require import require
 from .scene import estimated, play
@@ -42,7 +42,7 @@ async def is_bounded(verifier: Verifier, bench: Bench = Bench()) -> None:
         await brackets(Judged.of(verifier, candidates[:size]), scenes[:1] if bench.is_slow else scenes)
     for query in (_conversation(bench.query), bench.query.model_copy(update={"messages": _LONG})):
         await brackets(Judged.of(verifier, candidates), [scene.but(query=query)])
-    ample, odd = scene.but(context_length=AMPLE), odd_candidates(verifier)
+    ample, odd = scene.but(context_length=AMPLE), odd_candidates(verifier, bench)
     groups = [odd] if bench.is_slow else [odd, *([each] for each in odd)]
     for group in groups:
         await brackets(Judged.of(verifier, group), [ample])

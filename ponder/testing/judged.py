@@ -64,7 +64,9 @@ class Judged(Strategy):
 
     def infer(self, shape: Shape, plan: Plan) -> Shape:
         longest = max(map(_length, self._candidates), default=0)
-        medium: Medium = "text" if "text" in self.verifier.judges else "image"
+        are_images = "text" not in self.verifier.judges or any(each.image for each in self._candidates)
+        medium: Medium = "image" if are_images else "text"
+        shape = Shape(medium=medium)
         for places in filter(None, self._rounds):
             given = Shape(len(places), len(places), longest=longest, drawn_by=frozenset({"generator"}), medium=medium)
             shape = plan.score(given, self.verifier, together=True)

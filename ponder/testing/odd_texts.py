@@ -40,7 +40,7 @@ ODD_TEXTS = (
 )
 
 
-def odd_candidates(verifier: Verifier) -> list[Candidate]:
+def odd_texts(verifier: Verifier) -> list[Candidate]:
     """Candidates that say odd things, a verifier's own words too; whole, cut, in parts and without tokens."""
     own = " ".join(dict.fromkeys(words_of(verifier.model_dump(mode="json"))))
     texts = dict.fromkeys((*ODD_TEXTS, own))

@@ -11,6 +11,7 @@ from ..orchestrator.engine import Engine, EngineSpec
 from ..orchestrator.engines.simulated import SimulatedSpec
 from ..orchestrator.engines.simulated_faults import Faults
 from ..orchestrator.engines.simulated_world import World
+from ..orchestrator.errors import UsageError
 from ..orchestrator.journal import Retries
 from ..orchestrator.plan import Plan
 from ..orchestrator.runtime import Done, Runtime, Task
@@ -77,18 +78,33 @@ class Scene:
         """The engines that a strategy names, each its own model of the same problems, or of the same pictures."""
         names = dict.fromkeys(("generator", "reward", *strategy.engine_names()))
         are_images = medium(strategy) == "image"
-        judges = {"reward"}.union(*(verifier.engine_names() for verifier in verifiers_of(strategy)))
+        looks, asks = lookers(strategy) if are_images else (set[str](), set[str]())
         found: dict[str, EngineSpec | Engine] = {}
         for number, name in enumerate(names):
             watched = Watched(self.manner, seen, name)
-            if not are_images:
+            if not are_images or name in asks:
                 found[name] = WatchedEngine(_spec(number, name, self), watched)
-            elif name in judges:
+            elif name in looks | {"reward"}:
                 found[name] = WatchedLooker(looking(number), watched, self.faults)
             else:
                 spread = ALIKE if self.is_certain else SPREAD
                 found[name] = WatchedDenoiser(denoising(spread), watched, self.faults)
         return found
+
+
+def lookers(value: object) -> tuple[set[str], set[str]]:
+    """The engines that the verifiers among some knobs look at images with, and those that they ask otherwise."""
+    looks, asks = set[str](), set[str]()
+    for verifier in verifiers_of(value):
+        parts = lookers([getattr(verifier, name) for name in type(verifier).model_fields])
+        looks, asks = looks | parts[0], asks | parts[1]
+        own = set(verifier.engine_names()) - parts[0] - parts[1]
+        try:
+            verifier.bound({name: looking(0).open() for name in own}, 1, 1)
+            looks |= own
+        except UsageError:
+            asks |= own
+    return looks, asks
 
 
 def medium(strategy: Strategy) -> Medium:

@@ -8,9 +8,9 @@ from itertools import combinations
 
 from ..orchestrator.types import Candidate, Score
 from ..orchestrator.verifier import Verifier
-from .bench import Bench
+from .bench import Bench, complete
 from .judged import Told, told
-from .odd_texts import odd_candidates
+from .odd_candidates import odd_candidates
 from .require import require
 
 CLOSE = 1e-9
@@ -68,10 +68,11 @@ async def bears_odd_candidates(verifier: Verifier, bench: Bench = Bench()) -> No
     """Odd candidates have a score, or None and a reason, and disturb nobody else's.
 
     Empty, endless and broken texts, control characters, verdicts and marks, the verifier's own words, attempts that
-    are cut or come in parts. See `odd_candidates`.
+    are cut or come in parts; images of odd sizes, blank ones, none where one is expected. See `odd_candidates`.
     """
-    candidates, odd = await bench.candidates(verifier), odd_candidates(verifier)
+    candidates, odd = await bench.candidates(verifier), odd_candidates(verifier, bench)
     whole = await told(verifier, candidates, bench.scene)
+    odd += [complete("a text")] if bench.images else []
     ample = bench.scene.but(context_length=AMPLE)
     await _check_company(verifier, candidates, odd, whole, await told(verifier, [*candidates, *odd], ample))
     for each in [] if bench.is_slow else odd:
@@ -83,7 +84,7 @@ async def _check_company(
     verifier: Verifier, good: Sequence[Candidate], odd: Sequence[Candidate], whole: Told, found: Told
 ) -> None:
     kept = facts(found.scores[: len(good)]) == facts(whole.scores)
-    what = [candidate.text[:40] for candidate in odd]
+    what = [candidate.text[:40] or (candidate.image and candidate.image.array.shape) for candidate in odd]
     require(kept or verifier.is_relative, f"odd candidates {what!r} must not change the scores of others", found.scores)
 
 

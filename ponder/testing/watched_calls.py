@@ -12,6 +12,7 @@ from ..orchestrator.canonical import digest
 from ..orchestrator.engines.simulated_faults import nameless
 from ..orchestrator.engines.simulated_tree import uniform
 from ..orchestrator.errors import EngineRefused, EngineUnavailable
+from ..orchestrator.images import Image
 from ..orchestrator.types import Message, Query, Usage
 from .scripted_judge import ScriptedJudge
 from .waves import Waves
@@ -38,6 +39,7 @@ class Manner:
         says: what they write when a verifier asks, told by the prompt; a label it begins with is the likely one. None
             writes as the model does.
         reads: the rows that a reward model reads in a response, told by its text; None reads as the model does.
+        sees: what a reward model tells of an image; None tells as the model does.
         is_broken: whether what they compute is no number.
         in_waves: whether calls are answered together, once no more come.
     """
@@ -52,6 +54,7 @@ class Manner:
     judge: ScriptedJudge | None = None
     says: Callable[[str], str] | None = None
     reads: Callable[[str], Sequence[Sequence[float]]] | None = None
+    sees: Callable[[Image], Sequence[float]] | None = None
     is_broken: bool = False
     in_waves: bool = False
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..orchestrator.canonical import digest
-from ..orchestrator.engine import Advance, Advanced, Completion, Prompt, Reading, Request, Watch
+from ..orchestrator.engine import Advance, Advanced, Capabilities, Completion, Prompt, Reading, Request, Watch
 from ..orchestrator.engines.byte_vocabulary import END, decode, encode
 from ..orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ..orchestrator.types import Finish, Message
@@ -16,6 +16,7 @@ from ..orchestrator.workspace import Opening
 from .watched_calls import Watched
 
 LIKELY = 0.9
+IMAGE_TOKENS = 7
 
 
 class WatchedEngine(SimulatedEngine):
@@ -26,8 +27,12 @@ class WatchedEngine(SimulatedEngine):
         self._manner, self._seen, self._call = watched.manner, watched.seen, watched.call
         self._draws: Counter[bytes] = Counter()
 
+    @property
+    def capabilities(self) -> Capabilities:
+        return super().capabilities.model_copy(update={"image_tokens": IMAGE_TOKENS})
+
     async def count(self, prompt: Prompt) -> int:
-        return await super().count(self._heard(prompt))
+        return await super().count(self._heard(prompt)) + IMAGE_TOKENS * len(prompt.images)
 
     async def complete(self, request: Request, watch: Watch | None = None) -> Completion:
         if self._manner.judge or self._manner.says:
@@ -114,7 +119,8 @@ class WatchedEngine(SimulatedEngine):
         if request.labels and manner.is_broken:
             return replace(done, label_logprobs=(math.nan,) * len(request.labels))
         if manner.says and request.is_judging:
-            text = manner.says("\n".join(message.content for message in messages) + request.prompt.text)
+            pictures = "".join(f"\n{digest(image).hex()}" for image in request.prompt.images)
+            text = manner.says("\n".join(message.content for message in messages) + request.prompt.text + pictures)
             if request.labels:
                 return replace(done, label_logprobs=likely(text, request.labels))
             return self._written(text, request, done)

@@ -93,11 +93,13 @@ class WatchedLooker(ImageRewardEngine):
             told = await super().look(asked)
             self._seen.served += self.meter.looking().times(len(asked.images))
             return [
-                () if place in lost or self._parts.refuses((image, asked.prompt)) else self._said(seen)
+                () if place in lost or self._parts.refuses((image, asked.prompt)) else self._said(seen, image)
                 for place, (image, seen) in enumerate(zip(asked.images, told, strict=True))
             ]
 
-    def _said(self, seen: Seen) -> Seen:
+    def _said(self, seen: Seen, image: Image) -> Seen:
+        if self._manner.sees and seen:
+            seen = tuple(self._manner.sees(image))
         return (None,) * len(seen) if self._manner.is_broken else seen
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from ponder.orchestrator.canonical import digest
+from ponder.orchestrator.images import Image
 from ponder.orchestrator.types import Query
 from ponder.verifiers.generative_reward import META_QUESTION
 
@@ -85,6 +86,21 @@ def rates_in_words(prompt: str) -> str:
 def says_yes_or_no(prompt: str) -> str:
     """Yes or no by all that is said, but for what a prompt's fences are made of."""
     return "Yes" if worth(re.sub(r"\b[0-9a-f]{8,16}\b", "", prompt)) > 5 else "No"
+
+
+def rates_images(prompt: str) -> str:
+    """One digit for the image of a prompt."""
+    return str(worth(prompt.rpartition("\n")[2]))
+
+
+def brightness(text: Image, query: Query | None = None) -> float:
+    """How bright an image is, from 0 to 1."""
+    return float(text.array.mean()) / 255
+
+
+def sees_brightness(image: Image) -> tuple[float]:
+    """The like, as a reward model tells it."""
+    return (brightness(image),)
 
 
 def length_of(text: str, query: Query) -> float:

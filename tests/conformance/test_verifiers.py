@@ -1,19 +1,26 @@
 """Every registered verifier keeps what `ponder.testing` asks."""
 
+from dataclasses import replace
+
 import judge_replies as judge
 import pytest
 
 from ponder.orchestrator.code_tests import CallTest
+from ponder.orchestrator.engines.image_models import GaussianClassifier
 from ponder.orchestrator.types import Query
 from ponder.testing import VERIFIER_CHECKS, Bench
+from ponder.testing.image_world import MEANS, PICTURE, images
 from ponder.verifiers import (
     VERIFIERS,
     AbacusChecker,
     Calibrated,
+    ClassLogprob,
     Confidence,
     ExactMatch,
     Function,
     GenerativeReward,
+    ImageClass,
+    ImageReward,
     JsonSchema,
     ListwiseJudge,
     MathAnswer,
@@ -58,11 +65,14 @@ PROGRAMS = Bench(
     ("def double(x):\n    return 2 * x\n", "Here:\n```python\ndef double(x):\n    return x + 3\n```", "double = None"),
     is_slow=True,
 )
+IMAGES = Bench(PICTURE, images=images())
+BRIGHT = Bench(PICTURE, images=images(), sees=judge.sees_brightness)
 ITEMS = ("It shows its steps.", "It ends in a number.")
 CASES: dict[str, tuple[Verifier, Bench]] = {
     "abacus": (AbacusChecker(), ABACUS),
     "calibrated": (Calibrated(verifier=ProcessReward(), map=PlattMap(slope=0.8, offset=-0.1, on="log_odds")), Bench()),
     "calibrated-exact": (Calibrated(verifier=ExactMatch(), map=PlattMap(slope=3, offset=-1)), Bench()),
+    "class_logprob": (ClassLogprob(), IMAGES),
     "confidence": (Confidence(window=24, top_logprobs=5), Bench()),
     "exact_match": (ExactMatch(), Bench()),
     "function": (Function.of(judge.length_of), Bench(is_slow=True)),
@@ -70,6 +80,9 @@ CASES: dict[str, tuple[Verifier, Bench]] = {
     "generative_reward-passes": (GenerativeReward(votes=2, responses_a_pass=3, max_tokens=64), GRM),
     "generative_reward-alone": (GenerativeReward(votes=2, responses_a_pass=1, max_tokens=64), GRM),
     "generative_reward-meta": (GenerativeReward(votes=3, max_tokens=64, meta_engine="meta"), GRM),
+    "function-images": (Function.of(judge.brightness), replace(IMAGES, is_slow=True)),
+    "image_class": (ImageClass(model=GaussianClassifier(means=MEANS)), IMAGES),
+    "image_reward": (ImageReward(), BRIGHT),
     "json_schema": (JsonSchema(json_schema=SCHEMA), JSON),
     "listwise_judge": (ListwiseJudge(votes=2, max_tokens=64), LISTS),
     "listwise_judge-window": (ListwiseJudge(votes=2, window=2, max_tokens=64), LISTS),
@@ -89,10 +102,16 @@ CASES: dict[str, tuple[Verifier, Bench]] = {
     "quantile_ensemble-learned": (QuantileEnsemble(members=TWO[:1], knots=((0.2, 0.8),)), Bench()),
     "rank_ensemble": (RankEnsemble(members=TWO, weights=(2, 1)), Bench()),
     "rank_ensemble-judges": (RankEnsemble(members=(PairwiseJudge(max_tokens=64), ProcessReward())), PAIRS),
+    "rank_ensemble-images": (
+        RankEnsemble(members=(ClassLogprob(), ImageClass(model=GaussianClassifier(means=MEANS)))),
+        IMAGES,
+    ),
     "regex_match": (RegexMatch(pattern=r"answer: (\d+)", group=1), Bench(is_slow=True)),
     "regex_match-form": (RegexMatch(pattern="step 2: a"), Bench(is_slow=True)),
     "rubric": (Rubric(items=ITEMS), Bench(says=judge.says_yes_or_no)),
+    "rubric-images": (Rubric(items=ITEMS), replace(IMAGES, says=judge.says_yes_or_no)),
     "scalar_judge": (ScalarJudge(), Bench(says=judge.rates)),
+    "scalar_judge-images": (ScalarJudge(), replace(IMAGES, says=judge.rates_images)),
     "scalar_judge-written": (ScalarJudge(form="written", votes=2, max_tokens=64), Bench(says=judge.rates_in_words)),
     "self_certainty": (SelfCertainty(top_logprobs=5), Bench()),
     "self_evaluation": (SelfEvaluation(), Bench()),

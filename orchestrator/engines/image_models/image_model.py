@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from ...denoising import Seen
+from ...errors import EngineError, EngineRefused
 from ...images import Image
 
 
@@ -48,6 +50,39 @@ class ImageModelSpec(BaseModel):
             EngineRefused: it cannot be loaded here; says what to do.
         """
         raise TypeError(f"{type(self).__name__} must implement load")
+
+
+def told(model: ImageModel, images: Sequence[Image], prompt: str) -> list[Seen]:
+    """What a model tells of images; where it cannot look at them together, of each by itself.
+
+    Raises:
+        EngineRefused: it can look at none of them.
+    """
+    try:
+        return _together(model, images, prompt)
+    except EngineRefused:
+        found = [_alone(model, image, prompt) for image in images] if len(images) > 1 else []
+        if not any(found):
+            raise
+        return found
+
+
+def _together(model: ImageModel, images: Sequence[Image], prompt: str) -> list[Seen]:
+    try:
+        values = np.asarray(model.values(images, prompt), np.float64)
+    except EngineError:
+        raise
+    except Exception as error:
+        text = f"{model.identity} must look at images, but raised {type(error).__name__}: {error}"
+        raise EngineRefused(text) from error
+    return [tuple(float(value) if np.isfinite(value) else None for value in row) for row in values]
+
+
+def _alone(model: ImageModel, image: Image, prompt: str) -> Seen:
+    try:
+        return _together(model, [image], prompt)[0]
+    except EngineRefused:
+        return ()
 
 
 def levels(image: Image) -> NDArray[np.float32]:
