@@ -28,6 +28,7 @@ from .nesting import AnyVerifier
 from .numeric_match import NumericMatch
 from .outcome_reward import OutcomeReward
 from .pairwise_judge import PairwiseJudge
+from .preview_agreement import PreviewAgreement
 from .process_reward import ProcessReward
 from .python_code import PythonCode
 from .quantile_ensemble import QuantileEnsemble
@@ -63,6 +64,7 @@ VERIFIERS: Registry[Verifier] = Registry(
         "numeric_match": NumericMatch,
         "outcome_reward": OutcomeReward,
         "pairwise_judge": PairwiseJudge,
+        "preview_agreement": PreviewAgreement,
         "process_reward": ProcessReward,
         "python_code": PythonCode,
         "quantile_ensemble": QuantileEnsemble,
@@ -107,6 +109,7 @@ __all__ = [
     "OutcomeReward",
     "PairwiseJudge",
     "PlattMap",
+    "PreviewAgreement",
     "ProcessReward",
     "PythonCode",
     "QuantileEnsemble",
