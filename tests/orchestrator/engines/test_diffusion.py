@@ -133,6 +133,26 @@ async def test_a_batch_holds_no_more_rows_than_the_denoiser_takes() -> None:
     assert near([each for group in found for each in group], many[:6])
 
 
+async def test_a_walk_that_does_not_fit_waits_for_the_next_batch() -> None:
+    async with opened(batch=4) as engine:
+        await asyncio.gather(*[engine.denoise(passages(slice(i, i + 3), (0.0,))) for i in (0, 3)])
+        assert [len(batch) for batch in engine.denoiser.batches] == [3, 3]
+
+
+async def test_who_asks_again_at_once_comes_into_the_next_batch() -> None:
+    """One in steps of a call each, beside one that goes all the way by one call."""
+
+    async def stepwise(engine: DiffusionEngine) -> None:
+        [at] = await engine.denoise(passages(slice(0, 1), (0.75,)))
+        for to in (0.5, 0.25, 0.0):
+            [at] = await engine.denoise([Passage(at.latent, Flow(), "", (to,))])
+
+    async with opened() as engine:
+        whole = engine.denoise(passages(slice(1, 2), (0.75, 0.5, 0.25, 0.0)))
+        await asyncio.gather(whole, stepwise(engine))
+        assert engine.denoiser.batches == [[1.0] * 2, [0.75] * 2, [0.5] * 2, [0.25] * 2]
+
+
 @pytest.mark.parametrize(
     ("prompt", "error", "message"),
     [
