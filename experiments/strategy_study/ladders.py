@@ -15,6 +15,7 @@ from ponder.orchestrator.strategy import Strategy
 from ponder.strategies import (
     DVTS,
     MCTS,
+    STRATEGIES,
     AdaptiveConsistency,
     AdaptiveSampling,
     BeamSearch,
@@ -35,6 +36,7 @@ from ponder.strategies import (
     TreeOfThoughts,
     Vote,
 )
+from ponder.strategies.denoising import DenoisingStrategy
 from ponder.verifiers import ProcessReward, SelfEvaluation
 from ponder.verifiers.answers import AbacusAnswer, NumberAnswer
 
@@ -233,8 +235,10 @@ POOLS: dict[str, Callable[[int], Strategy]] = {
 }
 """One run of many draws for each judge; what a fresh run of fewer would do is estimated from it without bias."""
 
+_IMAGES = [kind for kind in STRATEGIES.names() if issubclass(STRATEGIES[kind], DenoisingStrategy)]
 _GENERAL = "needs a general model, which can be asked in words: the abacus models know nothing but arithmetic"
 LEFT_OUT: dict[str, str] = {
+    ", ".join(_IMAGES): "makes images, which have a study of their own, noise_search.py",
     "rank, vote": "parts: a sample with a rank is Best-of-N, a sample with a vote the majority vote",
     **dict.fromkeys(
         (
