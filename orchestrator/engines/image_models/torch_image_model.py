@@ -107,7 +107,7 @@ def require(folder: Path, *packages: str) -> None:
     if missing := [name for name in ("torch", "transformers", *packages) if find_spec(name) is None]:
         raise EngineRefused(
             f"{' and '.join(missing)} must be installed to look at images by such a model; run: "
-            f"pip install 'ponder[torch]'{''.join(f' {name}' for name in missing if name in packages)}"
+            "pip install 'ponder[torch]' safetensors pillow"
         )
     if not (folder / "config.json").is_file():
         raise EngineRefused(f"a model must be a folder with a config.json of transformers, got {str(folder)!r}")

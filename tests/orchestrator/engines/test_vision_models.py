@@ -24,13 +24,13 @@ from ponder.orchestrator.images import Image
 IMAGES = [image(SIDE, SIDE, seed=1), image(30, 20, 3, seed=2), image(8, 8, seed=3)]
 
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
 @pytest.fixture(autouse=True)
-def quietly() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def without_gradients() -> Iterator[None]:
     with torch.no_grad():
         yield
-    torch.set_num_threads(threads)
 
 
 def pixels(folder: Path, images: list[Image]) -> torch.Tensor:
