@@ -8,6 +8,7 @@ from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Literal
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +75,7 @@ class DiffusionEngine:
     def __init__(self, spec: DiffusionSpec) -> None:
         self.spec = spec
         self._thread = ThreadPoolExecutor(1, "ponder-denoiser")
-        self._begun = set[_Walking]()
+        self._begun = WeakSet[_Walking]()
         self._waiting: deque[_Walking] = deque()
         self._working: asyncio.Task[None] | None = None
 
@@ -144,7 +145,6 @@ class DiffusionEngine:
         finally:
             for _, walking in begun:
                 walking.done.cancel()
-                self._begun.remove(walking)
         return [each for each in found if each is not None]
 
     def _check(self, passage: Passage) -> None:

@@ -240,7 +240,8 @@ async def test_what_is_cancelled_is_not_evaluated_further() -> None:
         model = engine.denoiser
         model.open.clear()
         times = tuple(1 - k / 8 for k in range(1, 9))
-        long = asyncio.create_task(engine.denoise(passages(slice(0, 3), times)))
+        unlike = [*passages(slice(0, 2), times), *passages(slice(2, 3), times[1:])]
+        long = asyncio.create_task(engine.denoise(unlike))
         short = asyncio.create_task(engine.denoise(passages(slice(3, 5), (0.5, 0.0))))
         await asyncio.to_thread(model.is_asked.wait, 10)
         long.cancel()
