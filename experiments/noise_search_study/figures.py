@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ponder.orchestrator.intervals import Interval
 
 from .hacking import Hacked
 from .measured import Point
 
+ROW = 0.55  # inches that a row of images is high
 STYLES = {
     "steps": ("0.5", "-"),
     "random": ("black", "-"),
@@ -81,24 +85,25 @@ def hacking(found: Sequence[Hacked], file: Path) -> None:
     _saved(figure, file)
 
 
-def sheet(rows: Mapping[str, Any], file: Path, columns: Sequence[str] = ()) -> None:
-    """Rows of images under one another, each an array ``[height, width]`` of bytes beside its title."""
+def sheet(rows: Mapping[str, NDArray[np.uint8]], file: Path, columns: Sequence[str] = ()) -> None:
+    """Rows of images under one another, each ``[height, width]`` of bytes beside its title; all columns are named."""
     pyplot = _pyplot()
-    first = next(iter(rows.values()))
-    high = 8.0 * first.shape[0] / first.shape[1]
-    figure, panels = pyplot.subplots(len(rows), 1, figsize=(10, len(rows) * (high + 0.06) + 0.3), layout="constrained")
-    for panel, (title, image) in zip(panels, rows.items(), strict=True):
-        panel.imshow(image, cmap="gray", vmin=0, vmax=255, aspect="equal", interpolation="nearest")
+    high, wide = next(iter(rows.values())).shape
+    margin = 0.085 * max(map(len, rows))
+    size = (margin + ROW * wide / high, ROW * len(rows) + 0.25 * bool(columns))
+    figure, panels = pyplot.subplots(len(rows), 1, figsize=size, squeeze=False)
+    top = 1 - 0.25 * bool(columns) / size[1]
+    figure.subplots_adjust(left=margin / size[0], right=1, bottom=0, top=top, hspace=0)
+    for panel, (title, image) in zip(panels[:, 0], rows.items(), strict=True):
+        panel.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         panel.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9)
-        panel.set_yticks([])
-        panel.set_xticks([])
-        for side in panel.spines.values():
-            side.set_visible(False)
+        panel.set(xticks=[], yticks=[])
+        panel.spines[:].set_visible(False)
     if columns:
-        wide = first.shape[1] / len(columns)
-        panels[0].xaxis.tick_top()
-        panels[0].set_xticks([wide * (i + 0.5) for i in range(len(columns))], columns, fontsize=9)
-        panels[0].tick_params(length=0)
+        places = [wide * (i + 0.5) / len(columns) for i in range(len(columns))]
+        panels[0, 0].xaxis.tick_top()
+        panels[0, 0].set_xticks(places, columns, fontsize=9)
+        panels[0, 0].tick_params(length=0, pad=2)
     _saved(figure, file)
 
 

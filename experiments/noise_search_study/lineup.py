@@ -51,6 +51,11 @@ def back_and_forth(n: int, **knobs: Any) -> Spending:
     return spend
 
 
+def along_paths(nfe: int) -> Knobs:
+    """One path in moves of one evaluation; where there is room for enough children, in shorter rounds."""
+    return back_and_forth(1, backward_steps=1, backward=0.3 if nfe <= 64 else 0.2)(nfe)
+
+
 def longer(nfe: int) -> Knobs:
     """One image, in as many steps."""
     return {"kind": "random_noise_search", "n": 1, "steps": nfe}
@@ -60,10 +65,12 @@ MAIN = (
     Method("random", "random search", wide("random_noise_search"), family="whole"),
     Method("svdd", "SVDD", wide("svdd")),
     Method("zero_order", "zero-order search, tau 0.5", around(0.5), family="tau 0.5"),
-    Method("paths", "search over paths", back_and_forth(1, backward_steps=1)),
+    Method("paths", "search over paths", along_paths),
+    Method("feynman_kac", "Feynman-Kac steering, scale 30", wide("feynman_kac", scale=30)),
     Method("steps", "more steps", longer),
 )
 SIDE = (
+    Method("feynman_kac_1", "Feynman-Kac steering, scale 1", wide("feynman_kac", scale=1), SIZES[1:3]),
     Method("svdd_vp", "SVDD, variance preserving", wide("svdd", interpolant="variance_preserving"), SIZES[:3]),
     Method("zero_order_0.8", "zero-order search, tau 0.8", around(0.8), SIZES[:4], family="tau 0.8"),
     Method("zero_order_0.95", "zero-order search, tau 0.95", around(0.95), SIZES[:4], family="tau 0.95"),
