@@ -20,14 +20,18 @@ from .noise_schedule import interpolant_of, prediction_of, scheduler_in
 from .one_step import OneStep
 from .pipeline_family import PipelineFamily, as_bytes
 from .pipeline_flux import Flux
-from .pipeline_stable_diffusion import StableDiffusion
+from .pipeline_stable_diffusion import StableDiffusion, StableDiffusionXL
 from .prediction import timesteps_of, velocity_of
 from .prompt_embeddings import Embedded, PromptEmbeddings
 from .saved import folder_with, loaded, settings
 from .torch_model import TorchDenoiserSpec, require_installed, tried
 
 MARKER = "model_index.json"
-FAMILIES: dict[str, type[PipelineFamily]] = {"FluxPipeline": Flux, "StableDiffusionPipeline": StableDiffusion}
+FAMILIES: dict[str, type[PipelineFamily]] = {
+    "FluxPipeline": Flux,
+    "StableDiffusionPipeline": StableDiffusion,
+    "StableDiffusionXLPipeline": StableDiffusionXL,
+}
 KEPT_PROMPTS = 256
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
@@ -18,8 +18,8 @@ class StableDiffusion(PipelineFamily):
     """
 
     network = "unet"
-    text_parts = ("text_encoder", "tokenizer")
-    embeddings = ("prompt_embeds",)
+    text_parts: ClassVar[tuple[str, ...]] = ("text_encoder", "tokenizer")
+    embeddings: ClassVar[tuple[str, ...]] = ("prompt_embeds",)
 
     def __init__(self, pipe: Any, height: int | None, width: int | None) -> None:
         super().__init__(pipe, height, width)
@@ -37,8 +37,43 @@ class StableDiffusion(PipelineFamily):
 
     def decoded(self, latents: Any) -> NDArray[Any]:
         pipe = self.pipe
-        images = pipe.vae.decode(latents / pipe.vae.config.scaling_factor, return_dict=False)[0]
-        images, unsafe = pipe.run_safety_checker(images, latents.device, latents.dtype)
+        images, unsafe = pipe.run_safety_checker(self._images(latents), latents.device, latents.dtype)
         shown = [True] * len(images) if unsafe is None else [not each for each in unsafe]
         found: NDArray[Any] = pipe.image_processor.postprocess(images, output_type="np", do_denormalize=shown)
+        return found
+
+    def _images(self, latents: Any) -> Any:
+        vae = self.pipe.vae
+        return vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
+
+
+class StableDiffusionXL(StableDiffusion):
+    """StableDiffusionXLPipeline (Podell et al. 2023, arXiv 2307.01952), its base model.
+
+    For guidance it is told zeros in place of the empty prompt, where it was trained so. Its VAE runs in float32 where
+    float16 would overflow.
+    """
+
+    text_parts = ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")
+    embeddings = ("prompt_embeds", "pooled_prompt_embeds")
+
+    def __init__(self, pipe: Any, height: int | None, width: int | None) -> None:
+        import torch
+
+        super().__init__(pipe, height, width)
+        if pipe.vae.dtype == torch.float16 and pipe.vae.config.force_upcast:
+            pipe.vae.to(torch.float32)
+
+    def encoded(self, prompt: str) -> Embedded:
+        device = self.pipe.device
+        embeds, _, pooled, _ = self.pipe.encode_prompt(prompt, device=device, do_classifier_free_guidance=False)
+        return dict(zip(self.embeddings, (embeds, pooled), strict=True))
+
+    def arguments(self, told: Embedded, nothing: Embedded | None, guidance: float) -> dict[str, Any]:
+        if nothing is not None and self.pipe.config.force_zeros_for_empty_prompt:
+            nothing = {name: each.new_zeros(each.shape) for name, each in nothing.items()}
+        return super().arguments(told, nothing, guidance)
+
+    def decoded(self, latents: Any) -> NDArray[Any]:
+        found: NDArray[Any] = self.pipe.image_processor.postprocess(self._images(latents), output_type="np")
         return found

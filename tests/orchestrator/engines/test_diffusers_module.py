@@ -202,11 +202,17 @@ def test_a_vae_makes_images_of_the_data(unet: Callable[[str], DiffusersModule], 
 
     vae = tiny_diffusers.vae().eval()
     vae.save_pretrained(tmp_path / "vae")
-    UNet2DModel(4, in_channels=4, out_channels=4, block_out_channels=(8,), norm_num_groups=4,
-                down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",)).save_pretrained(tmp_path / "unet")  # fmt: skip
-    with pytest.raises(
-        EngineRefused, match="1 or 3 channels to be shown as they are, got 4; name the folder of the vae"
-    ):
+    network = UNet2DModel(
+        sample_size=4,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(8,),
+        down_block_types=("DownBlock2D",),
+        up_block_types=("UpBlock2D",),
+        norm_num_groups=4,
+    )
+    network.save_pretrained(tmp_path / "unet")
+    with pytest.raises(EngineRefused, match="1 or 3 channels to be shown as they are, got 4; name the folder"):
         DiffusersModule(folder=str(tmp_path / "unet")).load()
     model = DiffusersModule(folder=str(tmp_path / "unet"), vae=str(tmp_path / "vae"), device="cpu").load()
     assert (model.facts.shape, model.facts.size) == ((4, 4, 4), (8, 8))

@@ -107,6 +107,30 @@ def make_stable_diffusion(folder: Path, scheduler: Any = None) -> Path:
     return folder
 
 
+def make_stable_diffusion_xl(folder: Path) -> Path:
+    """A pipeline of the shape of Stable Diffusion XL."""
+    from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
+
+    seed()
+    unet = UNet2DConditionModel(
+        sample_size=SIDE // 2,
+        block_out_channels=(8, 16),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        layers_per_block=1,
+        norm_num_groups=4,
+        attention_head_dim=2,
+        cross_attention_dim=64,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + 32,
+    )
+    encoders = (clip_encoder(), clip_encoder(projects=True))
+    parts = (vae(), *encoders, clip_tokenizer(), clip_tokenizer(), unet, ddim_scheduler())
+    StableDiffusionXLPipeline(*parts).save_pretrained(folder)
+    return folder
+
+
 def vae() -> Any:
     """From 4 channels to colour, twice as wide."""
     from diffusers import AutoencoderKL
@@ -122,8 +146,8 @@ def vae() -> Any:
     )
 
 
-def clip_encoder() -> Any:
-    from transformers import CLIPTextConfig, CLIPTextModel
+def clip_encoder(projects: bool = False) -> Any:
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     config = CLIPTextConfig(
         vocab_size=len(LETTERS) * 2 + 2,
@@ -135,8 +159,9 @@ def clip_encoder() -> Any:
         bos_token_id=0,
         eos_token_id=1,
         pad_token_id=1,
+        projection_dim=32,
     )
-    return CLIPTextModel(config).eval()
+    return (CLIPTextModelWithProjection if projects else CLIPTextModel)(config).eval()
 
 
 def clip_tokenizer() -> Any:
