@@ -108,16 +108,16 @@ class PathSearch(DenoisingStrategy):
         return replace(made, most=self.n)
 
     def _count(self, plan: Plan, n: int, evaluations: int, times: Excursions, stop: int) -> Shape:
-        after = times.evaluations_after(stop)
+        is_end = stop == self.rounds
         return plan.denoise(
             n,
             evaluations,
             self.flow(),
             self.engine,
             self.judge if stop else None,
-            images=int(times.looks_at(stop) or not after),
+            images=int(times.looks_at(stop) or is_end),
             together=True,
-            leaving=self.ending(plan, after, self.judge) if after else Usage(),
+            leaving=Usage() if is_end else self.ending(plan, times.evaluations_after(stop), self.judge),
         )
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:

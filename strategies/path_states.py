@@ -141,5 +141,6 @@ class PathStates(DenoisingStates):
         return await self._ctx.denoise(ask)
 
     def _leaving(self, stop: int) -> Usage:
-        after = self._excursions.evaluations_after(stop)
-        return self._ctx.ending(self._flow, after, self._verifier, self._engine) if after else Usage()
+        if self._excursions.stops[stop] == 0.0:
+            return Usage()
+        return self._ctx.ending(self._flow, self._excursions.evaluations_after(stop), self._verifier, self._engine)

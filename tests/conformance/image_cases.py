@@ -6,6 +6,7 @@ from ponder.strategies import (
     DenoisingBeam,
     DenoisingRebase,
     FeynmanKac,
+    PathSearch,
     RandomNoiseSearch,
     Rank,
     Strategy,
@@ -30,5 +31,6 @@ IMAGES: dict[str, Strategy] = {
     "feynman_kac": FeynmanKac(threshold=1.0, **TWO),
     "denoising_beam": DenoisingBeam(n=4, steps=2, beam_width=2, verifier=JUDGE),
     "denoising_rebase": DenoisingRebase(**TWO),
+    "path_search": PathSearch(n=2, children=2, steps=2, start=0.5, forward=0.2, backward=0.5, verifier=JUDGE),
     "zero_order_search": ZeroOrderSearch(n=2, steps=2, rounds=2, tau=0.5, restart_patience=1, verifier=JUDGE),
 }
