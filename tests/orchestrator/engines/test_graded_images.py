@@ -26,7 +26,7 @@ from ponder.verifiers import ScalarJudge
 IMAGE_TOKENS = 70
 MEANS = tuple(tuple(row) for row in np.random.default_rng(0).uniform(-0.8, 0.8, (3, 16)).tolist())
 JUDGE = ScalarJudge(engine="judge", form="written", signed=False, max_tokens=40)
-QUERY = Query.ask("draw a 2, please, as large as you can")
+QUERY = Query.ask("draw a 2, please, " + "and make it as large as you can, " * 40)
 
 
 async def rate(asked: web.Request, sent: dict[str, Any]) -> web.StreamResponse:
@@ -79,8 +79,8 @@ async def test_within_any_budget_an_image_that_is_begun_is_finished_and_graded(s
     async with Runtime(engines(server)) as runtime:
         most = (await runtime.estimate(search, QUERY)).most.prompt_tokens
         outcomes = []
-        for share in range(1, 13):
-            limit = most * share // 12
+        for share in range(1, 25):
+            limit = most * share // 24
             try:
                 result = await runtime.run(search, QUERY, Budget(prompt_tokens=limit))
             except BudgetExceeded:
