@@ -15,6 +15,7 @@ from ...orchestrator.verifier import Verifier
 from ...verifiers.answers import AnswerKey
 from .arms import Arm
 from .pool import Draw, Pool
+from .thumbnails import thumbnail
 
 
 class Judge:
@@ -46,6 +47,7 @@ class Judge:
                 generation=candidate.usage if arm.is_pool else done.result.usage,
                 judgement=Usage() if score is None else score.usage,
                 is_unjudged=mark.value is None,
+                thumbnail=thumbnail(candidate.image),
             )
             for candidate, answer, mark in zip(candidates, answers, marks, strict=True)
             for score in [_score(candidate, arm)]

@@ -28,6 +28,7 @@ class Outcome:
         failed: draws behind it that were lost.
         unjudged: draws that the checker could not judge.
         unscored: draws that the verifier that chooses could not judge.
+        thumbnail: what the answer shows, where it is one picture.
     """
 
     value: float
@@ -35,6 +36,7 @@ class Outcome:
     failed: int = 0
     unjudged: int = 0
     unscored: int = 0
+    thumbnail: str = ""
 
 
 class Reading:
@@ -65,6 +67,7 @@ class Reading:
             self._failed,
             self._unjudged,
             self._unscored if is_judged else 0,
+            self._pool.draws[0].thumbnail if len(self._pool) == 1 else "",
         )
 
     def _value(self, method: str, n: int) -> float:

@@ -21,6 +21,7 @@ class Draw:
         judgement: what scoring it cost.
         is_lost: whether it failed; such a draw is kept, with answer None and label 0, and costs what was charged.
         is_unjudged: whether the checker could not tell; its label is 0.
+        thumbnail: what it shows, as the base64 of a small PNG file; empty of a text.
     """
 
     answer: str | None
@@ -30,6 +31,7 @@ class Draw:
     judgement: Usage = Usage()
     is_lost: bool = False
     is_unjudged: bool = False
+    thumbnail: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.correct <= 1:

@@ -23,8 +23,10 @@ from .frontier import Difference, Estimate, Point
 from .measured import Measured, Seen
 from .naming import name_of
 from .natural_order import natural_order
+from .pictures import MOST_ROWS, pictures
 from .report import Report
 from .report_level import Contest, Level
+from .report_pictures import Pictures
 from .report_spending import Spending
 
 
@@ -33,6 +35,7 @@ def report(record: Record) -> Report:
     measured = Measured.of(record)
     points = _points(record, measured)
     sweep, parts = record.sweep, record.parts
+    held_against = [id for id in dict.fromkeys(_held_against(record, measured)) if id in points]
     return Report(
         title=sweep.name,
         data=f"{len(parts.development) + len(parts.confirmation)} queries: {in_words(sweep.data)}",
@@ -44,8 +47,9 @@ def report(record: Record) -> Report:
         ledger=_spending(record, measured),
         points=tuple(points.values()),
         levels=_levels(record, measured, points),
-        baselines=tuple(dict.fromkeys(points[id].name for id in _held_against(record, measured) if id in points)),
+        baselines=tuple(points[id].name for id in held_against),
         curves=curves(measured.holdings),
+        pictures=_pictures(record, measured, points, held_against),
         outlook=record.verdict.outlook if record.verdict else (),
         effects=axis_effects([member.choices for member in measured.members], measured.evidence),
         ended=record.verdict.reason if record.verdict else "",
@@ -167,6 +171,16 @@ def _baselines(record: Record, measured: Measured, limit: float) -> list[str]:
         for number in range(len(measured.ids))
     ]
     return [measured.ids[number] for number in baselines(measured.evidence, strategies, costs, limit).values()]
+
+
+def _pictures(
+    record: Record, measured: Measured, points: Mapping[str, Point], held_against: Sequence[str]
+) -> Pictures | None:
+    """What the choices and the baselines made of a few queries, the choices first where there is no room for all."""
+    chosen = [each.composition for each in record.verdict.chosen] if record.verdict else []
+    kept = list(dict.fromkeys((*chosen, *held_against)))[:MOST_ROWS]
+    kept.sort(key=lambda id: points[id].cost_in(record.sweep.by))
+    return pictures(record, measured, {id: points[id].name for id in kept})
 
 
 def _spending(record: Record, measured: Measured) -> Spending:

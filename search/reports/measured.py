@@ -33,6 +33,7 @@ class Seen:
         failed: draws that were lost.
         unjudged: draws that the checker could not judge.
         unscored: draws that the verifier that chooses could not judge.
+        thumbnails: a picture that it made, and the label of that, by the query's id.
     """
 
     by_query: Mapping[str, float]
@@ -42,6 +43,7 @@ class Seen:
     failed: int
     unjudged: int
     unscored: int
+    thumbnails: Mapping[str, tuple[str, float]]
 
     @property
     def values(self) -> Floats:
@@ -131,6 +133,7 @@ def _seen(places: Mapping[tuple[int, int], Outcome], queries: Sequence[Query]) -
         sum(outcome.failed for outcome in outcomes),
         sum(outcome.unjudged for outcome in outcomes),
         sum(outcome.unscored for outcome in outcomes),
+        {queries[item].id: (o.thumbnail, o.value) for item, (o, *_) in by_item.items() if o.thumbnail},
     )
 
 

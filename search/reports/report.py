@@ -13,6 +13,7 @@ from .axis_effects import Effect
 from .frontier import Amount, Point, frontier
 from .report_curve import Curve
 from .report_level import Level
+from .report_pictures import Pictures
 from .report_spending import Spending
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Report(BaseModel):
         baselines: names of the points that the choices are to be held against.
         effects: what each knob does by itself.
         curves: what more draws of each pool would give.
+        pictures: what the recommended made of a few queries, where they make pictures.
         ledger: what was paid, and what reuse saved.
         ended: why the search measured no more, in words; empty where it is not known.
         outlook: what more budget or more queries would buy, a line each.
@@ -60,6 +62,7 @@ class Report(BaseModel):
     baselines: tuple[str, ...] = ()
     effects: tuple[Effect, ...] = ()
     curves: tuple[Curve, ...] = ()
+    pictures: Pictures | None = None
     ledger: Spending = Spending()
     ended: str = ""
     outlook: tuple[str, ...] = ()

@@ -68,7 +68,7 @@ def _template() -> Template:
     )
     environment.filters |= {"percent": percent, "span": span, "full": full, "short": short, "unit": unit}
     environment.filters |= {"brief": _brief, "title_case": _title_case}
-    environment.filters |= {"counted": counted, "points_more": points_more}
+    environment.filters |= {"data_url": _data_url, "counted": counted, "points_more": points_more}
     return environment.from_string(files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8"))
 
 
@@ -84,6 +84,13 @@ def listed(report: Report) -> tuple[Point, ...]:
 
 def _brief(text: str, longest: int = 160) -> str:
     return printable(text, longest)
+
+
+def _data_url(png: str) -> object:
+    """The address of a picture that lies in the page itself; its base64 was checked when the report was made."""
+    from markupsafe import Markup, escape
+
+    return Markup("data:image/png;base64,") + escape(png)
 
 
 def _title_case(text: str) -> str:
