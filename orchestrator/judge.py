@@ -1,4 +1,4 @@
-"""One call: what a verifier says of texts that are there already."""
+"""One call: what a verifier says of texts or images that are there already."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ..verifiers.planted import Planted
 from .budget import Budget
 from .engine import EngineSpec
 from .errors import UsageError
+from .images import Image
 from .run import DEFAULT_BUDGET, arun, outside_a_loop
 from .types import Query, Score
 from .verifier import Verifier
@@ -17,14 +18,14 @@ from .verifier import Verifier
 async def ajudge(
     verifier: Verifier,
     query: str | Query,
-    texts: Sequence[str],
+    texts: Sequence[str] | Sequence[Image],
     *,
     engines: Mapping[str, EngineSpec] | None = None,
     budget: Budget = DEFAULT_BUDGET,
     journal: str | Path | None = None,
     seed: int = 0,
 ) -> list[Score]:
-    """What `verifier` says of each text as an answer to `query`, in their order.
+    """What `verifier` says of each text or image as an answer to `query`, in their order.
 
     Where it cannot tell, or the budget has no room for it, the score is ``Score(None)`` with the reason. A verifier of
     log-probabilities can tell nothing, since nobody drew these texts.
@@ -32,7 +33,7 @@ async def ajudge(
     Args:
         verifier: the judge; one that is relative compares the texts.
         query: a question, or a whole conversation, with its reference or tests where the verifier needs them.
-        texts: whole answers, whoever wrote them; none are judged at no cost.
+        texts: whole answers, whoever wrote them, or images, not both; none are judged at no cost.
         engines: by the names the verifier asks.
         budget: hard limits, as of `ponder.run`.
         journal: a file that records every effect, so that the same call again pays for nothing twice.
@@ -41,11 +42,13 @@ async def ajudge(
     Raises:
         UsageError: the verifier cannot work as it stands, or not without a reference answer.
     """
-    if isinstance(texts, str) or not isinstance(verifier, Verifier):
-        raise UsageError(f"judge must have a verifier, a query and a list of texts, got {verifier!r} and {texts!r:.80}")
+    is_listed = not isinstance(texts, str) and len({isinstance(each, Image) for each in texts}) < 2
+    if not is_listed or not isinstance(verifier, Verifier):
+        rule = "judge must have a verifier, a query and a list of images or a list of texts"
+        raise UsageError(f"{rule}, got {verifier!r} and {texts!r:.80}")
     if not texts:
         return []
-    planted = Planted(verifier=verifier, texts=tuple(texts))
+    planted = Planted.model_validate({"verifier": verifier, "texts": tuple(texts)})
     result = await arun(planted, query, engines=engines, budget=budget, journal=journal, seed=seed)
     return [candidate.scores[verifier.name] for candidate in result.candidates]
 
@@ -53,7 +56,7 @@ async def ajudge(
 def judge(
     verifier: Verifier,
     query: str | Query,
-    texts: Sequence[str],
+    texts: Sequence[str] | Sequence[Image],
     *,
     engines: Mapping[str, EngineSpec] | None = None,
     budget: Budget = DEFAULT_BUDGET,

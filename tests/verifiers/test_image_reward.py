@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from image_world import BLACK, GREY, WHITE, image_context, pictures, seen
+from pathlib import Path
 
+import pytest
+from image_world import BLACK, GREY, SPECS, WHITE, image_context, pictures, seen
+
+import ponder
 from ponder.orchestrator.errors import ShapeError, UsageError
 from ponder.orchestrator.images import Image
 from ponder.orchestrator.journal import Journal, Memory
@@ -23,6 +26,7 @@ from ponder.verifiers import (
     Verifier,
     WeightedEnsemble,
 )
+from ponder.verifiers.planted import Planted
 
 LOOK = Usage(verifier_calls=1, nano_usd=2000, compute_ns=500_000_000)
 
@@ -110,3 +114,16 @@ async def test_a_weighted_mean_of_rewards() -> None:
     both = await seen(pair, pictures(5))
     wanted = [(3 * one.value + other.value) / 4 for one, other in zip(*alone, strict=True)]  # type: ignore[operator]
     assert [score.value for score in both] == pytest.approx(wanted)
+
+
+async def test_one_call_judges_images_that_are_there_already(tmp_path: Path) -> None:
+    images, journal = pictures(4), tmp_path / "judged.db"
+    scores = await ponder.ajudge(ImageReward(), "a cat", images, engines=SPECS, journal=journal)
+    assert [score.value for score in scores] == [score.value for score in await seen(ImageReward(), images)]
+    assert scores == await ponder.ajudge(ImageReward(), "a cat", images, engines=SPECS, journal=journal)
+    planted = Planted(verifier=ImageReward(), texts=tuple(images))
+    assert Planted.model_validate_json(planted.model_dump_json()) == planted
+    with pytest.raises(UsageError, match="a list of images or a list of texts"):
+        await ponder.ajudge(ImageReward(), "a cat", ["a text", *images], engines=SPECS)  # type: ignore[list-item]
+    with pytest.raises(ShapeError, match="judges images, but gets texts"):
+        await ponder.ajudge(ImageReward(), "a cat", ["a text"], engines=SPECS)
