@@ -15,6 +15,7 @@ from ..orchestrator.passing import Denoise, Move, digest_of
 from ..orchestrator.types import Candidate, Finish, Query
 from ..orchestrator.verifier import Verifier
 from .denoising_states import DenoisingStates
+from .ranking import rank_key
 from .sde_step import diffusion_at, sde_steps
 
 
@@ -66,11 +67,18 @@ class DenoisingSteps(DenoisingStates):
             moves = [Move(Latent.of(values, 1.0)) for values in noise]
             ends = await self._moved(moves, 0)
         elif (place := self._place(heads[0])) == self._way.stops[-1]:
-            return [[end] if end else [] for end in await self.ended([parent for parent, _ in parents])]
+            return await self._last([parent for parent, _ in parents if parent is not None])
         else:
             ends = await self._stepped(heads, place)
         children = iter(ends)
         return [[child for _ in range(count) if (child := next(children))] for _, count in parents]
+
+    async def _last(self, states: Sequence[Candidate]) -> list[list[Candidate]]:
+        """The image of each state; where the budget does not reach all, the best have theirs."""
+        name = self._verifier.name if self._verifier else ""
+        order = sorted(range(len(states)), key=lambda i: rank_key(states[i], name))
+        made = dict(zip(order, await self.ended([states[i] for i in order]), strict=True))
+        return [[end] if (end := made[i]) else [] for i in range(len(states))]
 
     async def ended(self, states: Sequence[Candidate | None]) -> list[Candidate | None]:
         """The image that each state becomes with no more noise, from wherever it stands."""

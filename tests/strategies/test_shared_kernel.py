@@ -6,6 +6,7 @@ from blobs import Brightness, shown_as, values, world
 from making import context
 from tabled import LastNumber, Tabled
 
+from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.types import Query
 from ponder.strategies import (
     SVDD,
@@ -125,3 +126,16 @@ async def test_a_state_at_the_last_judgement_has_one_image() -> None:
         [[image], [other]] = await steps.extend([(states[0], 5), (states[1], 1)])
     assert image.latent.t == other.latent.t == 0.0
     assert image.latent != other.latent
+
+
+@pytest.mark.parametrize("images", [1, 2, 3])
+async def test_where_the_budget_ends_the_best_states_have_their_images(images) -> None:
+    """Each of the four states that are judged last needs two evaluations more."""
+    strategy = DenoisingBeam(beam_width=1, final_steps=3, **ON_IMAGES | {"n": 4})
+    async with world() as ctx:
+        whole = await strategy.run(DRAW, [], ctx)
+    async with world(budget=Budget(nfe=16 + 2 * images)) as ctx:
+        found = await strategy.run(DRAW, [], ctx)
+    best = sorted(whole, key=lambda each: -each.parent.scores["brightness"].value)
+    assert {values(each).tobytes() for each in found} == {values(each).tobytes() for each in best[:images]}
+    assert len({each.parent.scores["brightness"].value for each in whole}) == len(whole) == 4
