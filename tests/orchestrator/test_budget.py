@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ponder.orchestrator.budget import COUNTED, Budget, Ledger, Reservation, amounts
+from ponder.orchestrator.budget import COUNTED, NANO, Budget, Ledger, Reservation, amounts
 from ponder.orchestrator.context import Context, Run
 from ponder.orchestrator.engine import Sampling
 from ponder.orchestrator.engines.simulated import SimulatedSpec
@@ -23,7 +23,7 @@ ROUNDS = 50
 STEPS = 2_200
 
 
-BOUND = Usage(60, 0, 60, 3, 3, 30, 500, 900)
+BOUND = Usage(60, 0, 60, 3, 3, 30, 500, 900, 700)
 
 
 def usage_of(rng: random.Random, most: Usage = BOUND) -> Usage:
@@ -40,8 +40,7 @@ def budget_of(rng: random.Random) -> Budget:
     """A random budget that a few of the largest bounds fill, in some of the dimensions."""
     tops = dict(zip(COUNTED, amounts(BOUND), strict=True))
     limits: dict[str, float] = {n: int(top * rng.uniform(1, 6)) for n, top in tops.items() if rng.random() < 0.5}
-    if "cost_usd" in limits:
-        limits["cost_usd"] /= 1e9
+    limits |= {name: limits[name] / 1e9 for name in NANO if name in limits}
     return Budget.model_validate(limits)
 
 
@@ -108,7 +107,7 @@ class Machine:
     def spend_as_child(self, bound: Usage) -> Usage:
         """Spend a bound through a ledger of its own; never more than the bound."""
         limits = dict(zip(COUNTED, amounts(bound), strict=True))
-        child = Ledger(Budget.model_validate({**limits, "cost_usd": bound.nano_usd / 1e9}))
+        child = Ledger(Budget.model_validate(limits | {name: limits[name] / 1e9 for name in NANO}))
         whole = drive(child.reserve(bound))
         whole.release()
         for _ in range(3):
