@@ -43,8 +43,8 @@ class DiffusionSpec(EngineSpec):
         return DiffusionEngine(self)
 
     def resources(self) -> dict[str, float]:
-        """One processor, or one GPU for a denoiser that takes one."""
-        return {"num_cpus": 1}
+        """One processor, and one GPU for a denoiser that takes one."""
+        return {"num_cpus": 1, "num_gpus": 1} if self.denoiser.takes_gpu else {"num_cpus": 1}
 
 
 class _Walking:

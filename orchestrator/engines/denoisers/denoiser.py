@@ -80,6 +80,11 @@ class DenoiserSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: str
 
+    @property
+    def takes_gpu(self) -> bool:
+        """Whether it runs on a GPU."""
+        return False
+
     def load(self) -> Denoiser:
         """The denoiser, ready.
 

@@ -46,6 +46,10 @@ class TorchDenoiserSpec(DenoiserSpec):
 
         return "cuda" if cuda.is_available() else "cpu"
 
+    @property
+    def takes_gpu(self) -> bool:
+        return self.found_device == "cuda"
+
     def found_dtype(self, weights: Path) -> torch.dtype:
         """The type of the arithmetic, of a model whose weights lie in a folder."""
         import torch

@@ -253,6 +253,20 @@ def test_what_a_model_is_named_by(dit: DiffusersModule, root: Path) -> None:
     assert alike.load().identity != dit.load().identity
 
 
+def test_half_precision_is_near(dit: DiffusersModule) -> None:
+    x, t = np.random.default_rng(5).standard_normal((4, 1, 8, 8)).astype(np.float32), np.linspace(0.25, 1.0, 4)
+    exact, rounded = (
+        spec.load().velocity(x, t, [Condition("3", 2.0)] * 4)
+        for spec in (dit, dit.model_copy(update={"dtype": "bfloat16"}))
+    )
+    assert 0.0 < apart(rounded, exact) < 0.05
+
+
+def test_a_denoiser_on_a_gpu_takes_one() -> None:
+    on_gpu, on_cpu = (DiffusionSpec(denoiser=Digits(device=device)).resources() for device in ("cuda", "cpu"))
+    assert (on_gpu, on_cpu) == ({"num_cpus": 1, "num_gpus": 1}, {"num_cpus": 1})
+
+
 def test_an_unknown_time_of_a_table_is_the_nearest_entry(unet: Callable[[str], DiffusersModule]) -> None:
     model = unet("epsilon").load()
     seen: list[Any] = []

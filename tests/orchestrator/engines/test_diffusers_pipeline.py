@@ -290,6 +290,18 @@ def test_what_cannot_be_is_refused(flux: Case, stable_diffusion: Case, tmp_path:
         twice.own(noises(twice, 1), 4, [Condition()])
 
 
+@pytest.mark.parametrize("name", ["flux", "stable_diffusion", "stable_diffusion_xl"])
+def test_half_precision_is_near(name: str, request: pytest.FixtureRequest) -> None:
+    spec: DiffusersPipeline = request.getfixturevalue(name).spec
+    exact, rounded = loaded(spec), loaded(spec.model_copy(update={"dtype": "float16"}))
+    x, asked = noises(exact, 2), [Condition(PROMPT, 2.0)] * 2
+    t = np.array([1.0, 0.5])
+    assert 0.0 < apart(rounded.velocity(x, t, asked), exact.velocity(x, t, asked)) < 0.05
+    data = exact.own(x, 2, asked)
+    assert 0.0 < apart(rounded.own(x, 2, asked), data) < 0.05
+    assert np.abs(rounded.decode(data).astype(int) - exact.decode(data)).max() < 8
+
+
 def test_a_sampler_that_adds_noise_draws_it_by_the_latents(stable_diffusion: Case, tmp_path: Path) -> None:
     from diffusers import EulerAncestralDiscreteScheduler
 
