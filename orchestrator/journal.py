@@ -141,7 +141,9 @@ class Journal:
         Returns:
             each value, or why it is lost: the account cannot pay for it, or the call failed for good.
         """
-        numbers = {key: number for number, key in reversed(list(enumerate(keys)))}
+        numbers: dict[bytes, int] = {}
+        for number, key in enumerate(keys):
+            numbers.setdefault(key, number)
         joined = {key: flight for key in numbers if (flight := self._flights.get(key)) is not None}
         mine = [key for key in numbers if key not in joined]
         flights = {key: asyncio.get_running_loop().create_future() for key in mine}
@@ -221,10 +223,17 @@ class Journal:
         """What was made of the first of `keys` that the account could pay for; of the others, that it could not."""
         found: dict[bytes, bytes | Exception] = {}
         while rest := keys[len(found) :]:
+            tried: list[bytes] = []
+
+            async def attempt(rest: list[bytes] = rest, tried: list[bytes] = tried) -> dict[bytes, bytes]:
+                return await self._attempt_all(rest, bound, call, account, tried)
+
             try:
-                found |= await self._retried(lambda rest=rest: self._attempt_all(rest, bound, call, account), gate)  # type: ignore[misc]
-            except (BudgetExceeded, EngineError) as error:
+                found |= await self._retried(attempt, gate)
+            except BudgetExceeded as error:
                 found |= dict.fromkeys(rest, error)
+            except EngineError as error:
+                found |= dict.fromkeys(tried, error)
         return found
 
     async def _attempt_all(
@@ -233,9 +242,12 @@ class Journal:
         bound: Usage,
         call: Callable[[list[bytes]], Awaitable[list[tuple[bytes, Usage]]]],
         account: Ledger,
+        tried: list[bytes],
     ) -> dict[bytes, bytes]:
+        """What is made of the first of `keys`, which are then those that were `tried`."""
         reservation, count = await account.reserve_most(bound, len(keys))
         keys, tokens = keys[:count], [self._token() for _ in range(count)]
+        tried[:] = keys
         try:
             await self.store.append(
                 [("intents", (t, self.run, key, _text(bound))) for t, key in zip(tokens, keys, strict=True)]
