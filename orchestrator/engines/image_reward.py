@@ -34,8 +34,8 @@ class ImageRewardSpec(EngineSpec):
         return ImageRewardEngine(self)
 
     def resources(self) -> dict[str, float]:
-        """One processor."""
-        return {"num_cpus": 1}
+        """One processor, and one GPU for a model that takes one."""
+        return {"num_cpus": 1, "num_gpus": 1} if self.model.takes_gpu else {"num_cpus": 1}
 
 
 class ImageRewardEngine:

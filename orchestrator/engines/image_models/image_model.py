@@ -43,6 +43,11 @@ class ImageModelSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: str
 
+    @property
+    def takes_gpu(self) -> bool:
+        """Whether it needs a GPU of its own."""
+        return False
+
     def load(self) -> ImageModel:
         """The model, ready.
 

@@ -49,9 +49,17 @@ class TorchImageModelSpec(ImageModelSpec):
     @property
     def found_device(self) -> Literal["cpu", "cuda"]:
         """The device that ``auto`` means on this machine."""
+        if self.device != "auto":
+            return self.device
+        if find_spec("torch") is None:
+            return "cpu"
         from torch import cuda
 
-        return self.device if self.device != "auto" else "cuda" if cuda.is_available() else "cpu"
+        return "cuda" if cuda.is_available() else "cpu"
+
+    @property
+    def takes_gpu(self) -> bool:
+        return self.found_device == "cuda"
 
     def named(self, *others: str) -> str:
         """Names the model: a digest of its folder, of other weights, and of the knobs that change what it tells."""

@@ -201,6 +201,8 @@ async def test_an_engine_looks_in_batches_and_names_the_weights(tmp_path: Path) 
     np.testing.assert_allclose(*told, atol=1e-6)
     assert engines[0].identity == engines[1].identity
     assert engines[0].meter.looking().flops > 0
+    specs = [ImageRewardSpec(model=ClipScore(model=str(tmp_path), device=device)) for device in ("cpu", "cuda")]
+    assert [spec.resources() for spec in specs] == [{"num_cpus": 1}, {"num_cpus": 1, "num_gpus": 1}]
     (tmp_path / "preprocessor_config.json").unlink()
     processor(tmp_path, resample=2)
     assert ClipScore(model=str(tmp_path)).load().identity not in engines[0].identity
