@@ -28,7 +28,7 @@ class ImageReward(Verifier):
     When to trust it: it was trained on images like these, and for what is wanted: an aesthetic score does not look at
         the prompt. With enough candidates a search finds images that mislead it; hold another one out.
     Cost: one look an image.
-    Source: the verifiers of Ma et al. 2025, arXiv 2501.09732, section 4.
+    Source: the verifiers of images of prompts in Ma et al. 2025, arXiv 2501.09732.
     Departs: nowhere.
 
     Args:

@@ -36,10 +36,10 @@ class PreviewAgreement(Verifier):
 
     Evidence: the image and its own past; no prompt, no label and no other image.
     When to trust it: hardly ever by itself. It says how settled an image is, not whether it is good or what was asked
-        for: in the paper it improves fidelity alone, the least of all verifiers. Without an engine it favours dull
-        images.
+        for: in the paper's table 8 a search by such verifiers changes other scores of images to prompts next to
+        nothing. Without an engine it looks at nothing but tones.
     Cost: no tokens; two looks an image with an `engine`, each paid once.
-    Source: the self-supervised verifiers of Ma et al. 2025, arXiv 2501.09732, section 3.3.
+    Source: the self-supervised verifiers of Ma et al. 2025, arXiv 2501.09732.
     Departs: the preview is one that the search has made already, instead of one at a set noise level; features are
         those of any image model, or pixels, instead of DINO's or CLIP's.
 

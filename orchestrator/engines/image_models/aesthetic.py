@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Aesthetic(TorchImageModelSpec):
     """A rating, about 1 to 10, read from CLIP's embedding of an image by linear layers; it does not read the prompt.
 
-    Source: LAION's improved aesthetic predictor (Schuhmann et al. 2022, arXiv 2210.08402, section 3.1): CLIP ViT-L/14
+    Source: LAION's improved aesthetic predictor (Schuhmann et al. 2022, arXiv 2210.08402): CLIP ViT-L/14
     and layers from 768 over 1024, 128, 64 and 16 to 1, without activations between them.
 
     Args:

@@ -39,7 +39,7 @@ class BlipReward(TorchImageModelSpec):
     """The ImageReward score, about normal with mean 0 and variance 1: BLIP reads the prompt with the image in view, and
     linear layers rate it.
 
-    Source: Xu et al. 2023, arXiv 2304.05977, section 2.2 and the published code: 35 tokens of the prompt, the first
+    Source: Xu et al. 2023, arXiv 2304.05977, and the published code: 35 tokens of the prompt, the first
     state of the text encoder, layers without activations between them, and its mean and deviation.
 
     Args:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class ClipScore(TorchImageModelSpec):
     """The cosine of CLIP's embeddings of the image and of the prompt, from -1 to 1; not times 100.
 
-    Source: Hessel et al. 2021, arXiv 2104.08718, section 3. Departs: neither cut off at 0 nor times 2.5, which changes
+    Source: Hessel et al. 2021, arXiv 2104.08718. Departs: neither cut off at 0 nor times 2.5, which changes
     no order, and no prefix unless `text` says so; theirs is ``A photo depicts {prompt}``.
 
     Args:

@@ -23,7 +23,7 @@ QUESTION = 'Does this figure show "{prompt}"? Please answer yes or no.'
 class VqaScore(TorchImageModelSpec):
     """The probability that the first token of the model's answer is that of ``Yes``, from 0 to 1.
 
-    Source: Lin et al. 2024, arXiv 2404.01291, section 3. Departs: their CLIP-FlanT5 is not among transformers' classes;
+    Source: Lin et al. 2024, arXiv 2404.01291. Departs: their CLIP-FlanT5 is not among transformers' classes;
     any model there takes its place: BLIP for questions, or one that writes text about an image, asked by its chat
     template.
 
