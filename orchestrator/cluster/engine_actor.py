@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from ..denoising import Denoised, Look, Passage, Seen
 from ..engine import (
     Advance,
     Advanced,
@@ -31,7 +32,7 @@ QUEUE_GAP = 32
 PING_S = 2.0
 MOST_COUNTS = 65_536
 MOST_COUNTINGS = 4
-VERBS = ("complete", "read", "count", "encode", "opened", "advance", "release")
+VERBS = ("complete", "read", "count", "encode", "opened", "advance", "release", "denoise", "look")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class Replicas:
 
     A prompt goes to the replica its beginning hashes to, whose prefix cache holds it, unless that one is down or
     has 32 calls more in flight than the idlest. Workers that share a cache stay with one replica, by their session.
+    Latents and images go together where the first of them hashes to.
 
     Args:
         actors: handles of `EngineActor`, one a replica.
@@ -173,6 +175,18 @@ class Replicas:
         """Read a prompt with a reward model."""
         reading: Reading = await self._call(self._route(_beginning(prompt)), "read", prompt)
         return reading
+
+    async def denoise(self, passages: Sequence[Passage]) -> list[Denoised]:
+        """Where each passage ends."""
+        home = passages[0].latent.values if passages else b""
+        ended: list[Denoised] = await self._call(self._route(home), "denoise", passages)
+        return ended
+
+    async def look(self, asked: Look) -> list[Seen]:
+        """What a reward model of images tells of each image."""
+        home = asked.images[0].pixels if asked.images else b""
+        seen: list[Seen] = await self._call(self._route(home), "look", asked)
+        return seen
 
     async def opened(self, opening: Opening) -> int:
         """Tokens of an opening."""

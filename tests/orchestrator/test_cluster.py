@@ -15,6 +15,10 @@ from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.cluster import Cluster
 from ponder.orchestrator.data.sources import SimulatedData
 from ponder.orchestrator.engine import Prompt, Request, Sampling
+from ponder.orchestrator.engines.denoisers import Mixture
+from ponder.orchestrator.engines.diffusion import DiffusionSpec
+from ponder.orchestrator.engines.image_models import GaussianClassifier
+from ponder.orchestrator.engines.image_reward import ImageRewardSpec
 from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.errors import EngineRefused, EngineUnavailable
@@ -25,8 +29,8 @@ from ponder.search.reports.report import html
 from ponder.search.run_sweep import run_sweep
 from ponder.search.searching import Progress
 from ponder.search.sweep import Sweep
-from ponder.strategies import BestOfN, Hogwild, Sample
-from ponder.verifiers import ExactMatch, ProcessReward
+from ponder.strategies import SVDD, BestOfN, Hogwild, Sample
+from ponder.verifiers import ClassLogprob, ExactMatch, ProcessReward
 
 pytestmark = pytest.mark.timeout(180)
 MOST_TASKS_AT_ONCE = 64
@@ -200,3 +204,18 @@ async def test_workers_that_write_together_do_so_on_replicas() -> None:
             assert there == here and there.result.best is not None
     assert [each.tokens for each in heard] == list(range(1, watched.usage.completion_tokens + 1))
     assert "".join(each.text for each in heard) == watched.text
+
+
+async def test_images_are_made_and_looked_at_on_replicas() -> None:
+    means = tuple(tuple(float(sign) for sign in row) for row in ((0.5, -0.5, 0.5, -0.5), (-0.5, 0.5, -0.5, 0.5)))
+    engines = {
+        "generator": DiffusionSpec(denoiser=Mixture(means=means, shape=(2, 2, 1))),
+        "reward": ImageRewardSpec(model=GaussianClassifier(means=means)),
+    }
+    strategy = SVDD(n=4, steps=3, conditional=False, verifier=ClassLogprob())
+    tasks = [Task(id=str(n), strategy=strategy, query=Query.ask(f"picture {n % 2}, take {n}")) for n in range(6)]
+    async with Cluster(engines) as cluster, Runtime(engines) as runtime:
+        for task in tasks:
+            there, here = await cluster.execute(task, task.budget), await runtime.execute(task, task.budget)
+            assert there == here
+            assert there.result.best is not None and there.result.best.image is not None
