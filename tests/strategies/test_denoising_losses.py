@@ -83,7 +83,8 @@ async def test_what_cannot_be_told_comes_last(strategy) -> None:
     assert scores == sorted(scores, key=lambda score: (score is None, -(score or 0.0)))
     assert scores[0] is not None
     if strategy.kind in ("svdd", "denoising_rebase"):
-        assert all(each.scores["doubtful"].value is not None for image in found for each in [*image.path()][:-1])
+        chosen = [state for image in found for state in [*image.path()][1:-1]]  # of pure noise all is expected alike
+        assert all(state.scores["doubtful"].value is not None for state in chosen)
 
 
 @pytest.mark.parametrize("strategy", EVERY.values(), ids=EVERY)
