@@ -97,13 +97,8 @@ class Journal:
             EngineError: the call failed for good.
         """
         while (flight := self._flights.get(key)) is not None:
-            try:
-                return await asyncio.shield(flight)
-            except BudgetExceeded:
-                continue  # it was the other's account that was short
-            except asyncio.CancelledError:
-                if not flight.cancelled() or _is_cancelled():
-                    raise
+            if (joined := await _joined(flight)) is not None:
+                return joined
         flight = self._flights[key] = asyncio.get_running_loop().create_future()
         try:
             value = (await self.store.get([key])).get(key)
@@ -166,13 +161,14 @@ class Journal:
         finally:
             for key in mine:
                 del self._flights[key]
-        for key in joined:
+        for key, flight in joined.items():
 
             async def one(key: bytes = key) -> tuple[bytes, Usage]:
                 return (await call([numbers[key]]))[0]
 
             try:
-                found[key] = await self.draw(key, bound, one, gate, account)
+                value = await _joined(flight)
+                found[key] = await self.draw(key, bound, one, gate, account) if value is None else value
             except (BudgetExceeded, EngineError) as error:
                 found[key] = error
         return [found[key] for key in keys]
@@ -315,6 +311,22 @@ def _land(flight: asyncio.Future[bytes], value: bytes | BaseException) -> None:
     else:
         flight.set_exception(value)
         flight.exception()
+
+
+async def _joined(flight: asyncio.Future[bytes]) -> bytes | None:
+    """The value of a draw that another has in flight; None where that was cancelled, or its account was short.
+
+    Raises:
+        EngineError: the draw failed for good.
+    """
+    try:
+        return await asyncio.shield(flight)
+    except BudgetExceeded:
+        return None
+    except asyncio.CancelledError:
+        if not flight.cancelled() or _is_cancelled():
+            raise
+        return None
 
 
 def _is_cancelled() -> bool:
