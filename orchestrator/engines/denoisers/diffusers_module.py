@@ -37,7 +37,7 @@ class DiffusersModule(TorchDenoiserSpec):
     is a FlowMatchEulerDiscreteScheduler that is given ``sigmas = linspace(1, 1 / steps, steps)`` and shifts none.
 
     Args:
-        folder: of the network, as save_pretrained writes it, its weights as safetensors.
+        model: the folder of the network, as save_pretrained writes it, its weights as safetensors.
         predicts: what it predicts; None for what the scheduler says, and the velocity without one.
         interpolant: that it was trained on; None for the scheduler's, and the linear one without a scheduler.
         scheduler: the folder of a scheduler that it was trained with; empty for none.
@@ -47,7 +47,7 @@ class DiffusersModule(TorchDenoiserSpec):
     """
 
     kind: Literal["diffusers_module"] = "diffusers_module"
-    folder: Annotated[str, Field(min_length=1)]
+    model: Annotated[str, Field(min_length=1)]
     predicts: Prediction | None = None
     interpolant: AnyInterpolant | None = None
     scheduler: str = ""
@@ -76,7 +76,7 @@ class ModuleDenoiser:
 
     def __init__(self, spec: DiffusersModule) -> None:
         self.spec = spec
-        self._folder = folder_with(spec.folder, MARKER)
+        self._folder = folder_with(spec.model, MARKER)
         self._device, self._dtype = spec.found_device, spec.found_dtype(self._folder)
         self._network = self._loaded(_network_class(self._folder), self._folder)
         self._vae = self._loaded_vae() if spec.vae else None
@@ -86,13 +86,13 @@ class ModuleDenoiser:
         self._check_prediction()
         self.classes = self._found_classes()
         one = np.zeros((1, *self.facts.shape), np.float32)
-        self.row_flops = tried(lambda: self._told(one, np.ones(1), [self.classes.null or 0]), spec.folder)
-        self.decoding_flops = tried(lambda: self.decode(one), spec.vae or spec.folder)
+        self.row_flops = tried(lambda: self._told(one, np.ones(1), [self.classes.null or 0]), spec.model)
+        self.decoding_flops = tried(lambda: self.decode(one), spec.vae or spec.model)
 
     @cached_property
     def identity(self) -> str:
         """The network, its weights, and how it is asked."""
-        return self.spec.named(self.spec.folder, self.spec.scheduler, self.spec.vae)
+        return self.spec.named(self.spec.model, self.spec.scheduler, self.spec.vae)
 
     @cached_property
     def facts(self) -> Denoising:

@@ -48,7 +48,7 @@ class DiffusersPipeline(TorchDenoiserSpec):
     network, by other steps.
 
     Args:
-        folder: of the pipeline, as save_pretrained writes it, its weights as safetensors.
+        model: the folder of the pipeline, as save_pretrained writes it, its weights as safetensors.
         scheduler: the folder of another scheduler to use in place of its own; empty for its own.
         embeddings: a file of prompt embeddings, to use in place of its text encoders, which are not loaded then.
         height: of images in pixels; None for what it was made for.
@@ -57,7 +57,7 @@ class DiffusersPipeline(TorchDenoiserSpec):
     """
 
     kind: Literal["diffusers_pipeline"] = "diffusers_pipeline"
-    folder: Annotated[str, Field(min_length=1)]
+    model: Annotated[str, Field(min_length=1)]
     scheduler: str = ""
     embeddings: str = ""
     height: Annotated[int, Field(ge=1)] | None = None
@@ -79,26 +79,26 @@ class PipelineDenoiser:
 
     def __init__(self, spec: DiffusersPipeline) -> None:
         self.spec = spec
-        folder = folder_with(spec.folder, MARKER)
+        folder = folder_with(spec.model, MARKER)
         kind = _family(folder)
+        self._file = PromptEmbeddings(spec.embeddings, kind.embeddings) if spec.embeddings else None
         self._dtype = spec.found_dtype(folder / kind.network)
-        self._pipe = _pipeline(folder, self._dtype, kind.text_parts, reads=not spec.embeddings)
+        self._pipe = _pipeline(folder, self._dtype, kind.text_parts, reads=self._file is None)
         self._pipe.to(spec.found_device)
         self._scheduler = scheduler_in(spec.scheduler) if spec.scheduler else self._pipe.scheduler
         self._pipe.scheduler = self._scheduler
         self.family = kind(self._pipe, spec.height, spec.width)
         self._path, self._predicts = interpolant_of(self._scheduler), prediction_of(self._scheduler)
-        self._file = PromptEmbeddings(spec.embeddings, kind.embeddings) if spec.embeddings else None
         self._embedded: Callable[[str], Embedded] = lru_cache(KEPT_PROMPTS)(self._encoder())
         one = np.zeros((1, *self.facts.shape), np.float32)
         told = self._arguments([Condition(self._file.prompts[0] if self._file else "")], 1.0)
-        self.row_flops = tried(lambda: self._caught(one, 1.0, told), spec.folder)
-        self.decoding_flops = tried(lambda: self.decode(one), spec.folder)
+        self.row_flops = tried(lambda: self._caught(one, 1.0, told), spec.model)
+        self.decoding_flops = tried(lambda: self.decode(one), spec.model)
 
     @cached_property
     def identity(self) -> str:
         """The pipeline, its weights, and how it is asked."""
-        return self.spec.named(self.spec.folder, self.spec.scheduler, self.spec.embeddings)
+        return self.spec.named(self.spec.model, self.spec.scheduler, self.spec.embeddings)
 
     @cached_property
     def facts(self) -> Denoising:

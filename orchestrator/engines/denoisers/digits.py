@@ -20,4 +20,4 @@ class Digits(TorchDenoiserSpec):
     def load(self) -> ModuleDenoiser:
         """The denoiser."""
         knobs = self.model_dump(include={"dtype", "device", "batch"})
-        return DiffusersModule(folder=str(digits_flow()), **knobs).load()
+        return DiffusersModule(model=str(digits_flow()), **knobs).load()

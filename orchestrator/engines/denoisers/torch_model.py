@@ -18,7 +18,7 @@ from .saved import fingerprint, saved_dtype
 if TYPE_CHECKING:
     import torch
 
-PLACES = frozenset({"folder", "scheduler", "vae", "embeddings"})
+PLACES = frozenset({"model", "scheduler", "vae", "embeddings"})
 """Knobs that say where something lies; what lies there counts, and not where."""
 
 

@@ -15,6 +15,7 @@ from ponder.orchestrator.denoising import Flow, Passage
 from ponder.orchestrator.engines.denoisers import Condition, DiffusersModule, Digits
 from ponder.orchestrator.engines.denoisers.classes import Classes
 from ponder.orchestrator.engines.denoisers.diffusers_module import ModuleDenoiser
+from ponder.orchestrator.engines.denoisers.walk import ddim_step
 from ponder.orchestrator.engines.diffusion import DiffusionSpec
 from ponder.orchestrator.engines.image_models import GaussianClassifier
 from ponder.orchestrator.engines.image_reward import ImageRewardSpec
@@ -38,7 +39,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def dit(root: Path) -> DiffusersModule:
-    return DiffusersModule(folder=str(tiny_diffusers.make_dit(root / "dit")), device="cpu")
+    return DiffusersModule(model=str(tiny_diffusers.make_dit(root / "dit")), device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def unet(root: Path) -> Callable[[str], DiffusersModule]:
     def spec(predicts: str) -> DiffusersModule:
         scheduler = root / predicts
         tiny_diffusers.ddim_scheduler(prediction_type=predicts).save_pretrained(scheduler)
-        return DiffusersModule(folder=str(folder), scheduler=str(scheduler), device="cpu")
+        return DiffusersModule(model=str(folder), scheduler=str(scheduler), device="cpu")
 
     return spec
 
@@ -88,7 +89,7 @@ async def test_a_transformer_goes_as_its_flow_scheduler_does(dit: DiffusersModul
     best = (await made(dit, RandomNoiseSearch(n=1, steps=STEPS, verifier=ClassLogprob()), 64)).best
     scheduler = tiny_diffusers.flow_scheduler()
     scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / STEPS, STEPS))
-    network = DiTTransformer2DModel.from_pretrained(dit.folder, low_cpu_mem_usage=False).eval()
+    network = DiTTransformer2DModel.from_pretrained(dit.model, low_cpu_mem_usage=False).eval()
     wanted = scheduled(network, scheduler, next(best.path()).latent.array, class_labels=torch.tensor([1]))
     assert apart(best.latent.array, wanted) < 1e-5
     assert (best.image.array == np.clip(np.rint((wanted[0, :, :, None] + 1) * 127.5), 0, 255)).all()
@@ -103,9 +104,27 @@ async def test_a_unet_goes_as_its_ddim_scheduler_does(unet: Callable[[str], Diff
     best = (await made(spec, search, 192)).best
     scheduler = tiny_diffusers.ddim_scheduler(prediction_type=predicts)
     scheduler.set_timesteps(STEPS)
-    network = UNet2DModel.from_pretrained(spec.folder, low_cpu_mem_usage=False).eval()
+    network = UNet2DModel.from_pretrained(spec.model, low_cpu_mem_usage=False).eval()
     wanted = scheduled(network, scheduler, next(best.path()).latent.array)
     assert apart(best.latent.array, wanted) < 1e-5
+
+
+def test_a_table_that_ends_without_data_is_gone_through_too(root: Path) -> None:
+    """A schedule of zero signal at time 1, which has no logarithm, is taken to end a little above it."""
+    from diffusers import UNet2DModel
+
+    scheduler = tiny_diffusers.ddim_scheduler(prediction_type="v_prediction", rescale_betas_zero_snr=True)
+    scheduler.save_pretrained(root / "zero")
+    spec = DiffusersModule(model=str(tiny_diffusers.make_unet(root / "zero_unet")), scheduler=str(root / "zero"))
+    model = spec.model_copy(update={"device": "cpu"}).load()
+    noise = np.random.default_rng(6).standard_normal((3, 8, 8)).astype(np.float32)
+    scheduler.set_timesteps(STEPS)
+    network = UNet2DModel.from_pretrained(spec.model, low_cpu_mem_usage=False).eval()
+    x, before = noise[None], 1.0
+    for t in times(STEPS):
+        told = model.velocity(x, np.array([before]), [Condition()])
+        x, before = ddim_step(model.facts.interpolant, x, told, (before, t)).astype(np.float32), t
+    assert apart(x[0], scheduled(network, scheduler, noise)) < 1e-3
 
 
 async def test_svdd_chooses_on_the_way(dit: DiffusersModule, unet: Callable[[str], DiffusersModule]) -> None:
@@ -213,8 +232,8 @@ def test_a_vae_makes_images_of_the_data(unet: Callable[[str], DiffusersModule], 
     )
     network.save_pretrained(tmp_path / "unet")
     with pytest.raises(EngineRefused, match="1 or 3 channels to be shown as they are, got 4; name the folder"):
-        DiffusersModule(folder=str(tmp_path / "unet")).load()
-    model = DiffusersModule(folder=str(tmp_path / "unet"), vae=str(tmp_path / "vae"), device="cpu").load()
+        DiffusersModule(model=str(tmp_path / "unet")).load()
+    model = DiffusersModule(model=str(tmp_path / "unet"), vae=str(tmp_path / "vae"), device="cpu").load()
     assert (model.facts.shape, model.facts.size) == ((4, 4, 4), (8, 8))
     data = np.random.default_rng(4).standard_normal((2, 4, 4, 4)).astype(np.float32)
     with torch.no_grad():
@@ -232,7 +251,7 @@ async def test_weights_that_are_no_numbers_lose_every_candidate(dit: DiffusersMo
         for weights in network.parameters():
             weights.fill_(float("nan"))
     network.save_pretrained(tmp_path)
-    spec = DiffusersModule(folder=str(tmp_path), device="cpu")
+    spec = DiffusersModule(model=str(tmp_path), device="cpu")
     for search in (
         RandomNoiseSearch(n=2, steps=2, verifier=ClassLogprob()),
         SVDD(n=2, steps=2, verifier=ClassLogprob()),
@@ -246,8 +265,8 @@ async def test_weights_that_are_no_numbers_lose_every_candidate(dit: DiffusersMo
 def test_what_a_model_is_named_by(dit: DiffusersModule, root: Path) -> None:
     """Its weights and how it is asked, and not where it lies or in what batches."""
     moved = tiny_diffusers.make_dit(root / "elsewhere")
-    alike = DiffusersModule(folder=str(moved), device="cpu", batch=3)
-    other = DiffusersModule(folder=str(moved), device="cpu", interpolant=VP)
+    alike = DiffusersModule(model=str(moved), device="cpu", batch=3)
+    other = DiffusersModule(model=str(moved), device="cpu", interpolant=VP)
     assert dit.load().identity == alike.load().identity != other.load().identity
     (moved / "config.json").write_text((moved / "config.json").read_text().replace('"dropout": 0.0', '"dropout": 0.1'))
     assert alike.load().identity != dit.load().identity
@@ -280,7 +299,7 @@ def test_an_unknown_time_of_a_table_is_the_nearest_entry(unet: Callable[[str], D
 
 def test_classes_are_those_that_the_network_knows(root: Path) -> None:
     folder = tiny_diffusers.make_unet(root / "classes", classes=4)
-    spec = DiffusersModule(folder=str(folder), interpolant=VP, predicts="epsilon", device="cpu")
+    spec = DiffusersModule(model=str(folder), interpolant=VP, predicts="epsilon", device="cpu")
     assert spec.load().classes == Classes(4, None)
     told = spec.model_copy(update={"null_label": 3}).load()
     assert told.classes == Classes(3, 3)
@@ -297,6 +316,8 @@ def test_classes_are_those_that_the_network_knows(root: Path) -> None:
 
 
 def test_what_cannot_be_is_refused(unet: Callable[[str], DiffusersModule], tmp_path: Path) -> None:
+    from diffusers import DPMSolverMultistepScheduler, EDMEulerScheduler
+
     spec = unet("epsilon")
     x = np.ones((1, 3, 8, 8), np.float32)
     with pytest.raises(EngineRefused, match="empty for a denoiser without classes, got 'a cat'"):
@@ -306,12 +327,18 @@ def test_what_cannot_be_is_refused(unet: Callable[[str], DiffusersModule], tmp_p
     with pytest.raises(EngineRefused, match="no sampler of its own"):
         spec.load().own(x, 1, [Condition()])
     with pytest.raises(EngineRefused, match="linear interpolant must predict velocity or sample, got 'epsilon'"):
-        DiffusersModule(folder=spec.folder, predicts="epsilon").load()
+        DiffusersModule(model=spec.model, predicts="epsilon").load()
     with pytest.raises(EngineRefused, match=r"config\.json must be there, got '/nowhere'"):
-        DiffusersModule(folder="/nowhere").load()
+        DiffusersModule(model="/nowhere").load()
     with pytest.raises(UsageError, match="one of the two must be left out"):
         DiffusionSpec.model_validate({"denoiser": {**spec.model_dump(), "interpolant": {"kind": "linear"}}})
+    EDMEulerScheduler().save_pretrained(tmp_path / "edm")
+    with pytest.raises(EngineRefused, match="flow matching or hold a table alphas_cumprod, got EDMEulerScheduler"):
+        DiffusersModule(model=spec.model, scheduler=str(tmp_path / "edm")).load()
+    DPMSolverMultistepScheduler(prediction_type="flow_prediction").save_pretrained(tmp_path / "dpm")
+    with pytest.raises(EngineRefused, match="epsilon, sample or v_prediction, got 'flow_prediction'"):
+        DiffusersModule(model=spec.model, scheduler=str(tmp_path / "dpm")).load()
     for name, told in (("UNet2DConditionModel", "encoder_hidden_states"), ("FluxPipeline", "must name a ModelMixin")):
         (tmp_path / "config.json").write_text(f'{{"_class_name": "{name}"}}')
         with pytest.raises(EngineRefused, match=told):
-            DiffusersModule(folder=str(tmp_path)).load()
+            DiffusersModule(model=str(tmp_path)).load()

@@ -43,7 +43,7 @@ class Case(NamedTuple):
 
     @property
     def spec(self) -> DiffusersPipeline:
-        return DiffusersPipeline(folder=str(self.folder), height=SIDE, width=SIDE, device="cpu")
+        return DiffusersPipeline(model=str(self.folder), height=SIDE, width=SIDE, device="cpu")
 
     @property
     def scale(self) -> str:
@@ -211,7 +211,7 @@ async def test_weights_that_are_no_numbers_lose_every_candidate(case: Case, tmp_
         for weights in getattr(pipe, case.network).parameters():
             weights.fill_(float("nan"))
     pipe.save_pretrained(tmp_path)
-    spec = case.spec.model_copy(update={"folder": str(tmp_path)})
+    spec = case.spec.model_copy(update={"model": str(tmp_path)})
     for search in (
         RandomNoiseSearch(n=2, steps=2, solver="own", verifier=ClassLogprob()),
         SVDD(n=2, steps=2, verifier=ClassLogprob()),
@@ -255,11 +255,27 @@ def test_embeddings_stand_in_for_text_encoders(name: str, request: pytest.Fixtur
         told.velocity(x, np.ones(1), [Condition("a dog")])
 
 
+def test_a_file_of_embeddings_must_fit(flux: Case, tmp_path: Path) -> None:
+    import torch
+
+    file = tmp_path / "prompts.safetensors"
+    spec = flux.spec.model_copy(update={"embeddings": str(file)})
+    with pytest.raises(EngineRefused, match=r"in a file of safetensors, but .* is not there"):
+        spec.load()
+    two = {"prompt_embeds": torch.ones(2, 5, 32), "pooled_prompt_embeds": torch.ones(2, 32)}
+    write_embeddings(file, {"prompt_embeds": two["prompt_embeds"]}, ["a", "b"])
+    with pytest.raises(EngineRefused, match="tensors named prompt_embeds, pooled_prompt_embeds, got prompt_embeds"):
+        spec.load()
+    write_embeddings(file, two, None)
+    with pytest.raises(EngineRefused, match="must hold 1 rows, one a prompt"):
+        spec.load()
+
+
 def test_a_flux_that_is_told_guidance_takes_one_row_and_one_embedding(root: Path, tmp_path: Path) -> None:
     import torch
 
     folder = tiny_diffusers.make_flux(root / "told", reads=False, guidance_embeds=True)
-    spec = DiffusersPipeline(folder=str(folder), height=SIDE, width=SIDE, device="cpu")
+    spec = DiffusersPipeline(model=str(folder), height=SIDE, width=SIDE, device="cpu")
     with pytest.raises(EngineRefused, match="must have a text_encoder to read prompts"):
         spec.load()
     one = {"prompt_embeds": torch.ones(1, 5, 32), "pooled_prompt_embeds": torch.ones(1, 32)}
@@ -276,9 +292,9 @@ def test_what_cannot_be_is_refused(flux: Case, stable_diffusion: Case, tmp_path:
 
     (tmp_path / "model_index.json").write_text('{"_class_name": "PixArtAlphaPipeline"}')
     with pytest.raises(EngineRefused, match=r"one of FluxPipeline, .*, got 'PixArtAlphaPipeline'"):
-        DiffusersPipeline(folder=str(tmp_path)).load()
+        DiffusersPipeline(model=str(tmp_path)).load()
     with pytest.raises(EngineRefused, match=r"model_index\.json must be there, got '/nowhere'"):
-        DiffusersPipeline(folder="/nowhere").load()
+        DiffusersPipeline(model="/nowhere").load()
     with pytest.raises(EngineRefused, match="multiples of 4"):
         flux.spec.model_copy(update={"width": 18}).load()
     model = loaded(stable_diffusion.spec)
