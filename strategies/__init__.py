@@ -32,6 +32,7 @@ from .random_noise_search import RandomNoiseSearch
 from .rank import Rank
 from .ranker import Ranker
 from .rebase import Rebase
+from .rollover_budget_forcing import RolloverBudgetForcing
 from .route_by_difficulty import RouteByDifficulty
 from .s_star import SStar
 from .sample import Sample
@@ -82,6 +83,7 @@ STRATEGIES: Registry[Strategy] = Registry(
         "rank": Rank,
         "ranker": Ranker,
         "rebase": Rebase,
+        "rollover_budget_forcing": RolloverBudgetForcing,
         "route_by_difficulty": RouteByDifficulty,
         "s_star": SStar,
         "sample": Sample,
@@ -133,6 +135,7 @@ __all__ = [
     "Rank",
     "Ranker",
     "Rebase",
+    "RolloverBudgetForcing",
     "RouteByDifficulty",
     "SStar",
     "Sample",
