@@ -140,27 +140,8 @@ class Journal:
         for number, key in enumerate(keys):
             numbers.setdefault(key, number)
         joined = {key: flight for key in numbers if (flight := self._flights.get(key)) is not None}
-        mine = [key for key in numbers if key not in joined]
-        flights = {key: asyncio.get_running_loop().create_future() for key in mine}
-        self._flights |= flights
-        found: dict[bytes, bytes | Exception] = {}
-        try:
-            found |= await self.store.get(mine)
-            missing = [key for key in mine if key not in found]
-            if missing:
-                found |= await self._pay_all(
-                    missing, bound, lambda some: call([numbers[key] for key in some]), gate, account
-                )
-            for key, flight in flights.items():
-                _land(flight, found[key])
-        except BaseException as error:
-            for flight in flights.values():
-                if not flight.done():
-                    flight.cancel() if isinstance(error, asyncio.CancelledError) else _land(flight, error)
-            raise
-        finally:
-            for key in mine:
-                del self._flights[key]
+        mine = {key: number for key, number in numbers.items() if key not in joined}
+        found = await self._lead(mine, bound, call, gate, account)
         for key, flight in joined.items():
 
             async def one(key: bytes = key) -> tuple[bytes, Usage]:
@@ -172,6 +153,37 @@ class Journal:
             except (BudgetExceeded, EngineError) as error:
                 found[key] = error
         return [found[key] for key in keys]
+
+    async def _lead(
+        self,
+        numbers: dict[bytes, int],
+        bound: Usage,
+        call: BatchCall,
+        gate: AbstractAsyncContextManager[object],
+        account: Ledger,
+    ) -> dict[bytes, bytes | Exception]:
+        """The effects that nobody has in flight, by their keys and numbers; others may join them meanwhile."""
+        keys = list(numbers)
+        flights = {key: asyncio.get_running_loop().create_future() for key in keys}
+        self._flights |= flights
+        found: dict[bytes, bytes | Exception] = {}
+        try:
+            found |= await self.store.get(keys)
+            if missing := [key for key in keys if key not in found]:
+                found |= await self._pay_all(
+                    missing, bound, lambda some: call([numbers[key] for key in some]), gate, account
+                )
+            for key, flight in flights.items():
+                _land(flight, found[key])
+            return found
+        except BaseException as error:
+            for flight in flights.values():
+                if not flight.done():
+                    flight.cancel() if isinstance(error, asyncio.CancelledError) else _land(flight, error)
+            raise
+        finally:
+            for key in keys:
+                del self._flights[key]
 
     async def check(self, place: str, strategy: str, digest: bytes) -> None:
         """Record what `strategy` asks for at a place of its run, or check that it asks the same again.
