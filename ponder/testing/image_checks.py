@@ -7,7 +7,7 @@ from ..orchestrator.strategy import Strategy
 from .budget_checks import LOSSES, NFE, every_budget
 from .failure_checks import DEADLINE_S
 from .require import require
-from .scene import Played, Scene, play
+from .scene import Played, Scene, estimated, play
 
 PLACES = 8
 """In how many places of a run its engines hang or die, spread evenly."""
@@ -24,7 +24,7 @@ async def returns_whole_images(strategy: Strategy) -> None:
     if not ends:
         return
     require(ends == {min(whole.seen.ends)}, "images must have come as far as latents come", (ends, whole.seen.ends))
-    async for at in every_budget(strategy, NFE, whole.result.usage.nfe):
+    async for at in every_budget(strategy, NFE, (await estimated(strategy)).most.nfe):
         if at.played is not None:
             _check_whole(at.played, ends, f"at nfe = {at.limit}")
     calls = whole.seen.calls
