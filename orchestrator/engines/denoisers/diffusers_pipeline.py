@@ -32,7 +32,7 @@ FAMILIES: dict[str, type[PipelineFamily]] = {
     "StableDiffusionPipeline": StableDiffusion,
     "StableDiffusionXLPipeline": StableDiffusionXL,
 }
-KEPT_PROMPTS = 256
+KEPT_PROMPTS = 64
 
 
 class DiffusersPipeline(TorchDenoiserSpec):
