@@ -42,7 +42,7 @@ class FeynmanKac(StepwiseDenoising):
         the best one take a large `scale`, or `svdd`, which needs fewer evaluations.
     Cost: ``n * steps`` evaluations and judgements, and ``n * (final_steps - 1)`` evaluations and `n` judgements more;
         depth ``2 * steps + 2``.
-    Source: Singhal et al. 2025, arXiv 2501.06848, sections 3 and 4; with `block` as the interval between resamplings.
+    Source: Singhal et al. 2025, arXiv 2501.06848, section 3; `block` is the interval between resamplings.
     Departs: nothing is resampled after the last judgement, since images that are copied tell nothing new; the first
         potential is that of the first reward, and there is no least reward under ``max``.
 
