@@ -26,7 +26,7 @@ CHANNELS = (1, 3)
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image: `height` rows of `width` pixels, each of 1 (grey) or 3 (red, green, blue) bytes.
+    """An image: `height` rows of `width` pixels, each of 1 (grey) or 3 (red, green, blue) bytes; one pixel at least.
 
     Raises:
         UsageError: there are more or fewer bytes than that.
@@ -38,10 +38,11 @@ class Image:
     pixels: bytes
 
     def __post_init__(self) -> None:
-        if self.channels not in CHANNELS or len(self.pixels) != self.width * self.height * self.channels:
+        size = self.width * self.height * self.channels
+        if self.channels not in CHANNELS or min(self.width, self.height) < 1 or len(self.pixels) != size:
             raise UsageError(
-                f"an image must hold width * height * channels bytes, with 1 or 3 channels, got {len(self.pixels)} for "
-                f"{self.width} * {self.height} * {self.channels}"
+                "an image must hold width * height * channels bytes, of one pixel at least, with 1 or 3 channels, got "
+                f"{len(self.pixels)} for {self.width} * {self.height} * {self.channels}"
             )
 
     @classmethod
@@ -80,6 +81,9 @@ class Latent:
         values: float32, in C order.
         velocity: the derivative of the values by time there, as a denoiser sees it, float32; empty where it was not
             asked.
+
+    Raises:
+        UsageError: there are more or fewer bytes than the shape has, or the time lies beyond.
     """
 
     t: float
@@ -88,6 +92,8 @@ class Latent:
     velocity: bytes = b""
 
     def __post_init__(self) -> None:
+        if not 0.0 <= self.t <= 1.0:
+            raise UsageError(f"the time of a latent must lie from 0 (data) to 1 (noise), got {self.t}")
         size = 4 * math.prod(self.shape)
         if len(self.values) != size or len(self.velocity) not in (0, size):
             raise UsageError(
