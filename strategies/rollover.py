@@ -83,7 +83,7 @@ class Chain:
         states: makes proposals.
         acceptance: when a step is decided early.
         quota: tries granted to each step, besides those that roll over.
-        speculation: proposals made at once beyond those that are certain to be made.
+        speculation: proposals made at once, where not more are certain to be made.
         best: the best score so far.
     """
 
