@@ -79,7 +79,7 @@ class ModuleDenoiser:
         self._folder = folder_with(spec.model, MARKER)
         self._device, self._dtype = spec.found_device, spec.found_dtype(self._folder)
         self._network = self._loaded(_network_class(self._folder), self._folder)
-        self._vae = self._loaded_vae() if spec.vae else None
+        self._vae: Any = self._loaded_vae() if spec.vae else None
         scheduler = scheduler_in(spec.scheduler) if spec.scheduler else None
         self._path = spec.interpolant or (LINEAR if scheduler is None else interpolant_of(scheduler))
         self._predicts = spec.predicts or ("velocity" if scheduler is None else prediction_of(scheduler))
@@ -129,15 +129,20 @@ class ModuleDenoiser:
         raise EngineRefused("a bare network has no sampler of its own; use solver 'euler' or 'ddim'")
 
     def decode(self, data: Array) -> Pixels:
+        if self._vae is not None:
+            size = self.spec.batch
+            data = np.concatenate([self._decoded(data[at : at + size]) for at in range(0, len(data), size)])
+        return np.ascontiguousarray(shown(data).transpose(0, 2, 3, 1))
+
+    def _decoded(self, latents: Array) -> Array:
+        """What the VAE makes of latents, from -1 to 1."""
         import torch
 
-        if self._vae is None:
-            return np.ascontiguousarray(shown(data).transpose(0, 2, 3, 1))
-        config = self._vae.config
+        vae, shift = self._vae, self._vae.config.get("shift_factor") or 0.0
         with torch.no_grad():
-            latents = self._tensor(data).to(self._dtype) / config.scaling_factor + (config.get("shift_factor") or 0.0)
-            images = self._vae.decode(latents, return_dict=False)[0].float().cpu().numpy()
-        return np.ascontiguousarray(shown(images).transpose(0, 2, 3, 1))
+            scaled = self._tensor(latents).to(vae.dtype) / vae.config.scaling_factor + shift
+            found: Array = vae.decode(scaled, return_dict=False)[0].float().cpu().numpy()
+        return found
 
     def _told(self, x: Array, t: Times, labels: Sequence[int | None]) -> Array:
         """What the network tells of states."""
@@ -161,9 +166,13 @@ class ModuleDenoiser:
         return found.to(self._device).eval()
 
     def _loaded_vae(self) -> Any:
+        """The VAE, in float32 where float16 would overflow."""
+        import torch
         from diffusers import AutoencoderKL
 
-        return self._loaded(AutoencoderKL, folder_with(self.spec.vae, MARKER))
+        found = self._loaded(AutoencoderKL, folder_with(self.spec.vae, MARKER))
+        overflows = self._dtype == torch.float16 and found.config.force_upcast
+        return found.to(torch.float32) if overflows else found
 
     def _found_classes(self) -> Classes:
         """The classes that the network's settings tell of."""
