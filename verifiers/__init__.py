@@ -37,7 +37,7 @@ from .regex_match import RegexMatch
 from .reliability import CANARIES, IsotonicMap, PlattMap, fit_platt, measured_false_positives
 from .rewards.reward_card import RewardCard
 from .rewards.step_splitting import split_steps
-from .rubric import Rubric
+from .rubric import IMAGE_AXES, Rubric
 from .scalar_judge import ScalarJudge
 from .self_certainty import SelfCertainty
 from .self_evaluation import SelfEvaluation
@@ -84,6 +84,7 @@ AnyExecutor = Annotated[SerializeAsAny[Executor], BeforeValidator(VERIFIERS.buil
 __all__ = [
     "ANSWERS",
     "CANARIES",
+    "IMAGE_AXES",
     "VERIFIERS",
     "AbacusAnswer",
     "AbacusChecker",

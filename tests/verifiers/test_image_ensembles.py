@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from image_world import BLACK, GREY, WHITE, image_context, pictures, seen
 
+import ponder
 from ponder.orchestrator.engines.denoisers import Mixture
 from ponder.orchestrator.engines.diffusion import DiffusionSpec
 from ponder.orchestrator.engines.image_models import GaussianClassifier, PixelSpread
@@ -86,12 +87,13 @@ ENGINES = {
 async def test_quantiles_against_a_frozen_pool_of_images_stand_alone() -> None:
     """The pool is drawn once; afterwards an image has the same score in any company."""
     members = (ClassLogprob(engine="weak"), ImageReward())
-    query, pool = Query.ask("draw a 2"), []
-    for member in members:
-        search = RandomNoiseSearch(n=32, verifier=member, conditional=False, steps=2)
-        found = await arun(search, query, engines=ENGINES, seed=5)
-        pool.append([candidate.scores[member.name].value for candidate in found.candidates])
-    fitted = QuantileEnsemble.fit(members, pool)
+    query = Query.ask("draw a 2")
+    search = RandomNoiseSearch(n=32, verifier=members[0], conditional=False, steps=2)
+    drawn = (await arun(search, query, engines=ENGINES, seed=5)).candidates
+    pool = [candidate.image for candidate in drawn if candidate.image]
+    judged = [await ponder.ajudge(member, query, pool, engines=ENGINES) for member in members]
+    fitted = QuantileEnsemble.fit(members, [[score.value for score in row] for row in judged])
+    assert [len(knots) for knots in fitted.knots] == [32, 32]
     assert not fitted.is_relative and fitted.judges == {"image"}
 
     scored = [

@@ -23,9 +23,8 @@ from ponder.orchestrator.journal import Journal, Memory
 from ponder.orchestrator.png import png
 from ponder.orchestrator.types import Candidate, Finish, Message, Query, Score
 from ponder.orchestrator.verifier import Verifier
-from ponder.verifiers import Rubric, ScalarJudge
+from ponder.verifiers import IMAGE_AXES, Rubric, ScalarJudge
 from ponder.verifiers.judge import NUMBERING, PICTURED
-from ponder.verifiers.rubric import IMAGE_AXES
 
 BLACK, WHITE = Image(2, 1, 1, b"\0\0"), Image(2, 1, 3, b"\xff" * 6)
 SHOWN = replace(ASK, images=(BLACK, WHITE))
@@ -137,11 +136,11 @@ async def test_the_axes_of_a_grader_are_a_rubric(server: ScriptedServer) -> None
     token = {"token": "token_id:89", "logprob": -0.69, "top_logprobs": chances}
     server.default = answer(choice("Y", token_ids=[89], logprobs={"content": [token]}), completion=1)
     async with opened(server, image_tokens=50) as engine:
-        (score,) = await scores(engine, Rubric(items=IMAGE_AXES), WHITE)
+        score, other = await scores(engine, Rubric(items=IMAGE_AXES), WHITE, BLACK)
     assert score.value == pytest.approx(0.5)
     assert score.steps == pytest.approx((0.5,) * 5)
-    assert [sum(axis in text for text in texts(server)) for axis in IMAGE_AXES] == [1] * 5
-    assert score.usage.verifier_calls == 5
+    assert [sum(axis in text for text in texts(server)) for axis in IMAGE_AXES] == [2] * 5
+    assert score.usage.verifier_calls == other.usage.verifier_calls == 5
 
 
 def texts(server: ScriptedServer) -> list[str]:
