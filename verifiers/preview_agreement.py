@@ -108,12 +108,12 @@ class PreviewAgreement(Verifier):
 
 
 def agreement(one: Features, other: Features) -> float | None:
-    """The cosine of two vectors, each less its mean; None where one is constant, or they are not of one size.
+    """The cosine of two vectors, each less its mean; None where one is constant or empty, or they are not of one size.
 
     >>> agreement(np.array([1.0, -1.0]), np.array([3.0, -3.0])), agreement(np.zeros(2), np.ones(2))
     (1.0, None)
     """
-    if one.size != other.size:
+    if one.size != other.size or not one.size:
         return None
     one, other = one - one.mean(), other - other.mean()
     length = float(np.linalg.norm(one) * np.linalg.norm(other))
