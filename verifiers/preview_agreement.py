@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
@@ -97,11 +98,12 @@ class PreviewAgreement(Verifier):
         return [None if each is None else (np.array(each.seen, float), each.usage) for each in looked]
 
     def _score(self, one: Known | None, other: Known | None, ctx: Judging) -> Score:
+        usage = Usage.total(each[1] for each in (one, other) if each)
         if one is None or other is None:
-            return ctx.unanswered(str(self.engine), "self")
+            return replace(ctx.unanswered(str(self.engine), "self"), usage=usage)
         value = agreement(one[0], other[0])
         detail = "" if value is not None else "nothing to compare: all values are alike, or some are no numbers"
-        return Score(value, kind="self", scale="reward", detail=detail, usage=one[1] + other[1])
+        return Score(value, kind="self", scale="reward", detail=detail, usage=usage)
 
     def _alone(self) -> Score:
         return Score(None, kind="self", scale="reward", detail=f"there is no preview at time {self.latest:g} or later")
