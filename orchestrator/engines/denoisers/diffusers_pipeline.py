@@ -70,7 +70,7 @@ class DiffusersPipeline(TorchDenoiserSpec):
         Raises:
             EngineRefused: it cannot be loaded, or is of no family that is known here.
         """
-        require_installed("torch", "diffusers", "safetensors")
+        require_installed("torch", "diffusers", "safetensors", "transformers")
         return PipelineDenoiser(self)
 
 

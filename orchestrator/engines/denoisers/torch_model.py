@@ -76,7 +76,7 @@ def require_installed(*packages: str) -> None:
     if missing:
         raise EngineRefused(
             f"{' and '.join(missing)} must be installed to run this denoiser; "
-            'run: pip install "ponder[diffusion]", and transformers for pipelines with text encoders'
+            'run: pip install "ponder[diffusion]", and transformers for pipelines'
         )
 
 
