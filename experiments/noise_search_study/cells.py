@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from digits.data import Images
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.engine import EngineSpec
 from ponder.orchestrator.journal import Memory
+from ponder.orchestrator.run_state import Written
 from ponder.orchestrator.runtime import Runtime, Task
 from ponder.orchestrator.strategy import Strategy
 from ponder.orchestrator.types import Query, Result
@@ -26,6 +28,7 @@ from ponder.orchestrator.types import Query, Result
 from .methods import Method
 
 CLASSES = 10
+STEP = re.compile(r"step (\d+): (\d+) of ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +61,14 @@ class Made:
         nfe: evaluations spent on each.
         calls: looks of the verifier spent on each.
         seconds: of one processor, a prompt.
+        tries: proposals at each place of the grid after the first, a prompt, where the strategy tells; else none.
     """
 
     images: Images
     nfe: Sequence[int]
     calls: Sequence[int]
     seconds: float
+    tries: Sequence[float] = ()
 
     @property
     def wanted(self) -> np.ndarray:
@@ -91,9 +96,13 @@ async def worked(cells: Sequence[Cell], engines: Mapping[str, EngineSpec], folde
 
 async def _made(cell: Cell, runtime: Runtime) -> dict[str, Any]:
     strategy, budget = cell.method.strategy(cell.nfe), Budget(nfe=cell.nfe)
-    start = time.process_time()
+    start, said = time.process_time(), list[str]()
+
+    def hear(written: Written) -> None:
+        said.append(written.text)
+
     done = await asyncio.gather(
-        *(runtime.execute(_task(strategy, number, budget), budget) for number in range(cell.prompts))
+        *(runtime.execute(_task(strategy, number, budget), budget, hear) for number in range(cell.prompts))
     )
     seconds = time.process_time() - start
     share = sum(each.result.usage.nfe for each in done) / max(1, sum(each.paid.nfe for each in done))
@@ -103,7 +112,18 @@ async def _made(cell: Cell, runtime: Runtime) -> dict[str, Any]:
         "nfe": [result.usage.nfe for result in results],
         "calls": [result.usage.verifier_calls for result in results],
         "seconds": round(seconds * share / cell.prompts, 5),
+        "tries": [each / cell.prompts for each in tries(said)],
     }
+
+
+def tries(said: Sequence[str]) -> list[int]:
+    """Proposals at each place of the grid, by what rollover budget forcing says of its steps.
+
+    >>> tries(["step 1: 4 of 8 tries\\n", "step 2: 8 of 12 tries\\n", "step 1: 2 of 8 tries\\n"])
+    [6, 8]
+    """
+    told = [(int(step[1]), int(step[2])) for text in said if (step := STEP.match(text))]
+    return [sum(spent for place, spent in told if place == at) for at in range(1, 1 + max(dict(told), default=0))]
 
 
 def _task(strategy: Strategy, number: int, budget: Budget) -> Task:
@@ -126,7 +146,9 @@ def read(cell: Cell, folder: Path) -> Made | None:
         return None
     told = json.loads(file.read_text())
     levels = np.stack([np.frombuffer(b64decode(each), np.uint8) for each in told["images"]])
-    return Made((levels / 127.5 - 1).astype(np.float32), told["nfe"], told["calls"], told["seconds"])
+    return Made(
+        (levels / 127.5 - 1).astype(np.float32), told["nfe"], told["calls"], told["seconds"], told.get("tries", ())
+    )
 
 
 def gathered(cells: Sequence[Cell], folder: Path) -> dict[tuple[str, int], list[Made]]:

@@ -55,11 +55,12 @@ class Duel:
 
 
 def duels(made: Mapping[Where, Sequence[Made]], pairs: Sequence[tuple[Where, Where]] = PAIRS) -> list[Duel]:
-    """Every pair of which both were run on the same prompts."""
+    """Every pair of which both were run, on the seeds of both."""
     found = []
     for one, other in pairs:
-        if made.get(one) and len(made[one]) == len(made.get(other, ())):
-            found.append(Duel(one, other, compare(_right(made[one]), _right(made[other]))))
+        seeds = min(len(made.get(one, ())), len(made.get(other, ())))
+        if seeds:
+            found.append(Duel(one, other, compare(_right(made[one][:seeds]), _right(made[other][:seeds]))))
     return found
 
 

@@ -56,6 +56,19 @@ def along_paths(nfe: int) -> Knobs:
     return back_and_forth(1, backward_steps=1, backward=0.3 if nfe <= 64 else 0.2)(nfe)
 
 
+def forced(share: int, **knobs: Any) -> Spending:
+    """Rollover budget forcing that begins with one evaluation in `share` for as many noises."""
+
+    def spend(nfe: int) -> Knobs:
+        return {"kind": "rollover_budget_forcing", "evaluations": nfe, "initial": nfe // share, **knobs}
+
+    return spend
+
+
+PUBLISHED = {"min_tries": 1, "margin": 0.0, "leftover": "last"}
+"""The rules of Kim et al. 2025, who begin with 25 noises of 500 evaluations."""
+
+
 def longer(nfe: int) -> Knobs:
     """One image, in as many steps."""
     return {"kind": "random_noise_search", "n": 1, "steps": nfe}
@@ -67,11 +80,19 @@ MAIN = (
     Method("zero_order", "zero-order search, tau 0.5", around(0.5), family="tau 0.5"),
     Method("paths", "search over paths", along_paths),
     Method("feynman_kac", "Feynman-Kac steering, scale 30", wide("feynman_kac", scale=30)),
+    Method("rollover", "rollover budget forcing", forced(STEPS)),
+    Method("rollover_published", "the same, published rules", forced(20, **PUBLISHED)),
     Method("steps", "more steps", longer),
 )
 SIDE = (
     Method("feynman_kac_1", "Feynman-Kac steering, scale 1", wide("feynman_kac", scale=1), SIZES[1:3]),
     Method("svdd_vp", "SVDD, variance preserving", wide("svdd", interpolant="variance_preserving"), SIZES[:3]),
+    Method(
+        "rollover_published_vp",
+        "rollover budget forcing, published rules, variance preserving",
+        forced(20, **PUBLISHED, interpolant="variance_preserving"),
+        SIZES[1:3],
+    ),
     Method("zero_order_0.8", "zero-order search, tau 0.8", around(0.8), SIZES[:4], family="tau 0.8"),
     Method("zero_order_0.95", "zero-order search, tau 0.95", around(0.95), SIZES[:4], family="tau 0.95"),
 )

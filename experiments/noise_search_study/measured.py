@@ -40,7 +40,8 @@ class Point:
         score: the weak verifier's log-probability of the digit asked for.
         judge: share of images that the network takes for the digit asked for.
         svc: share that the support vector machine takes for it.
-        frechet: squared distance of the network's features to those of all real images.
+        frechet: squared distance of the network's features to those of all real images; as what follows, a mean over
+            sets of images of one seed.
         precision: share of the images that look real.
         recall: share of real images that are reached.
     """
@@ -63,8 +64,8 @@ class Point:
 def point(names: tuple[str, str], nfe: int, parts: Sequence[Made]) -> Point:
     """What was measured of one method, of a name and a title, at one size."""
     images, wanted = together(parts)
-    features = mlp_judge().features(images)
-    likeness = {name: jackknifed(partial(each, features), len(images), MOST[name]) for name, each in LIKENESS.items()}
+    features = [mlp_judge().features(part.images) for part in parts]
+    likeness = {name: jackknifed(each, features, MOST[name]) for name, each in LIKENESS.items()}
     return Point(
         *names,
         nfe,
@@ -120,13 +121,9 @@ def _real(count: int) -> Features:
     return mlp_judge().features(every().sample(count, seed=0).images)
 
 
-def _distance(features: Features, rows: NDArray[np.integer]) -> float:
-    return frechet(features[rows], mlp_judge().features(every().images))
-
-
-LIKENESS: Mapping[str, Callable[[Features, NDArray[np.integer]], float]] = {
-    "frechet": _distance,
-    "precision": lambda features, rows: precision(features[rows], _real(len(features))),
-    "recall": lambda features, rows: recall(features[rows], _real(len(features))),
+LIKENESS: Mapping[str, Callable[[Features], float]] = {
+    "frechet": lambda features: frechet(features, mlp_judge().features(every().images)),
+    "precision": lambda features: precision(features, _real(len(features))),
+    "recall": lambda features: recall(features, _real(len(features))),
 }
 MOST = {"frechet": math.inf, "precision": 1.0, "recall": 1.0}

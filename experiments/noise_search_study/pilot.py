@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .lineup import around, back_and_forth, wide
+from .lineup import PUBLISHED, around, back_and_forth, forced, wide
 from .methods import Method
 
 PILOT_SEEDS = (1000,)
@@ -48,4 +48,11 @@ PATHS = (
         PAIR,
     ),
 )
-PILOT = ZERO_ORDER + PATHS + STEPWISE
+ROLLOVER = (
+    Method("rollover", "rollover budget forcing", forced(8), PAIR),
+    Method("rollover_few", "the same, 1 in 20 noises", forced(20), PAIR),
+    Method("rollover_eager", "the same, without margin", forced(8, margin=0.0), PAIR),
+    Method("rollover_last", "the same, the rest to the last step", forced(8, leftover="last"), PAIR),
+    Method("rollover_published", "the same, published rules", forced(20, **PUBLISHED), PAIR),
+)
+PILOT = ZERO_ORDER + PATHS + STEPWISE + ROLLOVER

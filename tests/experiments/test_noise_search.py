@@ -64,12 +64,15 @@ def test_precision_and_recall_tell_false_from_missing_and_see_collapse() -> None
 
 def test_the_jackknife_gives_the_interval_of_a_mean() -> None:
     values = np.random.default_rng(1).standard_normal(400) + 5
-    found = jackknifed(lambda rows: float(values[rows].mean()), 400)
-    assert found.mean == pytest.approx(values.mean())
+    found = jackknifed(np.mean, [values])
     groups = values.reshape(20, 20).mean(axis=1)
-    assert (found.high - found.low) / 2 == pytest.approx(2.093 * groups.std(ddof=1) / np.sqrt(20), rel=1e-9)
-    assert jackknifed(lambda rows: 0.0, 40).low == 0.0
-    assert jackknifed(lambda rows: float(rows.min() == 0), 40, most=1.0).high == 1.0
+    reach = 2.093 * groups.std(ddof=1) / np.sqrt(20)
+    assert found.mean == pytest.approx(values.mean())
+    assert (found.high - found.low) / 2 == pytest.approx(reach, rel=1e-9)
+    twice = jackknifed(np.mean, [values, values + 2])
+    assert twice.mean == pytest.approx(values.mean() + 1)
+    assert (twice.high - twice.low) / 2 == pytest.approx(reach / np.sqrt(2), rel=1e-9)
+    assert jackknifed(np.mean, [values], most=4.95).high == 4.95 < found.high
 
 
 async def test_a_cell_is_run_once_spends_what_it_may_and_is_told(
