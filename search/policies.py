@@ -135,8 +135,8 @@ class Policies:
 
 
 def _can_probe(arm: Arm, pools: Sequence[Pool], items: int) -> bool:
-    is_scored = arm.verifier and arm.verifier.score_scale in ("binary", "probability")
-    return bool(is_scored) and len(pools) == items and min(map(len, pools)) >= PROBES
+    is_scored = arm.verifier is not None and arm.verifier.score_scale in ("binary", "probability")
+    return is_scored and isinstance(arm.strategy, BestOfN) and len(pools) == items and min(map(len, pools)) >= PROBES
 
 
 def _difficulty(draws: Sequence[Draw]) -> float:

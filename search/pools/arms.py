@@ -8,8 +8,11 @@ from ...orchestrator.canonical import stable_id
 from ...orchestrator.engine import Sampling
 from ...orchestrator.strategy import Strategy
 from ...orchestrator.verifier import Verifier
-from ...strategies import BestOfN, Sample, SelfConsistency
+from ...strategies import BestOfN, RandomNoiseSearch, Sample, SelfConsistency
 from ...verifiers.answers import AnswerKey
+
+UNDRAWN = {"n", "verifier", "final_steps"}
+"""Knobs of a random search over noises that no image of it depends on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +45,8 @@ class Arm:
             sampling = self.strategy.sampling
             drawn = sampling if self.verifier is None else self.verifier.sampling(sampling)
             stream = stream_of(self.strategy.engine, drawn)
+        if self.is_pool and isinstance(self.strategy, RandomNoiseSearch):
+            stream = stable_id(self.strategy.model_dump(mode="json", exclude=UNDRAWN))
         object.__setattr__(self, "id", id)
         object.__setattr__(self, "stream", stream)
 
@@ -77,6 +82,9 @@ def arm_of(composition: Strategy) -> Arm:
             return _pool(composition, answer, None)
         case BestOfN(n=n, verifier=verifier, weighted=weighted, answer=answer) if n > 1:
             return _pool(composition, answer if weighted else None, verifier)
+        case RandomNoiseSearch(n=n, verifier=verifier):
+            judged = composition.model_copy(update={"n": min(n, 2), "final_steps": None})
+            return Arm(judged, True, None, verifier if n > 1 else None)
     assert isinstance(composition, Sample | BestOfN)
     return _pool(composition, None, None)
 
@@ -88,13 +96,18 @@ def stream_of(engine: str, sampling: Sampling) -> str:
 
 def draws_of(composition: Strategy) -> int:
     """How many pooled draws a composition chooses from; 1 where it is run as it stands."""
-    return composition.n if is_pooled(composition) and isinstance(composition, SelfConsistency | BestOfN) else 1
+    if is_pooled(composition) and isinstance(composition, SelfConsistency | BestOfN | RandomNoiseSearch):
+        return composition.n
+    return 1
 
 
 def is_pooled(composition: Strategy) -> bool:
     """Whether a composition only chooses from independent draws; a subclass may do more, so none counts."""
-    is_absolute = not (isinstance(composition, BestOfN) and composition.verifier.is_relative)
-    return type(composition) in (Sample, SelfConsistency, BestOfN) and is_absolute
+    if isinstance(composition, BestOfN | RandomNoiseSearch) and composition.verifier.is_relative:
+        return False
+    if isinstance(composition, RandomNoiseSearch) and composition.final_steps not in (None, composition.steps):
+        return False
+    return type(composition) in (Sample, SelfConsistency, BestOfN, RandomNoiseSearch)
 
 
 def _pool(composition: Sample | SelfConsistency | BestOfN, answer: AnswerKey | None, verifier: Verifier | None) -> Arm:

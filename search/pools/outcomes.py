@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,7 @@ import numpy as np
 from ...orchestrator.budget import amounts
 from ...orchestrator.strategy import Strategy
 from ...orchestrator.types import Usage
-from ...strategies import BestOfN, SelfConsistency
+from ...strategies import BestOfN, RandomNoiseSearch, SelfConsistency
 from ..problem import Floats
 from .arms import draws_of, is_pooled
 from .estimators import estimates, labels_by_score, method_named, order_weights
@@ -28,7 +29,7 @@ class Outcome:
         failed: draws behind it that were lost.
         unjudged: draws that the checker could not judge.
         unscored: draws that the verifier that chooses could not judge.
-        thumbnail: what the answer shows, where it is one picture.
+        picture: the thumbnail of what the answer shows, and the label of that, where it is a picture.
     """
 
     value: float
@@ -36,7 +37,7 @@ class Outcome:
     failed: int = 0
     unjudged: int = 0
     unscored: int = 0
-    thumbnail: str = ""
+    picture: tuple[str, float] | None = None
 
 
 class Reading:
@@ -67,7 +68,7 @@ class Reading:
             self._failed,
             self._unjudged,
             self._unscored if is_judged else 0,
-            self._pool.draws[0].thumbnail if len(self._pool) == 1 else "",
+            self._picture(n),
         )
 
     def _value(self, method: str, n: int) -> float:
@@ -78,6 +79,12 @@ class Reading:
         if method == "vote" and len(self._pool) <= MOST_DRAWS:
             return float(self._votes[n - 1])
         return float(estimates([self._pool], method, n)[0])
+
+    def _picture(self, n: int) -> tuple[str, float] | None:
+        """What the first `n` draws give, where the one that is scored best is chosen; the first of equals."""
+        shown = [draw for draw in self._pool.draws[:n] if draw.thumbnail]
+        best = max(shown, key=lambda draw: -math.inf if draw.score is None else draw.score, default=None)
+        return None if best is None else (best.thumbnail, best.correct)
 
     @cached_property
     def _ranked(self) -> Floats:
@@ -95,7 +102,7 @@ def method_of(composition: Strategy) -> tuple[str, int]:
     match composition:
         case BestOfN(weighted=True, n=n) if n > 1:
             return "weighted_vote", n
-        case BestOfN(n=n) if n > 1:
+        case BestOfN(n=n) | RandomNoiseSearch(n=n) if n > 1:
             return "best_of_n", n
         case SelfConsistency(n=n):
             return "vote", n

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...orchestrator.wording import in_words
-from ...strategies import BestOfN, Sample
+from ...strategies import BestOfN, RandomNoiseSearch, Sample
 from ..pools.arms import Arm
 from ..pools.holdings import Holdings
 from ..pools.n_curve import n_curve
 from ..pools.pool import Pool
+from .naming import name_of
 from .report_curve import Curve
 
 LEAST_ITEMS = 15
@@ -53,6 +54,8 @@ def _doubling(draws: int) -> list[int]:
 
 def _named(arm: Arm) -> str:
     strategy = arm.strategy
+    if isinstance(strategy, RandomNoiseSearch):
+        return name_of(strategy.model_copy(update={"n": 1})).replace(f"{strategy.kind} of 1, ", f"{strategy.engine}, ")
     assert isinstance(strategy, Sample | BestOfN)
     words = f"{strategy.engine}, T {strategy.temperature:g}, at most {strategy.max_tokens} tokens"
     return words if arm.verifier is None else f"{words}, scored by {in_words(arm.verifier)}"

@@ -33,7 +33,7 @@ class Seen:
         failed: draws that were lost.
         unjudged: draws that the checker could not judge.
         unscored: draws that the verifier that chooses could not judge.
-        thumbnails: a picture that it made, and the label of that, by the query's id.
+        pictures: the thumbnail of what it made, and the label of that, by the query's id.
     """
 
     by_query: Mapping[str, float]
@@ -43,7 +43,7 @@ class Seen:
     failed: int
     unjudged: int
     unscored: int
-    thumbnails: Mapping[str, tuple[str, float]]
+    pictures: Mapping[str, tuple[str, float]]
 
     @property
     def values(self) -> Floats:
@@ -133,7 +133,7 @@ def _seen(places: Mapping[tuple[int, int], Outcome], queries: Sequence[Query]) -
         sum(outcome.failed for outcome in outcomes),
         sum(outcome.unjudged for outcome in outcomes),
         sum(outcome.unscored for outcome in outcomes),
-        {queries[item].id: (o.thumbnail, o.value) for item, (o, *_) in by_item.items() if o.thumbnail},
+        {queries[item].id: first.picture for item, (first, *_) in by_item.items() if first.picture},
     )
 
 

@@ -40,11 +40,11 @@ def _shown(queries: Sequence[Query], seen: Sequence[Seen]) -> list[Query]:
     """The first query of each reference that any has a picture of, by reference."""
     first: dict[str, Query] = {}
     for query in queries:
-        if any(query.id in one.thumbnails for one in seen):
+        if any(query.id in one.pictures for one in seen):
             first.setdefault(query.reference or query.id, query)
     return [first[reference] for reference in sorted(first)[:MOST_QUERIES]]
 
 
 def _row(queries: Sequence[Query], seen: Seen) -> tuple[Picture | None, ...]:
-    held = (seen.thumbnails.get(query.id) for query in queries)
+    held = (seen.pictures.get(query.id) for query in queries)
     return tuple(each and Picture(png=each[0], value=each[1]) for each in held)

@@ -15,12 +15,15 @@ from ponder.orchestrator.images import Image
 from ponder.orchestrator.png import png
 from ponder.orchestrator.types import Candidate, Finish, Query
 from ponder.search.outline import outline
+from ponder.search.pools.arms import arm_of, is_pooled
 from ponder.search.pools.recorded import Recorded
 from ponder.search.pools.thumbnails import shrunk, thumbnail
 from ponder.search.record import Record
 from ponder.search.reports.findings import report
 from ponder.search.reports.report import Report
 from ponder.search.reports.report_pictures import Pictures
+from ponder.strategies import RandomNoiseSearch
+from ponder.verifiers import ClassLogprob
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,7 @@ def point(made: Report, kind: str, n: int, steps: int):
 
 
 def test_compositions_cost_their_evaluations_and_searches_beat_one_image(made) -> None:
-    one, many = point(made, "random_noise_search", 1, 2), point(made, "random_noise_search", 8, 2)
+    one, many = point(made, "single", 1, 2), point(made, "best_of_n", 8, 2)
     assert (one.cost["nfe"], many.cost["nfe"]) == (2, 16)
     assert (one.cost["compute_seconds"], many.cost["compute_seconds"]) == (0.001, 16 * 0.0005 + 8 * 0.0001)
     assert one.cost["total_tokens"] == 0
@@ -49,8 +52,31 @@ def test_compositions_cost_their_evaluations_and_searches_beat_one_image(made) -
 
 def test_a_choice_is_held_against_single_images_and_random_search(made) -> None:
     assert made.is_confirmed
-    assert {made.point(name).method for name in made.baselines} == {"random_noise_search"}
+    assert {made.point(name).method for name in made.baselines} == {"single", "best_of_n"}
     assert {made.point(name).composition["n"] for name in made.baselines} == {1, 8}
+
+
+def test_random_searches_of_one_way_are_told_from_one_pool() -> None:
+    judge = ClassLogprob()
+    few, many = (RandomNoiseSearch(n=n, verifier=judge) for n in (4, 16))
+    assert arm_of(few) == arm_of(many)
+    assert arm_of(many).at(16) == many
+    alone = arm_of(RandomNoiseSearch(n=1, verifier=judge))
+    assert arm_of(many).serves(alone) and not alone.serves(arm_of(many))
+    assert alone.verifier is None
+    other = arm_of(RandomNoiseSearch(n=4, verifier=ClassLogprob(engine="other")))
+    assert other.stream == alone.stream and not other.serves(arm_of(few)) and other.serves(alone)
+    assert arm_of(few.model_copy(update={"steps": 4})).stream != alone.stream
+    assert not is_pooled(few.model_copy(update={"final_steps": 16}))
+    assert is_pooled(few.model_copy(update={"final_steps": few.steps}))
+
+
+def test_the_curve_of_a_pool_tells_what_more_noises_give(made) -> None:
+    curve = made.curves[0]
+    assert curve.pool == "generator, 2 steps verifier=class_logprob"
+    assert {row.n for row in curve.rows} == {1, 2, 4, 8}
+    told = {(row.n, row.kind): row.estimate.accuracy for row in curve.rows}
+    assert told[1, "best_by_score"] == told[1, "average"] < told[8, "best_by_score"] <= told[8, "best"]
 
 
 def test_equal_noises_are_paid_once(found, made) -> None:
