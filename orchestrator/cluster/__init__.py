@@ -202,8 +202,8 @@ class Cluster:
 def _usage_of(lease: Budget) -> Usage:
     """A lease spent in full: what work of unknown cost is charged."""
     limits = lease.limits()
-    prompt, completion, _, calls, verifier_calls, nfe, flops, nano_usd = (limit or 0 for limit in limits)
-    return Usage(prompt, 0, completion, calls, verifier_calls, nfe, flops, nano_usd)
+    prompt, completion, _, *others = (limit or 0 for limit in limits)
+    return Usage(prompt, 0, completion, *others)
 
 
 def _this_node() -> str:
