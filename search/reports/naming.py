@@ -29,8 +29,8 @@ def name_of(strategy: Strategy) -> str:
         return "by difficulty: " + " or ".join(map(name_of, strategy.routes))
     if isinstance(strategy, DenoisingStrategy):
         others = in_words(strategy.model_copy(update=_defaults(strategy, "n", "steps", "conditional")))
-        width, rest = getattr(strategy, "n", 1), others.removeprefix(strategy.kind)
-        return f"{strategy.kind} of {width}, {strategy.steps} steps{rest}"
+        width = f" of {strategy.n}" if hasattr(strategy, "n") else ""
+        return f"{strategy.kind}{width}, {strategy.steps} steps{others.removeprefix(strategy.kind)}"
     if not is_pooled(strategy):
         return in_words(strategy.model_copy(update=_defaults(strategy, "max_tokens", "answer")))
     method, n = method_of(strategy)
