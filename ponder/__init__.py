@@ -47,7 +47,13 @@ _HOMES = {
     "ponder.orchestrator.runtime": ("Runtime", "Task"),
     "ponder.orchestrator.types": ("Candidate", "Message", "Query", "Result", "Score", "Usage"),
     "ponder.search.calling": ("asweep", "sweep"),
-    "ponder.search.spaces.presets": ("adaptive_space", "archon_space", "best_of_n_space", "stepwise_space"),
+    "ponder.search.spaces.presets": (
+        "adaptive_space",
+        "archon_space",
+        "best_of_n_space",
+        "denoising_space",
+        "stepwise_space",
+    ),
     "ponder.search.spaces.space": ("Space",),
     "ponder.search.sweep": ("Sweep",),
     "ponder.watching": ("show_workers",),
@@ -86,7 +92,7 @@ if TYPE_CHECKING:
     from .orchestrator.runtime import Runtime, Task
     from .orchestrator.types import Candidate, Message, Query, Result, Score, Usage
     from .search.calling import asweep, sweep
-    from .search.spaces.presets import adaptive_space, archon_space, best_of_n_space, stepwise_space
+    from .search.spaces.presets import adaptive_space, archon_space, best_of_n_space, denoising_space, stepwise_space
     from .search.spaces.space import Space
     from .search.sweep import Sweep
     from .watching import show_workers
@@ -134,6 +140,7 @@ __all__ = [
     "arun",
     "asweep",
     "best_of_n_space",
+    "denoising_space",
     "domains",
     "judge",
     "load",

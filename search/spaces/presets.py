@@ -1,4 +1,4 @@
-"""Spaces to begin with: Archon's, choosing among draws, stepwise search, and stopping early."""
+"""Spaces to begin with: Archon's, choosing among draws, stepwise search, stopping early, and searches for images."""
 
 from __future__ import annotations
 
@@ -169,6 +169,52 @@ def adaptive_space(
             {"kind": "first_accepted", **drawing, "verifier": verifier, "threshold": accepts},
             {"kind": "certainty_probe", **drawing, "n": 1, "agreeing": Choice(values=(2, 3), name="agreeing")},
             {"kind": "cascade", "stages": [first, then], "verifier": verifier, "thresholds": [accepts]},
+        )
+    )
+
+
+def denoising_space(
+    verifiers: Sequence[Any],
+    *,
+    most: int = 32,
+    steps: Sequence[int] = (4, 8, 16),
+    interpolants: Sequence[str] = ("linear", "variance_preserving"),
+    conditional: bool = True,
+    guidance: float = 1.0,
+    engine: str = "generator",
+) -> Space:
+    """Searches for images, over noises and on the way from noise to data, at several widths.
+
+    Args:
+        verifiers: models or tables of verifiers of images.
+        most: most images or states side by side; the numbers double up to it.
+        steps: from noise to an image, rising.
+        interpolants: in which states go; ``own`` is the denoiser's.
+        conditional: whether the denoiser is told the prompt; if not, the verifier alone steers.
+        guidance: the scale of classifier-free guidance.
+        engine: the denoiser.
+    """
+    making = {
+        "engine": engine,
+        "conditional": conditional,
+        "guidance": guidance,
+        "verifier": Choice(values=tuple(verifiers), name="verifier"),
+        "steps": Choice(values=tuple(steps), name="steps"),
+        "interpolant": Choice(values=tuple(interpolants), name="interpolant"),
+    }
+    stepwise = {**making, "n": Integers(low=2, high=most, log=True, name="width")}
+    balance = Floats(low=0.05, high=0.8, grid=3, log=True, name="balance")
+    evaluations = Integers(low=2 * steps[0], high=most * steps[-1], log=True, name="evaluations")
+    return Space(
+        options=(
+            {"kind": "random_noise_search", **making, "n": Integers(low=1, high=most, log=True, name="n")},
+            {"kind": "zero_order_search", **making, "tau": Choice(values=(0.5, 0.9), name="tau")},
+            {"kind": "path_search", **making, "n": Choice(values=(1, 2, 4), name="paths")},
+            {"kind": "svdd", **stepwise},
+            {"kind": "denoising_beam", **stepwise, "beam_width": 2},
+            {"kind": "denoising_rebase", **stepwise, "balance": balance},
+            {"kind": "feynman_kac", **stepwise},
+            {"kind": "rollover_budget_forcing", **making, "evaluations": evaluations},
         )
     )
 

@@ -22,6 +22,7 @@ from ponder.search.record import Record
 from ponder.search.reports.findings import report
 from ponder.search.reports.report import Report
 from ponder.search.reports.report_pictures import Pictures
+from ponder.search.spaces.presets import denoising_space
 from ponder.strategies import RandomNoiseSearch
 from ponder.verifiers import ClassLogprob
 
@@ -130,6 +131,26 @@ def _seen(file: bytes) -> int:
     rows = np.frombuffer(zlib.decompressobj().decompress(file[start:]), np.uint8).reshape(3, 4)
     x = rows[:, 1:].ravel() / 127.5 - 1.0
     return int(np.argmin(((np.array(MEANS) - x) ** 2).sum(axis=1)))
+
+
+def test_the_space_of_images_holds_every_search_of_each_width() -> None:
+    space = denoising_space([{"kind": "class_logprob"}], most=8, steps=(2, 4), conditional=False)
+    found = [point.strategy for point in space.enumerate()]
+    assert {strategy.kind for strategy in found} == {
+        "random_noise_search",
+        "zero_order_search",
+        "path_search",
+        "svdd",
+        "denoising_beam",
+        "denoising_rebase",
+        "feynman_kac",
+        "rollover_budget_forcing",
+    }
+    assert {strategy.n for strategy in found if strategy.kind == "svdd"} == {2, 4, 8}
+    assert {(strategy.steps, strategy.interpolant) for strategy in found} == {
+        (steps, path) for steps in (2, 4) for path in ("linear", "variance_preserving")
+    }
+    assert not any(strategy.conditional for strategy in found)
 
 
 def test_pictures_must_be_base64_and_one_a_query() -> None:
