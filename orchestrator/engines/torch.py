@@ -35,6 +35,7 @@ from ..meter import Meter
 from ..workspace import Opening, Workspace
 from .chat_tokens import ChatTokens
 from .shared_cache import PAGE_SIZE
+from .torch_device import Device, FoundDevice, found_device
 from .vllm_model import ModelFiles
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class TorchSpec(EngineSpec):
     model: Annotated[str, Field(min_length=1)]
     revision: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     threads: Annotated[int, Field(ge=1)] = 1
     cache_gib: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     page_size: Annotated[int, Field(ge=1, le=4096)] = PAGE_SIZE
@@ -74,15 +75,9 @@ class TorchSpec(EngineSpec):
         return {"num_cpus": self.threads} if self.found_device == "cpu" else {"num_cpus": 1, "num_gpus": 1}
 
     @property
-    def found_device(self) -> Literal["cpu", "cuda"]:
+    def found_device(self) -> FoundDevice:
         """The device that ``auto`` means on this machine."""
-        if self.device != "auto":
-            return self.device
-        if find_spec("torch") is None:
-            return "cpu"
-        from torch import cuda
-
-        return "cuda" if cuda.is_available() else "cpu"
+        return found_device(self.device)
 
 
 class TorchEngine:

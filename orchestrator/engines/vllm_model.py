@@ -13,10 +13,9 @@ from typing import Any
 from ..errors import EngineRefused
 from ..flops import ModelShape
 from ..models import EMBEDDED, STEP_MARKS, path
+from .fingerprint import sampled
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-WHOLE_BYTES = 64 << 20
-EDGE_BYTES = 1 << 20
 
 
 class ModelFiles:
@@ -120,14 +119,3 @@ def is_cpu_build() -> bool:
         return "cpu" in version("vllm")
     except PackageNotFoundError:
         return True
-
-
-def sampled(file: Path) -> bytes:
-    """The bytes of a small file; of a large one its size, beginning and end."""
-    size = file.stat().st_size
-    if size <= WHOLE_BYTES:
-        return file.read_bytes()
-    with file.open("rb") as stream:
-        head = stream.read(EDGE_BYTES)
-        stream.seek(size - EDGE_BYTES)
-        return size.to_bytes(8, "big") + head + stream.read()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 from collections.abc import Callable
@@ -11,13 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import EngineRefused
-from ..vllm_model import sampled
 
 if TYPE_CHECKING:
     import torch
-
-KEPT = (".json", ".safetensors", ".txt", ".model")
-"""How the names of files end that decide what a model tells."""
 
 
 def folder_with(name: str, marker: str) -> Path:
@@ -101,12 +96,3 @@ def saved_dtype(folder: Path) -> torch.dtype:
                 if found is not None:
                     return found
     return torch.float32
-
-
-def fingerprint(place: Path) -> str:
-    """A digest of the settings and weights in a folder and the folders in it, or of one file."""
-    total = hashlib.blake2b(digest_size=8)
-    for file in [place] if place.is_file() else sorted(place.rglob("*.*")):
-        if file.is_file() and file.suffix in KEPT:
-            total.update(str(file.relative_to(place)).encode() + sampled(file))
-    return total.hexdigest()

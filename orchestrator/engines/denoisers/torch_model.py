@@ -11,9 +11,11 @@ from pydantic import Field
 
 from ...canonical import stable_id
 from ...errors import EngineRefused
+from ..fingerprint import fingerprint
+from ..operations import operations
+from ..torch_device import Device, FoundDevice, found_device
 from .denoiser import DenoiserSpec
-from .operations import operations
-from .saved import fingerprint, saved_dtype
+from .saved import saved_dtype
 
 if TYPE_CHECKING:
     import torch
@@ -32,19 +34,13 @@ class TorchDenoiserSpec(DenoiserSpec):
     """
 
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     batch: Annotated[int, Field(ge=1)] = 256
 
     @property
-    def found_device(self) -> Literal["cpu", "cuda"]:
+    def found_device(self) -> FoundDevice:
         """The device that ``auto`` means on this machine."""
-        if self.device != "auto":
-            return self.device
-        if find_spec("torch") is None:
-            return "cpu"
-        from torch import cuda
-
-        return "cuda" if cuda.is_available() else "cpu"
+        return found_device(self.device)
 
     @property
     def takes_gpu(self) -> bool:

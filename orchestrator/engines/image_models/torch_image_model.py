@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,9 @@ from pydantic import Field
 from ...canonical import stable_id
 from ...errors import EngineRefused
 from ...images import Image
-from ..denoisers.operations import operations
-from ..denoisers.saved import fingerprint
+from ..fingerprint import fingerprint
+from ..operations import operations
+from ..torch_device import Device, FoundDevice, found_device
 from .image_model import ImageModelSpec
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class TorchImageModelSpec(ImageModelSpec):
     """
 
     model: Annotated[str, Field(min_length=1)]
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     batch: Annotated[int, Field(ge=1)] = 32
 
     @property
@@ -47,15 +48,9 @@ class TorchImageModelSpec(ImageModelSpec):
         return Path(self.model).expanduser()
 
     @property
-    def found_device(self) -> Literal["cpu", "cuda"]:
+    def found_device(self) -> FoundDevice:
         """The device that ``auto`` means on this machine."""
-        if self.device != "auto":
-            return self.device
-        if find_spec("torch") is None:
-            return "cpu"
-        from torch import cuda
-
-        return "cuda" if cuda.is_available() else "cpu"
+        return found_device(self.device)
 
     @property
     def takes_gpu(self) -> bool:
