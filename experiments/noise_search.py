@@ -23,13 +23,14 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 from noise_search_study import figures, pictures
 from noise_search_study.cells import Made, gathered, worked
 from noise_search_study.duels import duels
 from noise_search_study.engines import engines
 from noise_search_study.hacking import FAITHFUL, HACKED, hacked
-from noise_search_study.lineup import MAIN, SIDE, cells
-from noise_search_study.measured import Point, point
+from noise_search_study.lineup import MAIN, PROMPTS, SIDE, cells
+from noise_search_study.measured import Point, point, real_likeness
 from noise_search_study.methods import Method
 from noise_search_study.pilot import PILOT, PILOT_PROMPTS, PILOT_SEEDS
 from noise_search_study.report import Found, is_met, numbers, summary, written
@@ -54,7 +55,8 @@ def main() -> int:
         duels=duels(made),
         hacked=hacked(made),
         faithful=hacked(made, FAITHFUL),
-        spends={},
+        spends=spends(made),
+        real=real_likeness(PROMPTS),
     )
     RESULTS.with_suffix(".md").write_text(written(found), encoding="utf-8")
     RESULTS.with_suffix(".json").write_text(json.dumps(numbers(found), indent=1) + "\n")
@@ -70,6 +72,12 @@ def points(methods: Sequence[Method], made: AllMade) -> list[Point]:
     """What was measured of every method at every size."""
     where = [(method, nfe) for method in methods for nfe in method.sizes if (method.name, nfe) in made]
     return [point((method.name, method.title), nfe, made[method.name, nfe]) for method, nfe in where]
+
+
+def spends(made: AllMade) -> dict[str, list[float]]:
+    """Proposals at each place of the grid, a prompt, of the methods that decide how many; places start after noise."""
+    told = {where: [part.tries for part in parts if part.tries] for where, parts in made.items()}
+    return {f"{name} at {nfe}": list(np.mean(tries, axis=0)) for (name, nfe), tries in told.items() if tries}
 
 
 def draw(found: Found, made: AllMade) -> None:

@@ -64,8 +64,6 @@ class Point:
 def point(names: tuple[str, str], nfe: int, parts: Sequence[Made]) -> Point:
     """What was measured of one method, of a name and a title, at one size."""
     images, wanted = together(parts)
-    features = [mlp_judge().features(part.images) for part in parts]
-    likeness = {name: jackknifed(each, features, MOST[name]) for name, each in LIKENESS.items()}
     return Point(
         *names,
         nfe,
@@ -76,8 +74,19 @@ def point(names: tuple[str, str], nfe: int, parts: Sequence[Made]) -> Point:
         score=bootstrap(SCORES["weak"](images, wanted)),
         judge=accuracy_interval(right(images, wanted, "judge")),
         svc=accuracy_interval(right(images, wanted, "svc")),
-        **likeness,
+        **likeness([part.images for part in parts]),
     )
+
+
+def likeness(sets: Sequence[Images]) -> dict[str, Interval]:
+    """Frechet distance, precision and recall of sets of images, a mean over the sets."""
+    features = [mlp_judge().features(images) for images in sets]
+    return {name: jackknifed(each, features, MOST[name]) for name, each in LIKENESS.items()}
+
+
+def real_likeness(count: int) -> dict[str, Interval]:
+    """The same of sets of so many real digits: what no method can be expected to better."""
+    return likeness([every().sample(count, seed).images for seed in (1, 2, 3)])
 
 
 def together(parts: Sequence[Made]) -> tuple[Images, NDArray[np.integer]]:

@@ -17,7 +17,7 @@ from noise_search_study.engines import engines
 from noise_search_study.jackknife import jackknifed
 from noise_search_study.lineup import MAIN, cells, whole, wide
 from noise_search_study.manifolds import precision, recall
-from noise_search_study.measured import SCORES, point
+from noise_search_study.measured import SCORES, point, real_likeness
 from noise_search_study.methods import Method
 from noise_search_study.pilot import PILOT
 
@@ -98,7 +98,7 @@ async def test_a_cell_is_run_once_spends_what_it_may_and_is_told(
     pairs = [(("svdd", 32), ("random", 32)), (("svdd", 64), ("random", 32))]
     (won,) = duels(made, pairs)
     assert won.is_won and not won.is_lost
-    told = report.Found(points, [], [won], [], [], {"RBF": [1.0, 2.5]})
+    told = report.Found(points, [], [won], [], [], {"RBF": [1.0, 2.5]}, real_likeness(PROMPTS))
     text = report.written(told)
     assert "| svdd at 32 | random at 32 | **+" in text and "| RBF | 1.0 | 2.5 |" in text
     assert not report.is_met(told.duels)
