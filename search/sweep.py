@@ -87,7 +87,10 @@ class Sweep(BaseModel):
                 "total_tokens = 1_000_000"
             )
         if self.checker.engine_names():
-            raise ValueError(f"checker must judge by rules, but {self.checker.kind!r} asks an engine; choose another")
+            raise ValueError(
+                f"checker must judge by rules, but {self.checker.kind!r} asks an engine; choose another, for images "
+                "'image_class', which holds its classifier itself"
+            )
         return self
 
     @classmethod
