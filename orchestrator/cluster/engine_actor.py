@@ -85,6 +85,7 @@ class Replicas:
 
     A prompt goes to the replica its beginning hashes to, whose prefix cache holds it, unless that one is down or
     has 32 calls more in flight than the idlest. Workers that share a cache stay with one replica, by their session.
+    Latents and images go to the idlest.
     Latents and images go together where the first of them hashes to.
 
     Args:
@@ -178,14 +179,12 @@ class Replicas:
 
     async def denoise(self, passages: Sequence[Passage]) -> list[Denoised]:
         """Where each passage ends."""
-        home = passages[0].latent.values if passages else b""
-        ended: list[Denoised] = await self._call(self._route(home), "denoise", passages)
+        ended: list[Denoised] = await self._call(self._idlest(self._up()), "denoise", passages)
         return ended
 
     async def look(self, asked: Look) -> list[Seen]:
         """What a reward model of images tells of each image."""
-        home = asked.images[0].pixels if asked.images else b""
-        seen: list[Seen] = await self._call(self._route(home), "look", asked)
+        seen: list[Seen] = await self._call(self._idlest(self._up()), "look", asked)
         return seen
 
     async def opened(self, opening: Opening) -> int:
@@ -238,12 +237,17 @@ class Replicas:
         return _hashed(session.encode()) % len(self._actors)
 
     def _route(self, beginning: bytes) -> int:
-        up = [i for i in range(len(self._actors)) if i not in self._recovering] or list(range(len(self._actors)))
-        if len(up) == 1:
-            return up[0]
-        home = up[_hashed(beginning) % len(up)]
-        idlest = min(up, key=lambda i: (self._in_flight[i], i))
+        up = self._up()
+        home, idlest = up[_hashed(beginning) % len(up)], self._idlest(up)
         return idlest if self._in_flight[home] - self._in_flight[idlest] > QUEUE_GAP else home
+
+    def _up(self) -> list[int]:
+        """The replicas that are up; all of them where none is."""
+        every = range(len(self._actors))
+        return [i for i in every if i not in self._recovering] or list(every)
+
+    def _idlest(self, up: Sequence[int]) -> int:
+        return min(up, key=lambda i: (self._in_flight[i], i))
 
     def _recover(self, index: int) -> None:
         if index not in self._recovering:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -12,24 +13,26 @@ from typing import Any
 import pytest
 
 from ponder.orchestrator.budget import Budget
+from ponder.orchestrator.canonical import canonical_json
 from ponder.orchestrator.cluster import Cluster
+from ponder.orchestrator.cluster.engine_actor import Replicas
 from ponder.orchestrator.data.sources import SimulatedData
 from ponder.orchestrator.engine import Prompt, Request, Sampling
 from ponder.orchestrator.engines.denoisers import Mixture
 from ponder.orchestrator.engines.diffusion import DiffusionSpec
-from ponder.orchestrator.engines.image_models import GaussianClassifier
-from ponder.orchestrator.engines.image_reward import ImageRewardSpec
 from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.errors import EngineRefused, EngineUnavailable
 from ponder.orchestrator.runtime import Runtime, Task
+from ponder.orchestrator.strategy import Strategy
 from ponder.orchestrator.types import Message, Query
 from ponder.search.reports.findings import report
 from ponder.search.reports.report import html
 from ponder.search.run_sweep import run_sweep
 from ponder.search.searching import Progress
 from ponder.search.sweep import Sweep
-from ponder.strategies import SVDD, BestOfN, Hogwild, Sample
+from ponder.strategies import SVDD, BestOfN, Hogwild, RandomNoiseSearch, Sample
+from ponder.testing.image_world import MEANS, PICTURE, SHAPE, SPREAD, looking
 from ponder.verifiers import ClassLogprob, ExactMatch, ProcessReward
 
 pytestmark = pytest.mark.timeout(180)
@@ -42,7 +45,7 @@ def one_cluster() -> Iterator[None]:
     import ray
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray.init(include_dashboard=False, num_cpus=2, object_store_memory=200_000_000, log_to_driver=False)
+    ray.init(include_dashboard=False, num_cpus=4, object_store_memory=200_000_000, log_to_driver=False)
     yield
     ray.shutdown()
 
@@ -206,16 +209,49 @@ async def test_workers_that_write_together_do_so_on_replicas() -> None:
     assert "".join(each.text for each in heard) == watched.text
 
 
-async def test_images_are_made_and_looked_at_on_replicas() -> None:
-    means = tuple(tuple(float(sign) for sign in row) for row in ((0.5, -0.5, 0.5, -0.5), (-0.5, 0.5, -0.5, 0.5)))
-    engines = {
-        "generator": DiffusionSpec(denoiser=Mixture(means=means, shape=(2, 2, 1))),
-        "reward": ImageRewardSpec(model=GaussianClassifier(means=means)),
-    }
-    strategy = SVDD(n=4, steps=3, conditional=False, verifier=ClassLogprob())
-    tasks = [Task(id=str(n), strategy=strategy, query=Query.ask(f"picture {n % 2}, take {n}")) for n in range(6)]
-    async with Cluster(engines) as cluster, Runtime(engines) as runtime:
+IMAGES = {
+    # one row at a time, so that there is something to do
+    "generator": DiffusionSpec(denoiser=Mixture(means=MEANS, variance=SPREAD, shape=SHAPE, batch=1), row_seconds=1e-6),
+    "reward": looking(1),
+}
+
+
+def drawn(search: Strategy, budget: Budget = Budget()) -> Task:
+    return Task(id=search.kind, strategy=search, query=PICTURE, budget=budget)
+
+
+async def test_images_are_the_same_bytes_as_in_this_process() -> None:
+    judged = {"verifier": ClassLogprob()}
+    tasks = [
+        drawn(RandomNoiseSearch(n=6, steps=3, guidance=2.0, **judged)),
+        drawn(SVDD(n=4, steps=3, interpolant="variance_preserving", **judged)),
+        drawn(SVDD(n=4, steps=3, **judged), Budget(nfe=9)),
+    ]
+    async with Cluster(IMAGES, replicas={"generator": 2}) as cluster, Runtime(IMAGES) as runtime:
+        assert cluster.engines["generator"].capabilities == runtime.engines["generator"].capabilities
         for task in tasks:
-            there, here = await cluster.execute(task, task.budget), await runtime.execute(task, task.budget)
-            assert there == here
-            assert there.result.best is not None and there.result.best.image is not None
+            there, here = await cluster.execute(task, Budget()), await runtime.execute(task, Budget())
+            assert canonical_json(there.result) == canonical_json(here.result)
+            assert there.paid == here.paid
+            assert there.result.best is not None
+        estimates = [await host.estimate(tasks[0].strategy, PICTURE) for host in (cluster, runtime)]
+        assert estimates[0] == estimates[1]
+
+
+async def test_passages_of_a_killed_replica_are_made_again_elsewhere() -> None:
+    import ray
+
+    task = drawn(RandomNoiseSearch(n=12, steps=100, verifier=ClassLogprob()))
+    async with Runtime(IMAGES) as runtime:
+        calm = await runtime.execute(task, Budget())
+    async with Cluster(IMAGES, replicas={"generator": 2}) as cluster, Runtime(cluster.engines) as runtime:
+        replicas = cluster.engines["generator"]
+        assert isinstance(replicas, Replicas)
+        work = asyncio.create_task(runtime.execute(task, Budget()))
+        while min(replicas._in_flight) < 2:
+            await asyncio.sleep(0.001)
+        assert not work.done()
+        ray.kill(replicas._actors[1], no_restart=False)
+        done = await work
+    assert canonical_json(done.result) == canonical_json(calm.result)
+    assert done.paid.calls > calm.paid.calls, "what was in flight is paid again"
