@@ -60,7 +60,7 @@ class RolloverBudgetForcing(StochasticDenoising):
     evaluations: Tries = 64
     initial: Draws = 8
     min_tries: Tries | None = None
-    margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2.0
     margin_unit: Literal["score", "deviation"] = "deviation"
     speculation: Draws = 1
     leftover: Literal["restart", "last"] = "restart"
