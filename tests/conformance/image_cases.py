@@ -9,6 +9,7 @@ from ponder.strategies import (
     PathSearch,
     RandomNoiseSearch,
     Rank,
+    RolloverBudgetForcing,
     Strategy,
     ZeroOrderSearch,
 )
@@ -32,5 +33,9 @@ IMAGES: dict[str, Strategy] = {
     "denoising_beam": DenoisingBeam(n=4, steps=2, beam_width=2, verifier=JUDGE),
     "denoising_rebase": DenoisingRebase(**TWO),
     "path_search": PathSearch(n=2, children=2, steps=2, start=0.5, forward=0.2, backward=0.5, verifier=JUDGE),
+    "rollover_budget_forcing": RolloverBudgetForcing(evaluations=8, initial=2, steps=3, verifier=JUDGE),
+    "rollover_budget_forcing-ahead": RolloverBudgetForcing(
+        evaluations=8, initial=2, steps=3, speculation=2, leftover="last", min_tries=1, margin=0.0, verifier=JUDGE
+    ),
     "zero_order_search": ZeroOrderSearch(n=2, steps=2, rounds=2, tau=0.5, restart_patience=1, verifier=JUDGE),
 }

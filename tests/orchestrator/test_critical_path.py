@@ -37,6 +37,7 @@ from ponder.strategies import (
     ParticleGibbs,
     PathSearch,
     RandomNoiseSearch,
+    RolloverBudgetForcing,
     Rank,
     Ranker,
     Rebase,
@@ -147,6 +148,11 @@ PATHS += [
     (FeynmanKac(steps=5, verifier=LOOKS), 2 * 5 + 2),
     (DenoisingBeam(steps=5, verifier=LOOKS), 2 * 5 + 2),
     (DenoisingRebase(steps=5, verifier=LOOKS), 2 * 5 + 2),
+    (RolloverBudgetForcing(evaluations=20, initial=4, steps=5, verifier=LOOKS), 2 * (4 * 2) + 4),
+    (
+        RolloverBudgetForcing(evaluations=20, initial=4, steps=5, min_tries=1, leftover="last", verifier=LOOKS),
+        2 * 13 + 4,
+    ),
     (Pipeline.series(RandomNoiseSearch(n=9, verifier=LOOKS), Rank(verifier=LOOKS)), 2 + 1),
 ]
 JUDGES = [
