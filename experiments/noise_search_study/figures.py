@@ -14,6 +14,7 @@ from ponder.orchestrator.intervals import Interval
 from .hacking import Hacked
 from .measured import Point
 
+DPI = 90
 ROW = 0.55  # inches that a row of images is high
 STYLES = {
     "steps": ("0.5", "-"),
@@ -47,7 +48,7 @@ def scaling(points: Sequence[Point], file: Path) -> None:
             _band(panels[1], sizes, [point.frechet for point in mine], (colour, line, mine[0].title))
     panels[0].set_ylabel("share of images that show the digit asked for")
     panels[1].set_ylabel("Frechet distance to real digits")
-    panels[0].set_ylim(0, 1)
+    panels[0].set_ylim(0, 1.02)
     panels[1].set_ylim(bottom=0)
     for panel in panels:
         _doubling(panel, sorted({point.nfe for point in points}))
@@ -136,5 +137,5 @@ def _pyplot() -> Any:
 def _saved(figure: Any, file: Path) -> None:
     from matplotlib import pyplot
 
-    figure.savefig(file, dpi=80)
+    figure.savefig(file, dpi=DPI)
     pyplot.close(figure)

@@ -81,7 +81,7 @@ MAIN = (
     Method("paths", "search over paths", along_paths),
     Method("feynman_kac", "Feynman-Kac steering, scale 30", wide("feynman_kac", scale=30)),
     Method("rollover", "rollover budget forcing", forced(STEPS)),
-    Method("rollover_published", "the same, published rules", forced(20, **PUBLISHED)),
+    Method("rollover_published", "rollover, published rules", forced(20, **PUBLISHED)),
     Method("steps", "more steps", longer),
 )
 SIDE = (
@@ -89,7 +89,7 @@ SIDE = (
     Method("svdd_vp", "SVDD, variance preserving", wide("svdd", interpolant="variance_preserving"), SIZES[:3]),
     Method(
         "rollover_published_vp",
-        "rollover budget forcing, published rules, variance preserving",
+        "rollover, published rules, variance preserving",
         forced(20, **PUBLISHED, interpolant="variance_preserving"),
         SIZES[1:3],
     ),
