@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from image_cases import IMAGES
 
 from ponder.orchestrator.budget import COUNTED, Budget, amounts
 from ponder.orchestrator.canonical import canonical_json
@@ -56,12 +57,15 @@ BRANCHES = Pipeline(
         Node(name="vote", strategy=Vote(), after=("judge",)),
     )
 )
+IMAGES_TRIED = ("random_noise_search", "svdd", "svdd-block", "path_search")
 STRATEGIES = {
     "sample": Sample(n=3, **KNOBS),
     "best_of_n": BestOfN(n=3, verifier=REWARD, **KNOBS),
     "racing": Racing(n=6, **KNOBS),
     "branches": BRANCHES,
+    **{name: IMAGES[name] for name in IMAGES_TRIED},
 }
+TEXTS = ("sample", "best_of_n", "racing", "branches")
 
 
 async def limits(strategy: Strategy, dimension: str) -> list[AtLimit]:
@@ -76,7 +80,8 @@ def outcome(at: AtLimit) -> bytes | None:
 @pytest.mark.parametrize(
     ("name", "dimension"),
     [
-        *itertools.product(STRATEGIES, ("calls", "verifier_calls")),
+        *itertools.product(TEXTS, ("calls", "verifier_calls")),
+        *itertools.product(IMAGES_TRIED, ("calls", "verifier_calls", "nfe")),
         ("sample", "total_tokens"),
         ("best_of_n", "completion_tokens"),
         ("racing", "completion_tokens"),
