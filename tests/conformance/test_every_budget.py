@@ -136,3 +136,15 @@ async def test_a_room_of_two_limits_can_be_asked_too() -> None:
     ledger = ProbedLedger(Budget(calls=3, total_tokens=10))
     assert ledger.room().fits(Usage(calls=3, prompt_tokens=10))
     assert not ledger.room().fits(Usage(calls=3, prompt_tokens=11))
+
+
+async def test_what_is_parted_from_a_reservation_counts_by_itself() -> None:
+    ledger = ProbedLedger(Budget(calls=3))
+    first = await ledger.reserve(Usage(calls=3))
+    with pytest.raises(Exception, match="calls"):
+        await ledger.reserve(Usage(calls=4))
+    parted, kept = first.split(Usage(calls=1)), first.split(Usage(calls=1))
+    parted.settle(Usage(calls=1))
+    kept.settle_keeping(Usage(), Usage(calls=1))
+    first.release()
+    assert ledger.next_limit() == 6
