@@ -64,7 +64,7 @@ class WatchedEngine(SimulatedEngine):
             self._seen.served += done.usage + done.rebuilding
             self._seen.answered += 1
             most = sum(sampling.max_tokens for sampling in request.samplings if sampling is not None)
-            is_sound = 0 < done.usage.completion_tokens <= most
+            is_sound = any(done.texts) and done.usage.completion_tokens <= most
             self._seen.attempts += is_sound and opening.messages == self._seen.query.messages
             return done
 
