@@ -197,3 +197,10 @@ def write(folder: Path, written: Mapping[str, str]) -> None:
             file.unlink()
     for name, text in written.items():
         (folder / name).write_text(text)
+
+
+def image_engine(name: str, looks: str = "pixel_classifier") -> Mapping[str, object]:
+    """The table of an embedded model of images: what makes digits, or what looks at them."""
+    if name == "generator":
+        return {"kind": "diffusion", "denoiser": {"kind": "digits"}}
+    return {"kind": "image_reward", "model": {"kind": looks}}

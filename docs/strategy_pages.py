@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from class_pages import cases_in, docstring_of, entries, knob_table, linked, plain, table, type_of, write
+from class_pages import cases_in, docstring_of, entries, image_engine, knob_table, linked, plain, table, type_of, write
 
 from ponder.orchestrator.errors import ShapeError
 from ponder.orchestrator.pipeline import Pipeline
@@ -30,6 +30,8 @@ FAMILIES = (
     "sequential",
     "composition",
     "selection",
+    "noise search",
+    "stepwise denoising",
 )
 JUDGES = ("verifier", "executor")
 
@@ -58,17 +60,24 @@ def page(kind: str, example: Strategy) -> str:
 
 
 def example_of(strategy: Strategy) -> str:
-    """The TOML of a pipeline that runs a strategy on simulated engines, without what is as by default."""
+    """The TOML of a pipeline that runs a strategy on simulated engines, or on embedded models of images.
+
+    What is as by default is left out.
+    """
     pipeline = strategy if isinstance(strategy, Pipeline) else Pipeline.series(strategy)
     parts = []
     for node in pipeline.nodes:
         name = node.name if len(pipeline.nodes) > 1 else node.strategy.kind
         after = {"after": list(node.after)} if node.after else {}
         parts += [entries("[[nodes]]", {"name": name, **after}), entries("[nodes.strategy]", plain(node.strategy))]
+    makes = pipeline.infer(Shape(), Plan()).medium
     for name in pipeline.engine_names():
-        noise = {} if name == "generator" else {"reward_noise": 1.0}
-        parts.append(entries(f"[engines.{name}]", {"kind": "simulated", **noise}))
+        parts.append(entries(f"[engines.{name}]", image_engine(name) if makes == "image" else _simulated(name)))
     return "\n".join(parts)
+
+
+def _simulated(name: str) -> Mapping[str, object]:
+    return {"kind": "simulated"} if name == "generator" else {"kind": "simulated", "reward_noise": 1.0}
 
 
 def overview() -> str:
@@ -146,7 +155,8 @@ critical path that `--dry-run` tells.
 "verifier" or "executor" one must be named (an executor runs candidates, such as programs; ponder ships only the one of
 the simulated engine, so bring your own, a subclass of `ponder.orchestrator.verifier.Executor`); one that is "optional"
 changes what the strategy does. The examples of the pages run on the simulated engine, which answers its own problems
-and nothing else: asked for a critique, a ranking or a test it cannot reply, and the run says so. Whatever ends a run
+and nothing else: asked for a critique, a ranking or a test it cannot reply, and the run says so. Those that make images
+run on the embedded digits: they work on a query such as "a handwritten 3". Whatever ends a run
 early, the best that was drawn is the answer. Candidates without an answer never vote. A score that is "cannot tell"
 comes after every other; ties go to the higher score, then to fewer generated tokens, then to the lower index.
 
