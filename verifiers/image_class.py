@@ -17,6 +17,7 @@ from ..orchestrator.shape import Medium
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Scale, Verifier
 from .class_logprob import NUMBER
+from .naming import name_of
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging
@@ -44,6 +45,11 @@ class ImageClass(Verifier):
 
     kind: Literal["image_class"] = "image_class"
     model: AnyImageModel
+
+    @property
+    def name(self) -> str:
+        """The kind, and digits that name the classifier."""
+        return name_of(self)
 
     @property
     def judges(self) -> frozenset[Medium]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..orchestrator.engine import Prompt, Request, Sampling
 from ..orchestrator.engines.byte_vocabulary import END, encode
@@ -18,6 +18,7 @@ from .watched_calls import Manner
 DRAWN = 4
 MOST_TOKENS = 48
 LOOKED_AT = 64
+BEFORE_END = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Bench:
         texts: the candidates, two or more, which the verifier tells apart; empty for up to four that the simulated
             model draws for the query, right and wrong, with the log-probabilities that the verifier wants.
         images: the candidates, where they are images, likewise.
+        previews: what was expected of each of them on its way, where that is known.
         says: what an engine writes when the verifier asks it, told by the prompt, with digits for each image in it; a
             label it begins with is the likely one. It should like the same candidates wherever they stand. None writes
             as the simulated model does: nothing that a judge can read in words, but the chance of a yes or a no.
@@ -42,6 +44,7 @@ class Bench:
     query: Query = QUERY
     texts: tuple[str, ...] = ()
     images: tuple[Image, ...] = ()
+    previews: tuple[Image, ...] = ()
     says: Callable[[str], str] | None = None
     reads: Callable[[str], Sequence[Sequence[float]]] | None = None
     sees: Callable[[Image], Sequence[float]] | None = None
@@ -56,7 +59,9 @@ class Bench:
     async def candidates(self, verifier: Verifier) -> tuple[Candidate, ...]:
         """The candidates to be judged."""
         if self.images:
-            return tuple(pictured(image, index) for index, image in enumerate(self.images))
+            previews = self.previews or (None,) * len(self.images)
+            both = enumerate(zip(self.images, previews, strict=True))
+            return tuple(pictured(image, index, preview) for index, (image, preview) in both)
         if self.texts:
             return tuple(complete(text, index) for index, text in enumerate(self.texts))
         return await _drawn(self.query, verifier.sampling(Sampling(max_tokens=MOST_TOKENS)))
@@ -67,9 +72,13 @@ def complete(text: str, index: int = 0) -> Candidate:
     return Candidate((*encode(text), END), text, Finish.EOS, index=index, origin="0")
 
 
-def pictured(image: Image, index: int = 0) -> Candidate:
-    """A candidate that shows `image` and is at its end."""
-    return Candidate((), "", Finish.EOS, index=index, origin="0", latent=latent_of(image), image=image)
+def pictured(image: Image, index: int = 0, preview: Image | None = None) -> Candidate:
+    """A candidate that shows `image` and is at its end, after a state of which `preview` was expected."""
+    before = None
+    if preview is not None:
+        state = replace(latent_of(preview), t=BEFORE_END)
+        before = Candidate((), "", Finish.STEP, index=index, origin="0", latent=state, image=preview)
+    return Candidate((), "", Finish.EOS, before, index, origin="0", latent=latent_of(image), image=image)
 
 
 async def _drawn(query: Query, sampling: Sampling) -> tuple[Candidate, ...]:

@@ -103,6 +103,11 @@ def sees_brightness(image: Image) -> tuple[float]:
     return (brightness(image),)
 
 
+def mixed(one: Image, other: Image) -> Image:
+    """An image between two."""
+    return Image.of((one.array // 2 + other.array // 2).astype("uint8"))
+
+
 def length_of(text: str, query: Query) -> float:
     """How short a text is."""
     return 1 / (1 + len(text))

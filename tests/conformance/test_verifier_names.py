@@ -7,7 +7,9 @@ import pytest
 from pydantic import ValidationError
 from test_verifiers import CASES
 
+from ponder.orchestrator.engines.image_models import GaussianClassifier, PixelSpread
 from ponder.orchestrator.errors import UsageError
+from ponder.testing.image_world import MEANS
 from ponder.verifiers import (
     VERIFIERS,
     Calibrated,
@@ -40,6 +42,8 @@ BY_HAND: dict[str, tuple[Any, ...]] = {
     "knots": (((0.1, 0.5), (0, 1)), ((0.1, 0.8),)),
     "weights": ((1, 5), (5,)),
     "verifier": (ProcessReward(card="math-shepherd"),),
+    "engine": ("another",),
+    "model": (PixelSpread(), GaussianClassifier(means=MEANS, variance=3.0)),
     "meta_engine": ("another", None),
     "function": ("json:dumps",),
     "flags": (("ascii",),),

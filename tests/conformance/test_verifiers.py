@@ -28,6 +28,7 @@ from ponder.verifiers import (
     OutcomeReward,
     PairwiseJudge,
     PlattMap,
+    PreviewAgreement,
     ProcessReward,
     PythonCode,
     QuantileEnsemble,
@@ -66,6 +67,7 @@ PROGRAMS = Bench(
     is_slow=True,
 )
 IMAGES = Bench(PICTURE, images=images())
+ON_THE_WAY = replace(IMAGES, previews=tuple(map(judge.mixed, IMAGES.images, IMAGES.images[1:] + IMAGES.images[:1])))
 BRIGHT = Bench(PICTURE, images=images(), sees=judge.sees_brightness)
 ITEMS = ("It shows its steps.", "It ends in a number.")
 CASES: dict[str, tuple[Verifier, Bench]] = {
@@ -93,6 +95,8 @@ CASES: dict[str, tuple[Verifier, Bench]] = {
     "pairwise_judge-labels": (PairwiseJudge(form="labels", scoring="bradley_terry"), Bench(says=judge.names)),
     "pairwise_judge-knockout": (PairwiseJudge(schedule="knockout", max_tokens=64), PAIRS),
     "pairwise_judge-swiss": (PairwiseJudge(schedule="swiss", max_tokens=64), PAIRS),
+    "preview_agreement": (PreviewAgreement(), ON_THE_WAY),
+    "preview_agreement-looks": (PreviewAgreement(engine="reward", latest=0.25), ON_THE_WAY),
     "process_reward": (ProcessReward(), Bench()),
     "process_reward-shepherd": (ProcessReward(card="math-shepherd"), PLUS),
     "process_reward-turns": (ProcessReward(card="rlhflow-llama3.1-prm"), PLUS),
@@ -109,9 +113,9 @@ CASES: dict[str, tuple[Verifier, Bench]] = {
     "regex_match": (RegexMatch(pattern=r"answer: (\d+)", group=1), Bench(is_slow=True)),
     "regex_match-form": (RegexMatch(pattern="step 2: a"), Bench(is_slow=True)),
     "rubric": (Rubric(items=ITEMS), Bench(says=judge.says_yes_or_no)),
-    "rubric-images": (Rubric(items=ITEMS), replace(IMAGES, says=judge.says_yes_or_no)),
+    "rubric-images": (Rubric(items=ITEMS, shortest=0), replace(IMAGES, says=judge.says_yes_or_no)),
     "scalar_judge": (ScalarJudge(), Bench(says=judge.rates)),
-    "scalar_judge-images": (ScalarJudge(), replace(IMAGES, says=judge.rates_images)),
+    "scalar_judge-images": (ScalarJudge(shortest=0), replace(IMAGES, says=judge.rates_images)),
     "scalar_judge-written": (ScalarJudge(form="written", votes=2, max_tokens=64), Bench(says=judge.rates_in_words)),
     "self_certainty": (SelfCertainty(top_logprobs=5), Bench()),
     "self_evaluation": (SelfEvaluation(), Bench()),

@@ -26,7 +26,7 @@ async def test_the_class_that_is_seen_is_right_and_no_other(wanted: int) -> None
 async def test_a_reference_says_what_is_asked_before_the_prompt_does() -> None:
     query = Query.ask("not a 0", reference="2")
     [told] = await image_context().score(query, [image_candidate(WHITE)], TONES)
-    assert told.scores["image_class"].value == 1.0
+    assert told.scores[TONES.name].value == 1.0
 
 
 async def test_what_cannot_be_told_is_not() -> None:
