@@ -22,6 +22,7 @@ from ponder.search.record import Record
 from ponder.search.reports.findings import report
 from ponder.search.reports.report import Report
 from ponder.search.reports.report_pictures import Pictures
+from ponder.search.searching import Progress
 from ponder.search.spaces.presets import denoising_space
 from ponder.strategies import RandomNoiseSearch
 from ponder.verifiers import ClassLogprob
@@ -103,6 +104,21 @@ def test_running_again_pays_nothing_and_changes_nothing(tmp_path, found) -> None
     again, progress = swept(image_sweep(), tmp_path / "s.db")
     assert progress.paid.nfe == 0
     assert page(again) == page(first) == page(found)
+
+
+def test_what_was_stopped_goes_on_to_the_same_end(tmp_path, found) -> None:
+    class Stopped(Exception):
+        """Raised by an observer that has seen enough."""
+
+    def stop(progress: Progress) -> None:
+        if progress.phase == "search" and progress.done >= 40:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        swept(image_sweep(), tmp_path / "s.db", stop)
+    resumed, progress = swept(image_sweep(), tmp_path / "s.db")
+    assert 0 < progress.replayed < progress.tasks
+    assert page(resumed) == page(found)
 
 
 def test_the_report_shows_what_was_made(found, made) -> None:
