@@ -26,12 +26,12 @@ from pathlib import Path
 import numpy as np
 from noise_search_study import figures, pictures
 from noise_search_study.cells import Made, gathered, worked
-from noise_search_study.duels import duels
+from noise_search_study.duels import BEST, duels
 from noise_search_study.engines import engines
 from noise_search_study.hacking import FAITHFUL, HACKED, hacked
 from noise_search_study.lineup import MAIN, PROMPTS, SIDE, cells
 from noise_search_study.measured import Point, point, real_likeness
-from noise_search_study.methods import Method
+from noise_search_study.methods import STEPS, Method
 from noise_search_study.pilot import PILOT, PILOT_PROMPTS, PILOT_SEEDS
 from noise_search_study.report import Found, is_met, numbers, summary, written
 
@@ -43,15 +43,19 @@ AllMade = Mapping[tuple[str, int], Sequence[Made]]
 
 
 def main() -> int:
-    """Run what is missing, compare, and write what it says."""
+    """Run what is missing, and tell what came of it."""
     tried = cells(PILOT, PILOT_SEEDS, PILOT_PROMPTS)
     compared = cells((*MAIN, *HACKED, *FAITHFUL, *SIDE))
     asyncio.run(worked(tried, engines(), RUNS / "pilot"))
     asyncio.run(worked(compared, engines(), RUNS))
-    made = gathered(compared, RUNS)
+    return told(gathered(tried, RUNS / "pilot"), gathered(compared, RUNS))
+
+
+def told(tried: AllMade, made: AllMade) -> int:
+    """Compare what was made, and write what it says."""
     found = Found(
         points=points((*MAIN, *SIDE), made),
-        pilot=points(PILOT, gathered(tried, RUNS / "pilot")),
+        pilot=points(PILOT, tried),
         duels=duels(made),
         hacked=hacked(made),
         faithful=hacked(made, FAITHFUL),
@@ -86,9 +90,11 @@ def draw(found: Found, made: AllMade) -> None:
     figures.hacking(found.hacked, _file("hacking"))
     titles = {each.method: each.title for each in found.points}
     shown = {f"{titles[name]}, {nfe}": made[name, nfe][0] for name, nfe in SHOWN if (name, nfe) in made}
-    figures.sheet({title: pictures.by_digit(each) for title, each in shown.items()}, _file("images"))
-    (best,) = (method for method in MAIN if method.name == "svdd")
-    figures.sheet(asyncio.run(pictures.trajectories(best, 64, engines(), range(10), 0)), _file("trajectory"))
+    sheet = {title: pictures.by_digit(each) for title, each in shown.items()}
+    figures.sheet(sheet, _file("images"), [str(digit) for digit in range(10) for _ in range(pictures.EACH)])
+    (best,) = (method for method in MAIN if method.name == BEST)
+    ways = asyncio.run(pictures.trajectories(best, 64, engines(), range(10), 0))
+    figures.sheet(ways, _file("trajectory"), [*(f"{1 - place / STEPS:g}" for place in range(STEPS)), "image"])
 
 
 def _file(name: str) -> Path:

@@ -76,10 +76,8 @@ def summary(found: Found) -> str:
 
 def _head(found: Found) -> str:
     prompts = max((point.prompts for point in found.points), default=0)
-    near = found.real
-    real = (
-        f"200 real digits have {near['frechet'].mean:.1f}, {near['precision'].mean:.2f} and {near['recall'].mean:.2f}"
-    )
+    near = {name: each.mean for name, each in found.real.items()}
+    real = f"Real digits have {near['frechet']:.1f}, {near['precision']:.2f} and {near['recall']:.2f}"
     return f"""# Search over noise, and more denoising steps
 
 Made by `python experiments/noise_search.py`. {prompts} prompts, 200 of each of three seeds, ask for the digits 0 to 9
@@ -90,10 +88,10 @@ method at most the same number of network evaluations (NFE) a prompt, enforced b
 *Right* is the share of images that a support vector machine takes for the digit asked for; it was trained on all
 images and no search has seen it. *Judge* is the same by a network, whose features also give the Frechet distance (to
 all 1,797 real digits) and precision and recall (against as many real digits), of the 200 images of a seed at a time, a
-mean over seeds. {real}. *Score* is the weak classifier's log-probability, what searches go by. Intervals are at 95 %:
-over prompts, and for Frechet distance, precision and recall by a jackknife over twentieths of the images. Seconds are
-of one processor, and were measured while it did other work too. Settings were chosen on a pilot of another seed, told
-at the end.
+mean over seeds. {real}.
+*Score* is the weak classifier's log-probability, what searches go by. Intervals are at 95 %: over prompts, and for
+Frechet distance, precision and recall by a jackknife over twentieths of the images. Seconds are of one processor, and
+were measured while it did other work too. Settings were chosen on a pilot of another seed, told at the end.
 
 {_findings(found)}
 
