@@ -67,6 +67,19 @@ def baseline_of(composition: Strategy) -> str | None:
     return next((kind for kind, methods in BASELINES.items() if method in methods), None)
 
 
+def largest_search(strategies: Sequence[Strategy], costs: Sequence[float], ceiling: float) -> int | None:
+    """The number of the random search over the most noises that costs at most `ceiling`; None where there is none.
+
+    Its pool tells of every smaller one.
+    """
+    sizes = {
+        number: each.n
+        for number, each in enumerate(strategies)
+        if isinstance(each, RandomNoiseSearch) and is_pooled(each) and each.n > 1 and costs[number] <= ceiling
+    }
+    return max(sizes, key=lambda number: (sizes[number], costs[number], -number), default=None)
+
+
 def _seen(evidence: Evidence, number: int) -> tuple[bool, float]:
     """How good it looked; what was seen on few queries comes after what was seen on more."""
     values = evidence.values(number)

@@ -23,7 +23,7 @@ from ..orchestrator.runtime import Host
 from ..orchestrator.types import Usage
 from .affordable import check_affordable
 from .catalogue import Planner, catalogue, check_judged
-from .confirmation import to_confirm
+from .confirmation import largest_search, to_confirm
 from .decisions.evidence import Evidence
 from .leaders import Leader, leaders
 from .live_problem import LiveProblem, even_levels, raised, tenable
@@ -40,6 +40,8 @@ from .split import Split
 from .sweep import Sweep
 
 CALIBRATION_ITEMS = 15
+MOST_FOR_BASELINE = 0.25
+"""The share of the search's budget that a baseline may cost which it does not ask for."""
 CERTAIN = 0.98
 """The share of the budget that is planned with; the rest is for calls that are lost."""
 
@@ -135,6 +137,7 @@ class Searching:
         with closing(ReadOnlyJournal(self._path)) as self._reader:
             await self._write("start", self._spent.effects.as_dict())
             await self._calibrate()
+            await self._draw_baseline()
             await self._confirm(await self._route(await self._decide()))
         await self._write("complete", True)
 
@@ -150,6 +153,18 @@ class Searching:
             refused=dict(self._catalogue.refused),
         )
         await self._write("facts", facts)
+
+    async def _draw_baseline(self) -> None:
+        """Have the largest random search for images that fits the highest level, where it is not too dear.
+
+        A search spends little on what looks bad: without its pool, choices would be held against a cheaper baseline.
+        """
+        problem = self._problem
+        costs = [problem.cost(number) for number in range(problem.size)]
+        number = largest_search(self._strategies, costs, problem.levels[-1])
+        asks = [] if number is None else [Ask(number, tuple(range(problem.items)))]
+        if asks and problem.price(asks) <= MOST_FOR_BASELINE:
+            await self._measure("search", asks)
 
     async def _decide(self) -> Decision:
         """Let the searcher ask until it has chosen."""

@@ -58,6 +58,23 @@ def test_a_choice_is_held_against_single_images_and_random_search(made) -> None:
     assert {made.point(name).composition["n"] for name in made.baselines} == {1, 8}
 
 
+def test_the_largest_random_search_that_fits_is_measured_whatever_looks_good(found, made) -> None:
+    first = found.batches[1]
+    [(id, items, _)] = first.asks
+    assert first.phase == "search"
+    assert (found.members[id].strategy.kind, found.members[id].strategy.n) == ("random_noise_search", 8)
+    assert found.members[id].strategy.steps == 4
+    assert items == tuple(range(12))
+    top = made.levels[-1]
+    rivals = [made.point(name) for name in made.baselines if made.point(name).cost_in("nfe") <= top.limit]
+    assert max(rival.cost_in("nfe") for rival in rivals) >= 16
+
+
+def test_a_baseline_that_is_too_dear_is_left_to_the_search(tmp_path) -> None:
+    found, _ = swept(image_sweep(budget={"nfe": 600}), tmp_path / "s.db")
+    assert len(found.batches[1].asks) > 1
+
+
 def test_random_searches_of_one_way_are_told_from_one_pool() -> None:
     judge = ClassLogprob()
     few, many = (RandomNoiseSearch(n=n, verifier=judge) for n in (4, 16))
