@@ -44,13 +44,21 @@ async def survives_engine_faults(strategy: Strategy) -> None:
 
 
 async def survives_dead_engines(strategy: Strategy) -> None:
-    """Engines that give no text are an error without an answer; where none judges, the answers are unjudged."""
+    """Engines that make nothing are an error without an answer; where none judges, the answers are unjudged.
+
+    They refuse, are away, or compute what is no number.
+    """
     judges = {verifier.name for verifier in verifiers_of(strategy) if verifier.engine_names()}
     for refuses in (True, False):
         dead = (await play(strategy, Scene(manner=Manner(fails="drawing", refuses=refuses)))).result
-        require(not dead.candidates and dead.stopped == "error", "without any text, a run must end in error", dead)
+        require(
+            not dead.candidates and dead.stopped == "error", "without a text or an image, a run must end in error", dead
+        )
         require(bool(dead.reason), "a run that ends in error must say why")
-        played = await play(strategy, Scene(manner=Manner(fails="judging", refuses=refuses)))
+    _check_loss(await play(strategy, Scene(manner=Manner(breaks="drawing"))), "where no latent is a number")
+    deaf = Manner(fails="judging"), Manner(fails="judging", refuses=False), Manner(breaks="judging")
+    for manner in deaf:
+        played = await play(strategy, Scene(manner=manner))
         _check_loss(played, "where no judge answers")
         scores = [s for c in played.result.candidates for name, s in c.scores.items() if name in judges]
         unjudged = all(score.value is None for score in scores)

@@ -43,7 +43,7 @@ async def survives_dead_judges(verifier: Verifier, bench: Bench = Bench()) -> No
             require(is_silent, "where no engine answers, who needs one must have no score", score)
         result = found.played.result
         require(bool(result.failures) == any(needs_call), "calls that fail must be counted", result.summary())
-    await told(verifier, candidates, bench.scene.behaving(is_broken=True))
+    await told(verifier, candidates, bench.scene.behaving(breaks="judging"))
 
 
 def _has_other_evidence(verifier: Verifier) -> bool:

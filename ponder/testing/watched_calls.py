@@ -40,7 +40,7 @@ class Manner:
             writes as the model does.
         reads: the rows that a reward model reads in a response, told by its text; None reads as the model does.
         sees: what a reward model tells of an image; None tells as the model does.
-        is_broken: whether what they compute is no number.
+        breaks: what they compute that is no number: latents, or judgements.
         in_waves: whether calls are answered together, once no more come.
     """
 
@@ -55,7 +55,7 @@ class Manner:
     says: Callable[[str], str] | None = None
     reads: Callable[[str], Sequence[Sequence[float]]] | None = None
     sees: Callable[[Image], Sequence[float]] | None = None
-    is_broken: bool = False
+    breaks: Work | None = None
     in_waves: bool = False
 
 

@@ -74,7 +74,7 @@ class WatchedEngine(SimulatedEngine):
             reading = await super().read(self._heard(prompt))
             if self._manner.reads:
                 reading = Reading(tuple(map(tuple, self._manner.reads(prompt.text))), reading.usage)
-            if self._manner.is_broken:
+            if self._manner.breaks == "judging":
                 reading = Reading(tuple((math.nan,) * len(row) for row in reading.rows), reading.usage)
             self._seen.served += reading.usage
             return reading
@@ -116,7 +116,7 @@ class WatchedEngine(SimulatedEngine):
     def _judged(self, request: Request, done: Completion) -> Completion:
         """The completion, or what a judge of this scene says instead."""
         manner, messages = self._manner, request.prompt.messages
-        if request.labels and manner.is_broken:
+        if request.labels and manner.breaks == "judging":
             return replace(done, label_logprobs=(math.nan,) * len(request.labels))
         if manner.says and request.is_judging:
             pictures = "".join(f"\n{digest(image).hex()}" for image in request.prompt.images)

@@ -70,7 +70,8 @@ class WatchedDenoiser(DiffusionEngine):
     def _given(self, passage: Passage, done: Denoised, is_lost: bool) -> Denoised:
         """What comes of a passage in this scene."""
         usage = done.usage + Usage(nfe=int(self._parts.overruns(passage)))
-        if is_lost or self._parts.refuses(passage) or self._manner.is_broken or done.latent is None:
+        is_broken = self._manner.breaks == "drawing"
+        if is_lost or is_broken or self._parts.refuses(passage) or done.latent is None:
             return Denoised(None, None, usage, done.lost or "NaN, by the manner or the faults of this scene")
         by = LOUDNESS.get(self._parts.distortion(passage), 1.0)
         return replace(done if by == 1.0 else _louder(done, done.latent, by), usage=usage)
@@ -100,7 +101,7 @@ class WatchedLooker(ImageRewardEngine):
     def _said(self, seen: Seen, image: Image) -> Seen:
         if self._manner.sees and seen:
             seen = tuple(self._manner.sees(image))
-        return (None,) * len(seen) if self._manner.is_broken else seen
+        return (None,) * len(seen) if self._manner.breaks == "judging" else seen
 
 
 def _faulty(faults: Faults) -> tuple[FaultyCalls, FaultyCalls]:
