@@ -37,7 +37,7 @@ from noise_search_study.report import Found, is_met, numbers, summary, written
 
 RESULTS = Path(__file__).parent / "results" / "noise_search"
 RUNS = Path("runs") / "noise_search"
-SHOWN = (("steps", 64), ("random", 64), ("zero_order", 64), ("paths", 64), ("svdd", 64), ("rollover", 64))
+SHOWN = (*((name, 64) for name in ("steps", "random", "zero_order", "paths", "svdd", "rollover")), ("pool_spread", 512))
 
 AllMade = Mapping[tuple[str, int], Sequence[Made]]
 
@@ -88,9 +88,9 @@ def draw(found: Found, made: AllMade) -> None:
     """The figures, beside the report."""
     figures.scaling(found.points, _file("scaling"))
     figures.hacking(found.hacked, _file("hacking"))
-    titles = {each.method: each.title for each in found.points}
-    shown = {f"{titles[name]}, {nfe}": made[name, nfe][0] for name, nfe in SHOWN if (name, nfe) in made}
-    sheet = {title: pictures.by_digit(each) for title, each in shown.items()}
+    titles = {each.name: each.title for each in (*MAIN, *HACKED)}
+    shown = {f"{titles[name]}, {nfe}": made[name, nfe][0].images for name, nfe in SHOWN if (name, nfe) in made}
+    sheet = {title: pictures.by_digit(each) for title, each in (shown | {"real digits": pictures.real()}).items()}
     figures.sheet(sheet, _file("images"), [str(digit) for digit in range(10) for _ in range(pictures.EACH)])
     (best,) = (method for method in MAIN if method.name == BEST)
     ways = asyncio.run(pictures.trajectories(best, 64, engines(), range(10), 0))

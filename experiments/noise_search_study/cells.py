@@ -60,7 +60,7 @@ class Made:
         images: pixels in [-1, 1], ``[prompts, 64]``.
         nfe: evaluations spent on each.
         calls: looks of the verifier spent on each.
-        seconds: of one processor, a prompt.
+        seconds: of one processor, a prompt, as if nothing had been made before; 0 where all had been.
         tries: proposals at each place of the grid after the first, a prompt, where the strategy tells; else none.
     """
 
@@ -105,7 +105,8 @@ async def _made(cell: Cell, runtime: Runtime) -> dict[str, Any]:
         *(runtime.execute(_task(strategy, number, budget), budget, hear) for number in range(cell.prompts))
     )
     seconds = time.process_time() - start
-    share = sum(each.result.usage.nfe for each in done) / max(1, sum(each.paid.nfe for each in done))
+    paid = sum(each.paid.nfe for each in done)
+    share = sum(each.result.usage.nfe for each in done) / paid if paid else 0.0
     results = [each.result for each in done]
     return {
         "images": [_pixels(result) for result in results],

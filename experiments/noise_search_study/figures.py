@@ -90,7 +90,7 @@ def sheet(rows: Mapping[str, NDArray[np.uint8]], file: Path, columns: Sequence[s
     """Rows of images under one another, each ``[height, width]`` of bytes beside its title; all columns are named."""
     pyplot = _pyplot()
     high, wide = next(iter(rows.values())).shape
-    margin = 0.085 * max(map(len, rows))
+    margin = 0.07 * max(map(len, rows))
     size = (margin + ROW * wide / high, ROW * len(rows) + 0.25 * bool(columns))
     figure, panels = pyplot.subplots(len(rows), 1, figsize=size, squeeze=False)
     top = 1 - 0.25 * bool(columns) / size[1]

@@ -26,15 +26,16 @@ VERIFIERS: Mapping[str, dict[str, Any]] = {
     **{name: _verifier(name) for name in ("weak", "better", "spread", "judge")},
     "ensemble": {"kind": "rank_ensemble", "members": [_verifier(name) for name in ("weak", "better", "spread")]},
 }
+TITLES = ("the weak classifier", "the better classifier", "the class-blind score", "the judge", "the rank ensemble")
 HACKED = tuple(
     Method(
         f"pool_{name}",
-        f"random search by {name}",
+        f"random search by {title}",
         wide("random_noise_search", verifier=verifier),
         tuple(8 * n for n in POOLS),
         family="pool",
     )
-    for name, verifier in VERIFIERS.items()
+    for (name, verifier), title in zip(VERIFIERS.items(), TITLES, strict=True)
 )
 FAITHFUL = (
     Method(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from digits.data import Images
+from digits.data import Images, every
 from numpy.typing import NDArray
 
 from ponder.orchestrator.engine import EngineSpec
@@ -13,7 +13,7 @@ from ponder.orchestrator.image_grid import image_grid
 from ponder.orchestrator.images import Image
 from ponder.orchestrator.runtime import Runtime
 
-from .cells import CLASSES, Made, prompt
+from .cells import CLASSES, prompt
 from .methods import Method
 
 SIDE = 8
@@ -26,10 +26,18 @@ def row(images: Sequence[Image]) -> NDArray[np.uint8]:
     return image_grid([images], zoom=ZOOM, gap=2).array[..., 0]
 
 
-def by_digit(made: Made, each: int = EACH) -> NDArray[np.uint8]:
-    """The first images of every digit side by side, all of a digit together."""
+def by_digit(images: Images, each: int = EACH) -> NDArray[np.uint8]:
+    """The first of images that show 0 to 9 in turn side by side, all of a digit together."""
     chosen = [digit + CLASSES * number for digit in range(CLASSES) for number in range(each)]
-    return row([shown(made.images[at]) for at in chosen])
+    return row([shown(images[at]) for at in chosen])
+
+
+def real(each: int = EACH) -> Images:
+    """Real digits, 0 to 9 in turn."""
+    digits = every()
+    return np.concatenate(
+        [[digits.images[digits.labels == d][number] for d in range(CLASSES)] for number in range(each)]
+    )
 
 
 def shown(pixels: Images) -> Image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from textwrap import fill
 from typing import Any
 
 from ponder.orchestrator.intervals import Interval
@@ -77,25 +78,22 @@ def summary(found: Found) -> str:
 def _head(found: Found) -> str:
     prompts = max((point.prompts for point in found.points), default=0)
     near = {name: each.mean for name, each in found.real.items()}
-    real = f"Real digits have {near['frechet']:.1f}, {near['precision']:.2f} and {near['recall']:.2f}"
-    return f"""# Search over noise, and more denoising steps
-
-Made by `python experiments/noise_search.py`. {prompts} prompts, 200 of each of three seeds, ask for the digits 0 to 9
-in turn. The embedded model digits-flow is told none of that: it draws any digit, and a *weak* classifier, trained on
-60 images, is all that a search can go by. An image takes 8 steps, but where more steps are what is tried, and every
-method at most the same number of network evaluations (NFE) a prompt, enforced by the budget.
-
-*Right* is the share of images that a support vector machine takes for the digit asked for; it was trained on all
-images and no search has seen it. *Judge* is the same by a network, whose features also give the Frechet distance (to
-all 1,797 real digits) and precision and recall (against as many real digits), of the 200 images of a seed at a time, a
-mean over seeds. {real}.
+    task = f"""Made by `python experiments/noise_search.py`. {prompts} prompts, 200 of each of three seeds, ask for the
+digits 0 to 9 in turn. The embedded model digits-flow is told none of that: it draws any digit, and a *weak* classifier,
+trained on 60 images, is all that a search can go by. An image takes 8 steps, but where more steps are what is tried,
+and every method at most the same number of network evaluations (NFE) a prompt, enforced by the budget."""
+    figures = f"""*Right* is the share of images that a support vector machine takes for the digit asked for; it was
+trained on all images and no search has seen it. *Judge* is the same by a network, whose features also give the Frechet
+distance (to all 1,797 real digits) and precision and recall (against as many real digits), of the 200 images of a seed
+at a time, a mean over seeds. Real digits have {near["frechet"]:.1f}, {near["precision"]:.2f} and {near["recall"]:.2f}.
 *Score* is the weak classifier's log-probability, what searches go by. Intervals are at 95 %: over prompts, and for
 Frechet distance, precision and recall by a jackknife over twentieths of the images. Seconds are of one processor, and
-were measured while it did other work too. Settings were chosen on a pilot of another seed, told at the end.
+were measured while it did other work too. Settings were chosen on a pilot of another seed, told at the end."""
+    parts = ("# Search over noise, and more denoising steps", fill(task, 120), fill(figures, 120), _findings(found))
+    return "\n\n".join((*parts, FIGURES))
 
-{_findings(found)}
 
-![Accuracy and Frechet distance at equal evaluations](noise_search_scaling.png)
+FIGURES = """![Accuracy and Frechet distance at equal evaluations](noise_search_scaling.png)
 
 ![What methods made of the same prompts](noise_search_images.png)
 """
@@ -116,7 +114,7 @@ def _findings(found: Found) -> str:
     if rivals:
         gaps = ", ".join(f"{_points(duel)} at {duel.one[1]}" for duel in rivals)
         lines.append(f"- Rollover budget forcing less SVDD, at equal evaluations: {gaps}.")
-    return "\n".join(lines)
+    return "\n".join(fill(line, 120, subsequent_indent="  ") for line in lines)
 
 
 def _accuracies(points: Sequence[Point]) -> str:
