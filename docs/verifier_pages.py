@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from class_pages import cases_in, docstring_of, entries, knob_table, linked, plain, table, write
+from class_pages import cases_in, docstring_of, entries, image_engine, knob_table, linked, plain, table, write
 from pydantic import BaseModel
 
+from ponder.orchestrator.engines.image_models import ImageModelSpec, PixelClassifier, PixelSpread
 from ponder.orchestrator.types import Query
-from ponder.strategies import BestOfN, SelfConsistency, Strategy
+from ponder.strategies import SVDD, BestOfN, SelfConsistency, Strategy
 from ponder.testing import Bench
-from ponder.verifiers import ANSWERS, VERIFIERS, AnswerKey, Function, SymbolicAnswer, Verifier
+from ponder.verifiers import ANSWERS, VERIFIERS, AnswerKey, Function, ImageClass, SymbolicAnswer, Verifier
 
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs" / "verifiers"
@@ -32,9 +33,18 @@ FAMILIES = {
     "self-evaluation": ("self_evaluation", "self_certainty", "confidence", "sequence_logprob"),
     "ensembles": ("weighted", "quantile_ensemble", "rank_ensemble"),
     "calibration": ("calibrated",),
+    "images": ("class_logprob", "image_class", "image_reward", "preview_agreement"),
 }
 ORDER = [kind for kinds in FAMILIES.values() for kind in kinds]
 DRAWN = {"n": 4, "max_tokens": 48}
+MADE = {"n": 4, "conditional": False}
+LOOKS = {"image_reward": PixelSpread()}
+"""Image models that examples look with; the embedded classifier where none is named."""
+IMPORTS = {
+    "Digits": "ponder.orchestrator.engines.denoisers",
+    "PixelClassifier": "ponder.orchestrator.engines.image_models",
+    "PixelSpread": "ponder.orchestrator.engines.image_models",
+}
 FUNCTION = """```python
 # file: brevity.py
 def brevity(text, query):
@@ -75,6 +85,8 @@ def page(kind: str, example: Verifier, bench: Bench, scale: str) -> str:
     if isinstance(example, Function):
         example = Function(function="brevity:brevity")
         parts.append(FUNCTION)
+    if isinstance(example, ImageClass):
+        example = ImageClass(model=PixelClassifier())
     parts += [f"```toml\n# {kind}.toml\n{toml_of(example)}```", f"```python\n{python_of(example, bench.query)}```"]
     parts.append("[All verifiers](README.md)")
     return "\n\n".join(parts) + "\n"
@@ -101,26 +113,52 @@ def _tables(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def toml_of(verifier: Verifier) -> str:
-    """The TOML of a pipeline that judges by a verifier, on simulated engines."""
-    strategy = BestOfN(verifier=verifier, **DRAWN)
-    parts = [entries("[[nodes]]", {"name": "best_of_n"}), entries("[nodes.strategy]", plain(strategy))]
-    parts += [entries(f"[engines.{name}]", {"kind": "simulated"}) for name in _engines(strategy)]
+    """The TOML of a pipeline that judges by a verifier, on simulated engines, or images by embedded models."""
+    strategy = _judged_by(verifier)
+    parts = [entries("[[nodes]]", {"name": strategy.kind}), entries("[nodes.strategy]", plain(strategy))]
+    for name in _engines(strategy):
+        table = image_engine(name, _looking(verifier).kind) if isinstance(strategy, SVDD) else {"kind": "simulated"}
+        parts.append(entries(f"[engines.{name}]", table))
     return "\n".join(parts)
 
 
 def python_of(verifier: Verifier, query: Query) -> str:
     """The like in Python, asking the query of the verifier's bench."""
-    names = sorted({*_classes(verifier)}, key=str.lower)
+    strategy, knobs = _judged_by(verifier), DRAWN
+    specs = {name: "ponder.SimulatedSpec()" for name in _engines(strategy)}
+    if isinstance(strategy, SVDD):
+        knobs, query = MADE, Query.ask("a handwritten 3")
+        specs = {name: f"ponder.ImageRewardSpec(model={source(_looking(verifier))})" for name in specs}
+        specs["generator"] = "ponder.DiffusionSpec(denoiser=Digits())"
+    made = (
+        f"{type(strategy).__name__}({', '.join(f'{name}={value}' for name, value in knobs.items())}, verifier=verifier)"
+    )
+    body = [f"verifier = {source(verifier)}", *_asked(query)]
+    engines = ", ".join(f'"{name}": {spec}' for name, spec in specs.items())
+    body += [f"engines = {{{engines}}}", f"result = ponder.run({made}, query, engines=engines)"]
+    body.append("print(result.best.scores[verifier.name])")
+    return "\n".join([*_imports(verifier, strategy, query, "\n".join(body)), "", *body]) + "\n"
+
+
+def _imports(verifier: Verifier, strategy: Strategy, query: Query, body: str) -> list[str]:
+    """The lines that import what an example needs."""
+    names = sorted({*_classes(verifier)} - set(IMPORTS), key=str.lower)
     tests = sorted({type(test).__name__ for test in query.tests})
-    lines = ["import ponder", *([f"from ponder.orchestrator.code_tests import {', '.join(tests)}"] if tests else [])]
-    lines += ["from ponder.strategies import BestOfN", f"from ponder.verifiers import {', '.join(names)}", ""]
-    lines += [f"verifier = {source(verifier)}", *_asked(query)]
-    engines = ", ".join(f'"{name}": ponder.SimulatedSpec()' for name in _engines(BestOfN(verifier=verifier)))
-    lines.append(f"engines = {{{engines}}}")
-    knobs = ", ".join(f"{name}={value}" for name, value in DRAWN.items())
-    lines.append(f"result = ponder.run(BestOfN({knobs}, verifier=verifier), query, engines=engines)")
-    lines.append("print(result.best.scores[verifier.name])")
-    return "\n".join(lines) + "\n"
+    found = [f"from ponder.orchestrator.code_tests import {', '.join(tests)}"] if tests else []
+    found += [f"from {home} import {name}" for name, home in IMPORTS.items() if f"{name}(" in body]
+    found.append(f"from ponder.strategies import {type(strategy).__name__}")
+    return ["import ponder", *found, f"from ponder.verifiers import {', '.join(names)}"]
+
+
+def _judged_by(verifier: Verifier) -> Strategy:
+    """What makes something for a verifier to judge."""
+    if "text" in verifier.judges:
+        return BestOfN(verifier=verifier, **DRAWN)
+    return SVDD(verifier=verifier, **MADE)
+
+
+def _looking(verifier: Verifier) -> ImageModelSpec:
+    return LOOKS.get(verifier.kind, PixelClassifier())
 
 
 def _engines(strategy: Strategy) -> list[str]:
@@ -222,7 +260,8 @@ Where `needs a reference` is "yes", a query without one is not judged. One that 
 those judged with them: its scores mean nothing alone, so only `best_of_n` (without `weighted`) and `rank` take it. The
 examples of the pages run on the simulated engine, which answers its own problems: it tells the chance of a yes or a no,
 and reads steps as a reward model. It cannot read a response as a whole, rate it by a digit or write a verdict: there
-the score is None, and says so. What counts as the same answer is the business of [answer keys](../answers.md).
+the score is None, and says so. Those of images judge embedded digits. What counts as the same answer is the business of
+[answer keys](../answers.md).
 
 These pages are written by `docs/verifier_pages.py` from what the classes say of themselves.
 """

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from ponder.orchestrator.denoising import Flow, Passage
 from ponder.orchestrator.engines.denoisers import Condition, Digits
 from ponder.orchestrator.engines.diffusion import DiffusionEngine, DiffusionSpec
@@ -76,10 +77,10 @@ def bare(engine: DiffusionEngine, reward: ImageRewardEngine, rows: int, images: 
 
 async def searched(strategy: DenoisingStrategy, runtime: Runtime, seed: int) -> tuple[float, int, int]:
     """Seconds that all queries take, and what they evaluate and judge."""
-    queries = [Query.ask(f"a {i % 10}", id=f"{seed}-{i}", reference=f"{i % 10}") for i in range(QUERIES)]
-    queries = [query.model_copy(update={"metadata": {"seed": seed}}) for query in queries]
+    queries = [Query.ask(f"a {i % 10}", id=f"{i}") for i in range(QUERIES)]
     start = time.perf_counter()
-    done = await asyncio.gather(*(runtime.run(strategy, q, replicate=seed * QUERIES + i) for i, q in enumerate(queries)))
+    runs = [runtime.run(strategy, query, replicate=seed * QUERIES + i) for i, query in enumerate(queries)]
+    done = await asyncio.gather(*runs)
     seconds = time.perf_counter() - start
     return seconds, sum(each.usage.nfe for each in done), sum(each.usage.verifier_calls for each in done)
 

@@ -1,6 +1,7 @@
 """Texts and images in one house: what works on the one is not given the other."""
 
 import pytest
+
 from ponder import run
 from ponder.orchestrator.engines.denoisers import Mixture
 from ponder.orchestrator.engines.diffusion import DiffusionSpec
