@@ -4,9 +4,9 @@ from random import Random
 
 import numpy as np
 import pytest
-from digits import SCORES, Digits, now, stream
 from making import Counting, context
 from tabled import LastNumber, Tabled
+from whole_numbers import SCORES, Digits, now, stream
 
 from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.types import Finish, Query

@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 import pytest
 from blobs import BLOBS, ENGINES, QUERY, Brightness, brightness, shown_as, values, world
-from digits import SCORES, Digits, now, stream, whole_numbers
+from whole_numbers import SCORES, Digits, now, stream, whole_numbers
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.engines.denoisers import Condition, Mixture

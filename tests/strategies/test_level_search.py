@@ -7,8 +7,8 @@ from random import Random
 
 import numpy as np
 import pytest
-from digits import LAW, SCORES, Digits, now, stream, whole_numbers, within
 from making import Counting
+from whole_numbers import LAW, SCORES, Digits, now, stream, whole_numbers, within
 
 from ponder.strategies import BeamSearch, ParticleFilter, Rebase
 from ponder.strategies.level_search import Level, Node, best_first, search

@@ -7,9 +7,9 @@ from random import Random
 
 import numpy as np
 import pytest
-from digits import SCORES, Digits, now, stream, whole_numbers
 from making import ByTable, Counting, context
 from tabled import LastNumber, Tabled
+from whole_numbers import SCORES, Digits, now, stream, whole_numbers
 
 from ponder.orchestrator.types import Finish, Query
 from ponder.strategies import ParticleFilter, ParticleGibbs

@@ -6,9 +6,9 @@ from random import Random
 
 import numpy as np
 import pytest
-from digits import SCORES, Digits, now, stream, whole_numbers
 from making import ByTable, Counting, context, indices
 from tabled import Tabled
+from whole_numbers import SCORES, Digits, now, stream, whole_numbers
 
 from ponder.orchestrator.types import Query
 from ponder.strategies import ParticleGibbs

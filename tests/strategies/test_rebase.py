@@ -6,9 +6,9 @@ from random import Random
 
 import numpy as np
 import pytest
-from digits import Digits, now, stream
 from making import Counting, context
 from tabled import LastNumber, Tabled
+from whole_numbers import Digits, now, stream
 
 from ponder.orchestrator.types import Finish, Query
 from ponder.strategies import Rebase
