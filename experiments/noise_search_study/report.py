@@ -148,13 +148,17 @@ def _spends(found: Found) -> str:
     lines = [
         "## Where rollover budget forcing spends",
         "",
-        "Proposals at each place of the grid, the first after noise; a mean over prompts.",
+        "Proposals at each place of the grid, the first after noise; a mean over prompts. What is expected of a state",
+        "gets better as its noise falls. By the published rules any gain ends a step, so that the last step, where the",
+        "digit is long decided, is left with most; here a step must try more and gain more, and the rest goes back.",
         "",
-        "| | " + " | ".join(map(str, range(1, width + 1))) + " |",
-        "|---|" + "---|" * width,
+        "| | " + " | ".join(map(str, range(1, width + 1))) + " | share of the last |",
+        "|---|" + "---|" * (width + 1),
     ]
     for title, spent in found.spends.items():
-        lines.append(f"| {title} | " + " | ".join(f"{each:.1f}" for each in spent) + " |")
+        lines.append(
+            f"| {title} | " + " | ".join(f"{each:.1f}" for each in spent) + f" | {spent[-1] / sum(spent):.2f} |"
+        )
     return "\n".join([*lines, ""])
 
 

@@ -98,9 +98,9 @@ async def test_a_cell_is_run_once_spends_what_it_may_and_is_told(
     pairs = [(("svdd", 32), ("random", 32)), (("svdd", 64), ("random", 32))]
     (won,) = duels(made, pairs)
     assert won.is_won and not won.is_lost
-    told = report.Found(points, [], [won], [], [], {"RBF": [1.0, 2.5]}, real_likeness(PROMPTS))
+    told = report.Found(points, [], [won], [], [], {"RBF": [1.0, 3.0]}, real_likeness(PROMPTS))
     text = report.written(told)
-    assert "| svdd at 32 | random at 32 | **+" in text and "| RBF | 1.0 | 2.5 |" in text
+    assert "| svdd at 32 | random at 32 | **+" in text and "| RBF | 1.0 | 3.0 | 0.75 |" in text
     assert not report.is_met(told.duels)
     assert report.numbers(told)["points"][0]["spent"] == 16.0
 
