@@ -29,7 +29,7 @@ class Image:
     """An image: `height` rows of `width` pixels, each of 1 (grey) or 3 (red, green, blue) bytes; one pixel at least.
 
     Raises:
-        UsageError: there are more or fewer bytes than that.
+        UsageError: there are more or fewer bytes than that, or no bytes.
     """
 
     width: int
@@ -39,6 +39,8 @@ class Image:
 
     def __post_init__(self) -> None:
         size = self.width * self.height * self.channels
+        if not isinstance(self.pixels, bytes):
+            raise UsageError(f"pixels must be bytes, got {type(self.pixels).__name__}; use Image.of for an array")
         if self.channels not in CHANNELS or min(self.width, self.height) < 1 or len(self.pixels) != size:
             raise UsageError(
                 "an image must hold width * height * channels bytes, of one pixel at least, with 1 or 3 channels, got "
@@ -47,9 +49,18 @@ class Image:
 
     @classmethod
     def of(cls, pixels: Pixels) -> Self:
-        """The image of an array of bytes, of shape ``[height, width, channels]``."""
+        """The image of an array of bytes, of shape ``[height, width, channels]``.
+
+        Raises:
+            UsageError: it is no such array.
+        """
+        if pixels.dtype != np.uint8 or pixels.ndim != 3:
+            raise UsageError(
+                f"pixels must be of type uint8 and of shape [height, width, channels], got {pixels.dtype} of shape "
+                f"{pixels.shape}; scale them to 0 to 255 and convert them"
+            )
         height, width, channels = pixels.shape
-        return cls(width, height, channels, np.ascontiguousarray(pixels, np.uint8).tobytes())
+        return cls(width, height, channels, pixels.tobytes())
 
     @property
     def array(self) -> Pixels:
@@ -83,7 +94,7 @@ class Latent:
             asked.
 
     Raises:
-        UsageError: there are more or fewer bytes than the shape has, or the time lies beyond.
+        UsageError: there are more or fewer bytes than the shape has, a side is negative, or the time lies beyond.
     """
 
     t: float
@@ -94,6 +105,8 @@ class Latent:
     def __post_init__(self) -> None:
         if not 0.0 <= self.t <= 1.0:
             raise UsageError(f"the time of a latent must lie from 0 (data) to 1 (noise), got {self.t}")
+        if min(self.shape, default=0) < 0:
+            raise UsageError(f"the sides of a latent must be 0 or more, got shape {self.shape}; give that of its array")
         size = 4 * math.prod(self.shape)
         if len(self.values) != size or len(self.velocity) not in (0, size):
             raise UsageError(

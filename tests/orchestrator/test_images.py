@@ -82,6 +82,32 @@ def test_an_image_must_hold_its_pixels(width: int, height: int, channels: int, p
         Image(width, height, channels, pixels)
 
 
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.full((2, 2, 1), 0.9),
+        np.zeros((2, 2, 3), np.float32),
+        np.zeros((2, 2), np.uint8),
+        np.zeros((1, 2, 2, 1), "u1"),
+    ],
+)
+def test_an_array_that_is_no_image_is_refused(pixels: np.ndarray) -> None:
+    """What lies from 0 to 1 is not cut off to black."""
+    told = rf"must be of type uint8 and of shape \[height, width, channels\], got {pixels.dtype} of shape"
+    with pytest.raises(UsageError, match=told):
+        Image.of(pixels)
+
+
+def test_pixels_that_are_no_bytes_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"pixels must be bytes, got str; use Image\.of"):
+        Image(2, 2, 1, "abcd")
+
+
+def test_a_latent_of_negative_sides_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"sides of a latent must be 0 or more, got shape \(-1, -1\)"):
+        Latent(0.5, (-1, -1), b"abcd")
+
+
 @pytest.mark.parametrize(("values", "velocity"), [(b"", b""), (b"1234567", b""), (b"12345678", b"1234")])
 def test_a_latent_must_hold_its_values(values: bytes, velocity: bytes) -> None:
     with pytest.raises(UsageError, match=r"of shape \(2,\) must hold 8 bytes"):

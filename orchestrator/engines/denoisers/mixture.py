@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from ...canonical import stable_id
 from ...denoising import Denoising
 from ...errors import EngineRefused
-from ...images import Array, Pixels
+from ...images import CHANNELS, Array, Pixels
 from ...interpolants import LINEAR, AnyInterpolant
 from .classes import number_in
 from .denoiser import Condition, DenoiserSpec, Times, shown
@@ -46,6 +46,11 @@ class Mixture(DenoiserSpec):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if min(self.shape) < 1 or self.shape[2] not in CHANNELS:
+            raise ValueError(
+                "a shape must be height and width of 1 at least, and 1 channel (grey) or 3 (red, green, blue), got "
+                f"{self.shape}; give that of an image"
+            )
         size = int(np.prod(self.shape))
         if any(len(mean) != size for mean in self.means) or len(self.weights) not in (0, len(self.means)):
             raise ValueError(

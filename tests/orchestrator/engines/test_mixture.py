@@ -85,13 +85,19 @@ def test_a_component_beyond_is_refused() -> None:
         {"weights": (1.0, 1.0, 0.0)},
         {"variance": 0.0},
         {"means": ()},
-        {"shape": (4, 1, 2)},
+        {"shape": (4, 1, 1), "means": ((0.0, 0.0),)},
     ],
     ids=lambda knobs: next(iter(knobs)),
 )
 def test_what_is_no_mixture_is_refused(knobs) -> None:
     with pytest.raises(ValidationError):
         Mixture(**KNOBS | knobs)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 2), (-2, -2, 1), (-4, 1, -1), (0, 4, 1)])
+def test_a_shape_that_cannot_be_shown_is_refused(shape) -> None:
+    with pytest.raises(ValidationError, match=r"1 channel \(grey\) or 3 \(red, green, blue\), got \("):
+        Mixture(**KNOBS | {"shape": shape})
 
 
 def test_its_identity_is_what_it_tells_and_not_how_it_is_batched() -> None:
