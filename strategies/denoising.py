@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..orchestrator.context import Context
 from ..orchestrator.denoising import Flow, Solver
@@ -35,7 +35,7 @@ class DenoisingStrategy(Strategy):
         grid: the times between: ``uniform``, or ``exponential``: small steps near noise and a large last one.
         interpolant: in which states go: the denoiser's ``own``, ``linear``, or ``variance_preserving`` (Kim et al.
             2025, arXiv 2503.19385, section 4.2).
-        guidance: the scale of classifier-free guidance; 1 is without.
+        guidance: the scale of classifier-free guidance; 1 is without, and all there is without the prompt.
         conditional: whether the denoiser is told the prompt; if not, the verifier alone steers.
     """
 
@@ -46,6 +46,15 @@ class DenoisingStrategy(Strategy):
     interpolant: Path = "own"
     guidance: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 1.0
     conditional: bool = True
+
+    @model_validator(mode="after")
+    def _guides_by_the_prompt(self) -> Self:
+        if not self.conditional and self.guidance != 1.0:
+            raise ValueError(
+                "guidance must be 1 where conditional is false, or each evaluation is paid twice for the same image, "
+                f"got {self.guidance}; drop guidance, or tell the denoiser the prompt"
+            )
+        return self
 
     def engine_names(self) -> tuple[str, ...]:
         """The denoiser and the engines the verifier asks."""
@@ -64,8 +73,11 @@ class DenoisingStrategy(Strategy):
         return Flow(PATHS[self.interpolant], solver, self.guidance, self.conditional)
 
     def ending(self, plan: Plan, evaluations: int, judge: Verifier | None) -> Usage:
-        """The most that it costs for one latent to come to its end, as a plan counts it; see `Context.ending`."""
-        if plan.engines is None:
+        """The most that it costs for one latent to come to its end, as a plan counts it; see `Context.ending`.
+
+        Nothing on an engine that is not there, which the plan refuses.
+        """
+        if plan.engines is None or self.engine not in plan.engines:
             return Usage()
         known = plan.prompt_tokens
         return ending(plan.engines, self.engine, self.flow(), evaluations, judge, prompt_tokens=known)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
+
+from pydantic import model_validator
 
 from ..orchestrator.context import Context
 from ..orchestrator.denoising import Solver
@@ -18,13 +21,22 @@ class WholeImages(DenoisingStrategy):
     """A strategy that searches over noises: an image is a function of the noise that it is made from.
 
     Args:
-        solver: how an image is made of a noise.
+        solver: how an image is made of a noise; ``own`` goes the denoiser's own way, in its own times.
         final_steps: evaluations of the image that is returned first, which is made anew of the best noise; None where
             the one that was judged is good enough.
     """
 
     solver: Solver = "euler"
     final_steps: Steps | None = None
+
+    @model_validator(mode="after")
+    def _goes_one_way(self) -> Self:
+        if self.solver == "own" and (self.interpolant, self.grid) != ("own", "uniform"):
+            raise ValueError(
+                "interpolant must be 'own' and grid 'uniform' where solver is 'own', which goes its own way, got "
+                f"{self.interpolant!r} and {self.grid!r}; drop them, or use solver 'euler'"
+            )
+        return self
 
     def plan_whole(
         self, plan: Plan, n: int, then: Verifier | None, *, fewest: int | None = None, together: bool = True

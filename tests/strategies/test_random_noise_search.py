@@ -1,11 +1,14 @@
 """Random search over noises: what it costs, that one noise is plain sampling, and that noise has an address."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from blobs import BLOBS, ENGINES, QUERY, shown_as, values, world
 from image_rewards import BRIGHT, COUNTED, rows_of
 
 from ponder.orchestrator.budget import Budget
+from ponder.orchestrator.context import Context
 from ponder.orchestrator.denoising import Flow, Passage
 from ponder.orchestrator.engines.denoisers import Mixture
 from ponder.orchestrator.engines.diffusion import DiffusionSpec
@@ -69,7 +72,7 @@ async def test_the_image_made_anew_comes_first_with_its_own_score() -> None:
         assert again.scores[BRIGHT.name].value == again.image.array.mean(dtype=np.float64) / 255
 
 
-async def test_noise_depends_on_seed_and_address_alone() -> None:
+async def test_noise_depends_on_seed_replicate_and_address_alone() -> None:
     async with world(seed=4) as ctx, world(seed=4) as again, world(seed=5) as other:
         many = ctx.noise(QUERY, 6)
         assert (again.noise(QUERY, 2) == many[:2]).all()
@@ -77,6 +80,7 @@ async def test_noise_depends_on_seed_and_address_alone() -> None:
         assert (ctx.child("x", "test").noise(QUERY, 6) == again.child("x", "test").noise(QUERY, 6)).all()
         others = [
             other.noise(QUERY, 6),
+            Context(replace(ctx._run, replicate=1), "test").noise(QUERY, 6),
             ctx.child("x", "test").noise(QUERY, 6),
             ctx.noise(QUERY, 6, 1),
             ctx.noise(QUERY, 6, "1"),
