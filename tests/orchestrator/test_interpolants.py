@@ -170,7 +170,7 @@ def test_data_is_data_in_every_interpolant(original, new) -> None:
     ],
 )
 def test_noise_is_where_the_original_has_as_much_or_its_most(original, new, t, scale) -> None:
-    """A little data is left at time 1 of all but the linear one; what has less than the original ever has is cut off."""
+    """All but the linear one leave a little data at time 1; less than the original ever has is its time 1."""
     seen = Conversion(NEW[original], NEW[new])
     assert (seen.time(1.0), seen.scale(1.0)) == pytest.approx((t, scale), rel=1e-9)
     left, least = (NEW[name].signal(1.0) / NEW[name].noise(1.0) for name in (new, original))
