@@ -19,8 +19,8 @@ class DenoisingBeam(StepwiseDenoising):
     Family: stepwise denoising
     When it pays: the data expected early on tells something, but not enough to bet on one state; several images are
         wanted that differ.
-    Cost: ``n * steps`` evaluations and judgements, and ``final_steps - 1`` evaluations more of each state that is left;
-        depth ``2 * steps + 2``.
+    Cost: ``n * steps`` evaluations and judgements, and ``final_steps - 1`` evaluations and at most one judgement more
+        of each state that is left; depth ``2 * steps + 2``.
     Source: beam search as of Snell et al. 2024, arXiv 2408.03314, section 5.2, over the proposals of Kim et al. 2025,
         arXiv 2503.19385, section 4.1.
     Departs: neither has it in this form.

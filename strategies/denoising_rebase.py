@@ -20,8 +20,8 @@ class DenoisingRebase(StepwiseDenoising):
     Family: stepwise denoising
     When it pays: the verifier is informative early, but not sure: good states get more children and doubtful ones some.
         With a sure one `svdd` is better, which is the same at `balance` 0, but for ties.
-    Cost: at most ``n * steps`` evaluations and judgements, and ``final_steps - 1`` evaluations more of each state that
-        is left; depth ``2 * steps + 2``.
+    Cost: at most ``n * steps`` evaluations and judgements, and ``final_steps - 1`` evaluations and one judgement more
+        of each state that is left; depth ``2 * steps + 2``.
     Source: Wu et al. 2024, arXiv 2408.00724, reward-balanced search, over the proposals of Kim et al. 2025, arXiv
         2503.19385, section 4.1.
     Departs: neither has it in this form. After the last judgement a state has one image, so that its part only decides

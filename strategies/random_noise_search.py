@@ -20,7 +20,8 @@ class RandomNoiseSearch(WholeImages):
     Family: noise search
     When it pays: the denoiser makes what is wanted now and then. It is global, so it scales with `n` without end, and
         misleads the verifier the soonest. Searches that choose on the way need fewer evaluations.
-    Cost: ``n * steps`` evaluations and `n` judgements, and `final_steps` more where they differ; depth 2, or 4.
+    Cost: ``n * steps`` evaluations and `n` judgements, and `final_steps` evaluations and one judgement more where they
+        differ from `steps`; depth 2, or 4.
     Source: Ma et al. 2025, arXiv 2501.09732, section 3.1.
     Departs: images whose score is missing come last.
 

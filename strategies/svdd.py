@@ -17,7 +17,8 @@ class SVDD(StepwiseDenoising):
     Family: stepwise denoising
     When it pays: the verifier can tell from the data expected at a noisy state what will come of it. Then it needs
         many times fewer evaluations than searches over whole images.
-    Cost: ``n * steps`` evaluations and judgements; depth ``2 * steps + 2``.
+    Cost: ``n * steps`` evaluations and judgements, and ``final_steps - 1`` evaluations and at most one judgement more
+        of the image; depth ``2 * steps + 2``.
     Source: Li et al. 2024, arXiv 2408.08252, soft value-based decoding in diffusion models; `block`: Singh et al.
         2025, arXiv 2502.00968, CoDe.
     Departs: the best proposal goes on, the limit of the paper's weights at temperature 0.

@@ -29,8 +29,8 @@ class ZeroOrderSearch(WholeImages):
     When it pays: good noises lie near one another, so that some 30 images do what random search needs several times as
         many for. `tau` decides: with little room in it the search stays where it began, with much it is random search.
         Noises of few dimensions want it smaller than the default.
-    Cost: ``steps * (1 + n * rounds)`` evaluations, ``1 + n * rounds`` judgements, and `final_steps` evaluations more
-        where they differ; depth ``2 * (rounds + 1)``, or 2 more.
+    Cost: ``steps * (1 + n * rounds)`` evaluations, ``1 + n * rounds`` judgements, and `final_steps` evaluations and
+        one judgement more where they differ from `steps`; depth ``2 * (rounds + 1)``, or 2 more.
     Source: Ma et al. 2025, arXiv 2501.09732, section 3.1, zero-order search; `restart_patience` after a proposal of its
         first author.
     Departs: the pivot is judged once, not once a round. A search that is stuck begins anew from the best of `n` fresh
