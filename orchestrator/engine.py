@@ -288,7 +288,6 @@ class SharedEngine(Engine, Protocol):
         """Let go of a session's cache; one that it does not know is let go already."""
 
 
-@runtime_checkable
 class DenoisingEngine(Engine, Protocol):
     """An engine that denoises, where its `capabilities.denoising`.
 
@@ -299,7 +298,6 @@ class DenoisingEngine(Engine, Protocol):
         """Where each passage ends; what one gives does not depend on the others but for rounding."""
 
 
-@runtime_checkable
 class LookingEngine(Engine, Protocol):
     """An engine that looks at images as a reward model does, where its `capabilities.looks`.
 

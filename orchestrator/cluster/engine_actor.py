@@ -85,8 +85,7 @@ class Replicas:
 
     A prompt goes to the replica its beginning hashes to, whose prefix cache holds it, unless that one is down or
     has 32 calls more in flight than the idlest. Workers that share a cache stay with one replica, by their session.
-    Latents and images go to the idlest.
-    Latents and images go together where the first of them hashes to.
+    Latents and images go to the idlest, those of one call together.
 
     Args:
         actors: handles of `EngineActor`, one a replica.
