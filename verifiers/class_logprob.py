@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
-
+from ..orchestrator.asked_class import asked_class
 from ..orchestrator.denoising import Looked
-from ..orchestrator.engine import Engine
-from ..orchestrator.shape import Medium
-from ..orchestrator.types import Candidate, Query, Score, Usage
-from ..orchestrator.verifier import Scale, Verifier
-from .asked_engine import asked_engine
-from .naming import name_of
+from ..orchestrator.types import Candidate, Query, Score
+from .looking import Looking
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging
 
-NUMBER = re.compile(r"\d+")
 
-
-class ClassLogprob(Verifier):
+class ClassLogprob(Looking):
     """The logarithm of the probability of the class that is asked for, in nats, by a classifier of images.
 
     The class is the first whole number in the query's reference, or, without a reference, in its last message.
@@ -40,33 +32,10 @@ class ClassLogprob(Verifier):
     """
 
     kind: Literal["class_logprob"] = "class_logprob"
-    engine: Annotated[str, Field(min_length=1)] = "reward"
-
-    @property
-    def name(self) -> str:
-        """The kind, and the engine where it is not the default."""
-        return name_of(self, "engine")
-
-    @property
-    def judges(self) -> frozenset[Medium]:
-        return frozenset({"image"})
-
-    @property
-    def score_scale(self) -> Scale:
-        return "reward"
-
-    def engine_names(self) -> tuple[str, ...]:
-        return (self.engine,)
-
-    def bound(
-        self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int, together: int = 1
-    ) -> Usage:
-        return asked_engine(self, engines, self.engine, looks=True).meter.looking()
 
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         looked = await ctx.look(query, [candidate.image for candidate in candidates], self.engine)
-        named = NUMBER.search(query.reference or query.messages[-1].content)
-        wanted = int(named[0]) if named else None
+        wanted = asked_class(query)
         return [ctx.unanswered(self.engine) if each is None else _score(each, wanted) for each in looked]
 
 

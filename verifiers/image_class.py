@@ -8,6 +8,7 @@ from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
+from ..orchestrator.asked_class import asked_class
 from ..orchestrator.denoising import Seen
 from ..orchestrator.engines.image_models import AnyImageModel, ImageModel
 from ..orchestrator.engines.image_models.image_model import told
@@ -16,7 +17,6 @@ from ..orchestrator.images import Image
 from ..orchestrator.shape import Medium
 from ..orchestrator.types import Candidate, Query, Score
 from ..orchestrator.verifier import Scale, Verifier
-from .class_logprob import NUMBER
 from .naming import name_of
 
 if TYPE_CHECKING:
@@ -66,20 +66,19 @@ class ImageClass(Verifier):
             UsageError: it cannot be loaded here.
         """
         try:
-            assert self._loaded
+            _ = self._loaded
         except EngineError as error:
             raise UsageError(str(error)) from None
 
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         prompt = query.messages[-1].content
-        named = NUMBER.search(query.reference or prompt)
         images = {number: each.image for number, each in enumerate(candidates) if each.image is not None}
         try:
             logits = await asyncio.to_thread(self._logits, list(images.values()), prompt)
         except EngineRefused as error:
             return [Score(None, scale="binary", detail=str(error))] * len(candidates)
         seen = dict(zip(images, logits, strict=True))
-        wanted = int(named[0]) if named else None
+        wanted = asked_class(query)
         return [_score(seen.get(number), wanted) for number in range(len(candidates))]
 
     @cached_property

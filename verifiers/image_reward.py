@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from pydantic import Field
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 from ..orchestrator.denoising import Looked
-from ..orchestrator.engine import Engine
-from ..orchestrator.shape import Medium
-from ..orchestrator.types import Candidate, Query, Score, Usage
-from ..orchestrator.verifier import Scale, Verifier
-from .asked_engine import asked_engine
-from .naming import name_of
+from ..orchestrator.types import Candidate, Query, Score
+from .looking import Looking
 
 if TYPE_CHECKING:
     from ..orchestrator.judging import Judging
 
 
-class ImageReward(Verifier):
+class ImageReward(Looking):
     """The one number that a reward model tells of an image: a CLIP score, say, or an aesthetic score.
 
     What the number means depends on the model; of a model that tells several, such as a classifier, there is no score.
@@ -36,28 +30,6 @@ class ImageReward(Verifier):
     """
 
     kind: Literal["image_reward"] = "image_reward"
-    engine: Annotated[str, Field(min_length=1)] = "reward"
-
-    @property
-    def name(self) -> str:
-        """The kind, and the engine where it is not the default."""
-        return name_of(self, "engine")
-
-    @property
-    def judges(self) -> frozenset[Medium]:
-        return frozenset({"image"})
-
-    @property
-    def score_scale(self) -> Scale:
-        return "reward"
-
-    def engine_names(self) -> tuple[str, ...]:
-        return (self.engine,)
-
-    def bound(
-        self, engines: Mapping[str, Engine], prompt_tokens: int, completion_tokens: int, together: int = 1
-    ) -> Usage:
-        return asked_engine(self, engines, self.engine, looks=True).meter.looking()
 
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
         looked = await ctx.look(query, [candidate.image for candidate in candidates], self.engine)

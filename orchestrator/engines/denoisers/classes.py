@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+from ...asked_class import number_in
 from ...errors import EngineRefused
-
-NUMBER = re.compile(r"\d+")
-
-
-def number_in(prompt: str) -> int | None:
-    """The first whole number in a prompt.
-
-    >>> number_in("draw a 3 beside a 5"), number_in("draw")
-    (3, None)
-    """
-    found = NUMBER.search(prompt)
-    return None if found is None else int(found[0])
 
 
 @dataclass(frozen=True, slots=True)

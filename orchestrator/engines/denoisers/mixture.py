@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from ...asked_class import number_in
 from ...canonical import stable_id
 from ...denoising import Denoising
 from ...errors import EngineRefused
 from ...images import CHANNELS, Array, Pixels
 from ...interpolants import LINEAR, AnyInterpolant
-from .classes import number_in
 from .denoiser import Condition, DenoiserSpec, Times, shown
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]

@@ -1,0 +1,28 @@
+"""Which class of images is asked for: the first whole number in a text."""
+
+from __future__ import annotations
+
+import re
+
+from .types import Query
+
+_NUMBER = re.compile(r"\d+")
+
+
+def number_in(text: str) -> int | None:
+    """The first whole number in a text.
+
+    >>> number_in("draw a 3 beside a 5"), number_in("draw")
+    (3, None)
+    """
+    found = _NUMBER.search(text)
+    return None if found is None else int(found[0])
+
+
+def asked_class(query: Query) -> int | None:
+    """The class that a query asks for: in its reference, or, without a reference, in its last message.
+
+    >>> asked_class(Query.ask("draw a 3")), asked_class(Query.ask("draw a 3", reference="5"))
+    (3, 5)
+    """
+    return number_in(query.reference or query.messages[-1].content)
