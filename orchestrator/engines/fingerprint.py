@@ -12,11 +12,11 @@ KEPT = (".json", ".safetensors", ".txt", ".model")
 
 
 def fingerprint(place: Path) -> str:
-    """A digest of the settings and weights in a folder and the folders in it, or of one file."""
+    """A digest of the settings and weights in a folder and the folders in it, or of one file of any name."""
+    found = [file for file in sorted(place.rglob("*.*")) if file.is_file() and file.suffix in KEPT]
     total = hashlib.blake2b(digest_size=8)
-    for file in [place] if place.is_file() else sorted(place.rglob("*.*")):
-        if file.is_file() and file.suffix in KEPT:
-            total.update(str(file.relative_to(place)).encode() + sampled(file))
+    for file in [place] if place.is_file() else found:
+        total.update(str(file.relative_to(place)).encode() + sampled(file))
     return total.hexdigest()
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from ...images import Image
+from ..fingerprint import fingerprint
 from .clip import Clip
 from .torch_image_model import TorchImageModel, TorchImageModelSpec, require
-from .weights import Layer, arrays, digest_of, linear, through
+from .weights import Layer, arrays, linear, through
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +42,7 @@ class Aesthetic(TorchImageModelSpec):
         require(self.folder)
         head = Path(self.head).expanduser()
         found, clip = arrays(head), Clip(self.folder, self.found_device)
-        return AestheticModel(self, clip, linear(found, "layers.", clip.width), self.named(digest_of(head)))
+        return AestheticModel(self, clip, linear(found, "layers.", clip.width), self.named(fingerprint(head)))
 
 
 class AestheticModel(TorchImageModel):

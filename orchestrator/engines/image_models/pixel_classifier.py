@@ -14,8 +14,9 @@ from pydantic import Field
 from ...errors import EngineRefused
 from ...images import Image
 from ...models import digits_flow
+from ..fingerprint import fingerprint
 from .image_model import ImageModelSpec, levels
-from .weights import Layer, arrays, digest_of
+from .weights import Layer, arrays
 
 EMBEDDED = {"digits": "classifier.safetensors", "digits-weak": "weak_classifier.safetensors"}
 
@@ -39,7 +40,7 @@ class PixelClassifier(ImageModelSpec):
         """
         path = digits_flow() / EMBEDDED[self.weights] if self.weights in EMBEDDED else Path(self.weights)
         layers = _layers(arrays(path), str(path))
-        return PixelJudge(layers, f"{self.kind}:{digest_of(path)}")
+        return PixelJudge(layers, f"{self.kind}:{fingerprint(path)}")
 
 
 class PixelJudge:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -33,11 +32,6 @@ def arrays(path: Path) -> dict[str, NDArray[Any]]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise EngineRefused(f"weights must be a safetensors file, but {path} is none: {error}; {CONVERT}") from None
-
-
-def digest_of(file: Path) -> str:
-    """Twelve hexadecimal digits that name the contents of a file, wherever it lies."""
-    return hashlib.blake2b(file.read_bytes(), digest_size=6).hexdigest()
 
 
 def linear(found: Mapping[str, NDArray[Any]], prefix: str, width: int) -> list[Layer]:
