@@ -11,6 +11,7 @@ from .flops import ModelShape, ParameterCount
 from .types import Usage
 
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Rate(BaseModel):
@@ -24,7 +25,7 @@ class Rate(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     flops: Annotated[int, Field(ge=0)] = 0
-    seconds: Price = 0.0
+    seconds: Seconds = 0.0
     price: Price = 0.0
 
     def usage(self, count: int = 1) -> Usage:

@@ -10,7 +10,7 @@ from typing import Literal
 from ..denoising import Look, Seen
 from ..engine import Capabilities, Completion, EngineSpec, Prompt, Reading, Request
 from ..errors import EngineRefused
-from ..meter import Meter, Price, Rate
+from ..meter import Meter, Price, Rate, Seconds
 from .image_models import AnyImageModel, ImageModel
 from .image_models.image_model import told
 
@@ -26,7 +26,7 @@ class ImageRewardSpec(EngineSpec):
 
     kind: Literal["image_reward"] = "image_reward"
     model: AnyImageModel
-    look_seconds: Price = 0.0
+    look_seconds: Seconds = 0.0
     look_price: Price = 0.0
 
     def open(self) -> ImageRewardEngine:
