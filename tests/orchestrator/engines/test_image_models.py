@@ -53,9 +53,8 @@ def test_a_model_is_named_by_its_weights_not_by_where_they_lie(tmp_path: Path) -
 
 
 def test_weights_of_any_name_are_told_apart(tmp_path: Path) -> None:
-    names = set()
+    arrays, names = dense(4, 3), set()
     for bias in (0, 1):
-        arrays = dense(4, 3)
         file = Path(saved(tmp_path, {**arrays, "b0": arrays["b0"] + bias}).weights).rename(tmp_path / "weights")
         names.add(PixelClassifier(weights=str(file)).load().identity)
     assert len(names) == 2
