@@ -9,11 +9,13 @@ import pytest
 from blobs import BLOBS, QUERY, Brightness, shown_as, values, world
 from making import context
 
+from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.engines.denoisers import Condition, Mixture
 from ponder.orchestrator.engines.denoisers.mixture import MixtureDenoiser
 from ponder.orchestrator.engines.diffusion import DiffusionSpec
 from ponder.orchestrator.types import Candidate, Query, Score
 from ponder.strategies import SVDD, DenoisingBeam, DenoisingRebase, FeynmanKac
+from ponder.strategies.denoising import times
 
 KNOBS = {"verifier": Brightness(), "conditional": False, "n": 6, "steps": 5}
 EVERY = {
@@ -38,6 +40,26 @@ class LeakingDenoiser(MixtureDenoiser):
     def velocity(self, x, t, conditions: Sequence[Condition]):
         found = super().velocity(x, t, conditions)
         found[x.reshape(len(x), -1)[:, 0] > self.spec.limit] = np.nan
+        return found
+
+
+class Stumbling(Mixture):
+    """A mixture that tells nothing the first time that it is asked about a time."""
+
+    kind: Literal["stumbling"] = "stumbling"
+    at: float
+
+    def load(self) -> "StumblingDenoiser":
+        return StumblingDenoiser(self)
+
+
+class StumblingDenoiser(MixtureDenoiser):
+    has_stumbled = False
+
+    def velocity(self, x, t, conditions: Sequence[Condition]):
+        found = super().velocity(x, t, conditions)
+        if not self.has_stumbled and (t == self.spec.at).any():
+            self.has_stumbled, found[t == self.spec.at] = True, np.nan
         return found
 
 
@@ -110,3 +132,15 @@ def near(found: Sequence[Candidate], expected: Sequence[Candidate]) -> bool:
     ]
     pairs = zip(found, expected, strict=True)
     return begun and all(np.allclose(values(one), values(other), rtol=0, atol=1e-5) for one, other in pairs)
+
+
+@pytest.mark.parametrize("nfe", range(8, 13))
+async def test_where_all_are_lost_between_stops_there_is_room_to_go_on_from_the_last(nfe) -> None:
+    """Two noises, then their way to the next stop, at place 3; whence both are lost the end is 5 evaluations away."""
+    stumbling = Stumbling(at=times(6)[0], **BLOBS.model_dump(exclude={"kind"}))
+    strategy = SVDD(**KNOBS | {"n": 2, "steps": 6, "block": 3})
+    async with world(stumbling, budget=Budget(nfe=nfe)) as ctx:
+        [image] = await strategy.run(QUERY, [], ctx)
+        assert ctx._run.ledger.spent.nfe == 7 + min(2, nfe - 7)
+    assert image.latent.t == 0.0
+    assert [state.latent.t for state in image.path()] == [1.0, 0.0]
