@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from .budget import Reservation
 from .draw import Attempts
-from .effects import Effects, cancel
+from .effects import Effects, cancel, covers
 from .errors import BudgetExceeded, EngineRefused
 from .types import Usage
 
@@ -107,7 +107,9 @@ async def _piece(effects: Effects, batch: Batch[C], piece: range, held: Reservat
 
     keys = [batch.keys[number] for number in piece]
     try:
-        records = await run.journal.draw_all(keys, batch.bound, call, run.gates[batch.engine], run.account)
+        records = await run.journal.draw_all(
+            keys, batch.bound, call, run.gates[batch.engine], run.account, leaving=batch.leaving
+        )
     except BaseException as error:
         held.settle(attempts.due(error).times(len(piece)))
         raise
@@ -138,9 +140,9 @@ def _allowed(usage: Usage, batch: Batch[C]) -> Usage:
     Raises:
         EngineRefused: it did.
     """
-    if usage.nfe > batch.bound.nfe or usage.verifier_calls > batch.bound.verifier_calls:
+    if not covers(batch.bound, usage):
         raise EngineRefused(
-            f"engine {batch.engine!r} must keep to {batch.bound.nfe} network evaluations, but reports {usage.nfe}; its "
+            f"engine {batch.engine!r} must keep to {batch.bound.as_dict()} a part, but reports {usage.as_dict()}; its "
             "counts cannot be trusted"
         )
     return usage

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from itertools import pairwise
+from typing import Literal, get_args
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
+from .errors import UsageError
 from .images import Image, Latent
 from .interpolants import LINEAR, AnyInterpolant, Interpolant
 from .types import Usage
@@ -60,6 +63,14 @@ class Flow:
     guidance: float = 1.0
     is_conditional: bool = True
 
+    def __post_init__(self) -> None:
+        if self.solver not in get_args(Solver) or not 0.0 <= self.guidance < math.inf:
+            solvers = ", ".join(get_args(Solver))
+            raise UsageError(
+                f"latents must flow by one of the solvers {solvers}, with a guidance from 0 up that is finite, got "
+                f"{self.solver!r} and {self.guidance}; mend the flow"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -81,6 +92,16 @@ class Passage:
     looks: bool = False
     decodes: bool = False
 
+    def __post_init__(self) -> None:
+        way = (self.latent.t, *self.times)
+        if not all(later < earlier for earlier, later in pairwise(way)) or not way[-1] >= 0.0:
+            raise UsageError(f"a passage must go to falling times, down to 0 at most, got {way}; sort them")
+        if self.decodes and self.end > 0.0 and not self.looks:
+            raise UsageError(
+                f"a passage that ends at time {self.end} must look there to show an image, for which the data expected "
+                "there is wanted; ask with looks=True"
+            )
+
     @property
     def end(self) -> float:
         """The time where it ends."""
@@ -92,8 +113,9 @@ class Passage:
         steps = len(self.times)
         if self.flow.solver == "heun":
             steps = 2 * steps - (bool(steps) and self.end == 0.0)
-        is_known = bool(self.latent.velocity) and bool(self.times or self.looks)
-        return steps + (self.looks and self.end > 0.0) - is_known
+        looks = self.looks and self.end > 0.0
+        is_known = bool(self.latent.velocity) and bool(self.times or looks)
+        return steps + looks - is_known
 
 
 @dataclass(frozen=True, slots=True)

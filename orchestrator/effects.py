@@ -181,6 +181,12 @@ class Effects:
         return Places(content, first, created)
 
     async def _check(self, asked: Sequence[tuple[bytes, int]]) -> None:
+        """Hold a replay to its recorded path; what is asked once a run has ended is no part of it.
+
+        With more room the run would go on elsewhere from there.
+        """
+        if self._run.stopped != "done":
+            return
         place = f"{self._run.task}/{self.path}/{self._steps}"
         self._steps += 1
         await self._run.journal.check(place, self._strategy, digest(asked))

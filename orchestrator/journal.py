@@ -123,6 +123,8 @@ class Journal:
         call: BatchCall,
         gate: AbstractAsyncContextManager[object],
         account: Ledger,
+        *,
+        leaving: Usage = Usage(),
     ) -> list[bytes | Exception]:
         """The effects at `keys`, each found, joined, or paid for by one `call` for all that are missing.
 
@@ -132,6 +134,7 @@ class Journal:
             call: makes those of the numbers it is given.
             gate: held while calling.
             account: pays; where it cannot pay for all, the first are made.
+            leaving: what the account must still hold afterwards.
 
         Returns:
             each value, or why it is lost: the account cannot pay for it, or the call failed for good.
@@ -141,7 +144,7 @@ class Journal:
             numbers.setdefault(key, number)
         joined = {key: flight for key in numbers if (flight := self._flights.get(key)) is not None}
         mine = {key: number for key, number in numbers.items() if key not in joined}
-        found = await self._lead(mine, bound, call, gate, account)
+        found = await self._lead(mine, bound, call, gate, account, leaving=leaving)
         for key, flight in joined.items():
 
             async def one(key: bytes = key) -> tuple[bytes, Usage]:
@@ -161,6 +164,8 @@ class Journal:
         call: BatchCall,
         gate: AbstractAsyncContextManager[object],
         account: Ledger,
+        *,
+        leaving: Usage,
     ) -> dict[bytes, bytes | Exception]:
         """The effects that nobody has in flight, by their keys and numbers; others may join them meanwhile."""
         keys = list(numbers)
@@ -171,7 +176,7 @@ class Journal:
             found |= await self.store.get(keys)
             if missing := [key for key in keys if key not in found]:
                 found |= await self._pay_all(
-                    missing, bound, lambda some: call([numbers[key] for key in some]), gate, account
+                    missing, bound, lambda some: call([numbers[key] for key in some]), gate, account, leaving=leaving
                 )
             for key, flight in flights.items():
                 _land(flight, found[key])
@@ -227,6 +232,8 @@ class Journal:
         call: Callable[[list[bytes]], Awaitable[list[tuple[bytes, Usage]]]],
         gate: AbstractAsyncContextManager[object],
         account: Ledger,
+        *,
+        leaving: Usage,
     ) -> dict[bytes, bytes | Exception]:
         """What was made of the first of `keys` that the account could pay for; of the others, that it could not."""
         found: dict[bytes, bytes | Exception] = {}
@@ -234,7 +241,7 @@ class Journal:
             tried: list[bytes] = []
 
             async def attempt(rest: list[bytes] = rest, tried: list[bytes] = tried) -> dict[bytes, bytes]:
-                return await self._attempt_all(rest, bound, call, account, tried)
+                return await self._attempt_all(rest, bound, call, account, tried, leaving=leaving)
 
             try:
                 found |= await self._retried(attempt, gate)
@@ -251,9 +258,11 @@ class Journal:
         call: Callable[[list[bytes]], Awaitable[list[tuple[bytes, Usage]]]],
         account: Ledger,
         tried: list[bytes],
+        *,
+        leaving: Usage,
     ) -> dict[bytes, bytes]:
         """What is made of the first of `keys`, which are then those that were `tried`."""
-        reservation, count = await account.reserve_most(bound, len(keys))
+        reservation, count = await account.reserve_most(bound, len(keys), leaving)
         keys, tokens = keys[:count], [self._token() for _ in range(count)]
         tried[:] = keys
         try:

@@ -264,7 +264,8 @@ class Candidate:
     def seen(self) -> tuple[object, ...]:
         """What a verifier may look at: candidates with the same are judged once, and have the same score."""
         if self.image is not None:
-            return (self.image, self.finish)
+            previews = tuple((node.latent.t, node.image) for node in self.path() if node.latent and node.image)
+            return (self.image, self.finish, previews)
         sure = tuple((node.logprobs, node.confidences) for node in self.path())
         return (self.text, self.path_tokens, self.finish, sure)
 

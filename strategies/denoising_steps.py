@@ -12,7 +12,7 @@ from ..orchestrator.denoising import Flow
 from ..orchestrator.images import Array, Latent, stacked
 from ..orchestrator.interpolants import Interpolant
 from ..orchestrator.passing import Denoise, Move, digest_of
-from ..orchestrator.types import Candidate, Finish, Query
+from ..orchestrator.types import Candidate, Query
 from ..orchestrator.verifier import Verifier
 from .denoising_states import DenoisingStates
 from .ranking import rank_key
@@ -29,7 +29,7 @@ class Way:
         times: the grid, from 1 down to 0.
         stops: the places in the grid where states are judged, from 0; after the last comes the end.
         diffusion: how much noise a step adds; see `diffusion_at`.
-        final: times from the last stop to 0, with no noise; none where the data expected there is the image.
+        final: times from the last stop to 0, with no noise.
     """
 
     flow: Flow
@@ -41,7 +41,7 @@ class Way:
 
     def evaluations_after(self, place: int) -> int:
         """How many more it takes from a place in the grid, where the velocity is known, to come to the end."""
-        return self.stops[-1] - place + max(0, len(self.final) - 1)
+        return self.stops[-1] - place + len(self.final) - 1
 
 
 class DenoisingSteps(DenoisingStates):
@@ -87,8 +87,7 @@ class DenoisingSteps(DenoisingStates):
             assert state is not None and state.latent is not None
             rest = way.times[self._place(state) + 1 : way.stops[-1] + 1]
             moves.append(Move(state.latent, (*rest, *way.final), state))
-        ask = Denoise(self._query, way.flow, moves, looks=not way.final, engine=self._engine, then=self._verifier)
-        return [end and end.with_finish(Finish.EOS) for end in await self._ctx.denoise(ask)]
+        return await self._ctx.denoise(Denoise(self._query, way.flow, moves, engine=self._engine, then=self._verifier))
 
     def _place(self, state: Candidate | None) -> int:
         """Where in the grid a state stands."""

@@ -29,7 +29,7 @@ class RolloverBudgetForcing(StochasticDenoising):
     there the chain is made anew, and the better end counts, until nothing is left.
 
     The published form is ``min_tries=1, margin=0, leftover="last"``, with ``steps=10, evaluations=500, initial=25,
-    interpolant="variance_preserving", grid="exponential", finish="tweedie"`` for a distilled model. On others it is a
+    interpolant="variance_preserving", grid="exponential"`` for a distilled model. On others it is a
     poor allocator: what is expected of a state gets better anyway as its noise falls, so that early steps, which decide
     what the image shows, end after a try or two, and two thirds of all are left for the last, which decides nothing.
 

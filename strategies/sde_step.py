@@ -36,8 +36,8 @@ def sde_steps(path: Interpolant, x: Array, velocity: Array, times: tuple[float, 
     """Proposals for what comes next: ``x + (-u + g^2/2 score) d + g sqrt(d) z`` with d the step in time.
 
     It keeps the marginals of the flow for any g as d goes to 0 (Kim et al. 2025, arXiv 2503.19385, section 4.1; Song et
-    al. 2021). With g = 0, and in the step to time 0, where the expected data is what is wanted, it is Euler's step of
-    the ordinary differential equation.
+    al. 2021). With g = 0 it is Euler's step of the ordinary differential equation; the step to time 0 is
+    to the data expected.
 
     Args:
         path: the interpolant that the states are in.
@@ -49,7 +49,10 @@ def sde_steps(path: Interpolant, x: Array, velocity: Array, times: tuple[float, 
     """
     t, to = times
     step = t - to
-    if g == 0.0 or to == 0.0:
+    if to == 0.0:
+        end: Array = path.data(x, velocity, t)
+        return end
+    if g == 0.0:
         return x - step * velocity
     drift = -velocity + 0.5 * g * g * path.score(x, velocity, t)
     found: Array = x + drift * step + g * np.sqrt(step) * z

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -17,13 +17,11 @@ class StochasticDenoising(DenoisingStrategy):
     Args:
         diffusion: how much noise a step adds at time t: ``diffusion * t^2``; 0 adds none, so that all children of a
             state are the same.
-        finish: whether the last state goes on to time 0 (``ode``), or the data expected there is the image
-            (``tweedie``), as distilled models allow.
-        final_steps: evaluations from the last judged state to time 0, its own included.
+        final_steps: evaluations from the last judged state to time 0, its own included; with 1 the data expected there
+            (Tweedie's formula) is the image.
     """
 
     diffusion: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 3.0
-    finish: Literal["ode", "tweedie"] = "ode"
     final_steps: Steps = 1
 
     @property
@@ -40,12 +38,12 @@ class StochasticDenoising(DenoisingStrategy):
     def final(self) -> tuple[float, ...]:
         """The times from the last judged state to the end, evenly spaced."""
         start = self.grid_times[-2]
-        return tuple(start * share for share in times(self.final_steps)) if self.finish == "ode" else ()
+        return tuple(start * share for share in times(self.final_steps))
 
     @property
     def final_evaluations(self) -> int:
         """How many more it takes from the last judged state, where the velocity is known, to come to the end."""
-        return max(0, len(self.final) - 1)
+        return self.final_steps - 1
 
     def way(self, ctx: Context) -> Way:
         """How states go."""

@@ -66,6 +66,10 @@ class _Walking:
         try:
             self.place = next(self._walk) if velocity is None else self._walk.send(velocity)
         except StopIteration as end:
+            if end.value is None:
+                raise EngineRefused(
+                    "a way from noise to data was broken off, and cannot go on; begin it anew"
+                ) from None
             self.place, self.arrival = None, end.value
 
 

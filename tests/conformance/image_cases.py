@@ -26,7 +26,7 @@ IMAGES: dict[str, Strategy] = {
     "random_noise_search-ranked": Pipeline.series(RandomNoiseSearch(**TWO), Rank(verifier=JUDGE, keep=1)),
     "svdd": SVDD(**THREE),
     "svdd-block": SVDD(n=2, steps=3, block=2, verifier=JUDGE),
-    "svdd-tweedie": SVDD(finish="tweedie", grid="exponential", conditional=False, **TWO),
+    "svdd-exponential": SVDD(grid="exponential", conditional=False, **TWO),
     "svdd-final_steps": SVDD(final_steps=2, guidance=2.0, interpolant="variance_preserving", **TWO),
     "svdd-no_noise": SVDD(diffusion=0.0, **TWO),
     "feynman_kac": FeynmanKac(threshold=1.0, **TWO),

@@ -144,7 +144,7 @@ PATHS += [
     (PathSearch(n=1, children=1, start=0.8, forward=0.1, backward=0.4, verifier=LOOKS), 1 + 3),
     (SVDD(steps=8, verifier=LOOKS), 2 * 8 + 2),
     (SVDD(steps=8, block=3, final_steps=5, verifier=LOOKS), 8 + 4 + 2),
-    (SVDD(n=1, steps=8, finish="tweedie", verifier=LOOKS), 8 + 1),
+    (SVDD(n=1, steps=8, grid="exponential", verifier=LOOKS), 8 + 1),
     (FeynmanKac(steps=5, verifier=LOOKS), 2 * 5 + 2),
     (DenoisingBeam(steps=5, verifier=LOOKS), 2 * 5 + 2),
     (DenoisingRebase(steps=5, verifier=LOOKS), 2 * 5 + 2),

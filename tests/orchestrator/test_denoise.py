@@ -130,7 +130,7 @@ async def test_an_engine_that_is_back_in_time_loses_nothing() -> None:
 async def test_an_engine_that_overruns_is_not_believed() -> None:
     stage = ImageStage(faults=Faults(overrun=1.0))
     assert await stage.ctx.denoise(stage.ask(2)) == [None, None]
-    assert "must keep to 2 network evaluations, but reports 3" in stage.run.reason
+    assert "'nfe': 3" in stage.run.reason
     assert stage.ledger.spent == ONE.times(2)
 
 

@@ -40,7 +40,7 @@ WAYS = {
     "published, two steps": {**PUBLISHED, "steps": 2},
     "margin of a score": {"margin": 0.01, "margin_unit": "score"},
     "more at the end": {"final_steps": 3},
-    "tweedie": {**PUBLISHED, "finish": "tweedie", "grid": "exponential", "interpolant": "variance_preserving"},
+    "exponential": {**PUBLISHED, "grid": "exponential", "interpolant": "variance_preserving"},
     "guided": {"conditional": True, "guidance": 2.0},
 }
 EACH = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
@@ -187,10 +187,9 @@ async def test_speculation_changes_what_is_charged_and_nothing_else(speculation,
 
 @EACH
 async def test_the_score_is_that_of_the_image_itself(way) -> None:
-    strategy, image = RolloverBudgetForcing(**KNOBS | way), (await played(way)).image
-    if strategy.finish == "ode":
-        assert image.latent.t == 0.0
-        assert image.image.pixels == shown_as(image)
+    image = (await played(way)).image
+    assert image.latent.t == 0.0
+    assert image.image.pixels == shown_as(image)
     assert image.finish.is_complete
     assert image.scores[BRIGHT.name].value == image.image.array.mean(dtype=np.float64) / 255
 
@@ -208,9 +207,8 @@ async def test_any_budget_gives_a_whole_image_or_is_refused(way) -> None:
         assert result.usage.nfe <= nfe
         assert (result.usage.nfe == enough, result.stopped) in ((True, "done"), (False, "budget"))
         assert result.best.finish.is_complete
-        if strategy.finish == "ode":
-            assert result.best.latent.t == 0.0
-            assert result.best.image.pixels == shown_as(result.best)
+        assert result.best.latent.t == 0.0
+        assert result.best.image.pixels == shown_as(result.best)
         assert result.best.scores[BRIGHT.name].value == result.best.image.array.mean(dtype=np.float64) / 255
 
 

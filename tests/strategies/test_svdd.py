@@ -27,7 +27,7 @@ WAYS = {
     "blocks": {"block": 3},
     "one block": {"block": 8},
     "variance-preserving": {"interpolant": "variance_preserving"},
-    "tweedie": {"finish": "tweedie", "grid": "exponential"},
+    "exponential": {"grid": "exponential"},
     "more at the end": {"final_steps": 4},
     "guided": {"conditional": True, "guidance": 2.0},
     "no noise": {"diffusion": 0.0},
@@ -39,7 +39,7 @@ def cost(strategy: SVDD) -> int:
 
     Without noise all proposals of a state are one, and made once.
     """
-    final = strategy.final_steps - 1 if strategy.finish == "ode" else 0
+    final = strategy.final_steps - 1
     made = strategy.n * strategy.steps if strategy.diffusion else strategy.n + strategy.steps - 1
     return (made + final) * (1 if strategy.guidance == 1.0 else 2)
 
@@ -51,9 +51,7 @@ async def test_rows_are_the_proposals_times_the_steps(n, way) -> None:
     result = await arun(strategy, QUERY, engines=ENGINES)
     assert result.usage.nfe == cost(strategy)
     assert result.stopped == "done"
-    assert [each.latent.t for each in result.candidates] == [
-        strategy.grid_times[-2] if strategy.finish == "tweedie" else 0
-    ]
+    assert [each.latent.t for each in result.candidates] == [0]
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
@@ -69,9 +67,8 @@ async def test_any_budget_gives_a_whole_image_or_is_refused(way) -> None:
         best = result.best
         assert one <= result.usage.nfe <= nfe
         assert best.finish.is_complete
-        if strategy.finish == "ode":
-            assert best.latent.t == 0.0
-            assert best.image.pixels == shown_as(best)
+        assert best.latent.t == 0.0
+        assert best.image.pixels == shown_as(best)
         assert best.scores["class_logprob"].value == await judged(best)
 
 
@@ -123,18 +120,15 @@ async def test_a_block_is_judged_at_its_end(block, judged) -> None:
 
 
 async def test_the_end_may_be_reached_at_once_or_in_steps() -> None:
-    """By Euler's steps from the last judged state, or as the data expected there."""
+    """As the data expected at the last judged state, or by more steps from there."""
     way = {"n": 3, "steps": 4, "diffusion": 1.0, "interpolant": "variance_preserving", **KNOBS}
     async with world() as ctx:
         [once] = await SVDD(**way).run(QUERY, [], ctx)
         [thrice] = await SVDD(final_steps=3, **way).run(QUERY, [], ctx)
-        [expected] = await SVDD(finish="tweedie", **way).run(QUERY, [], ctx)
         state = once.parent.latent
         assert state == thrice.parent.latent
-        assert state == expected.parent.latent == expected.latent
-        x, u = state.array, state.slope
-        assert values(once).tobytes() == (x - 0.25 * u).astype(np.float32).tobytes()
-        assert expected.image.pixels == BLOBS.load().decode(VP.data(x, u, 0.25)[None])[0].tobytes()
+        expected = VP.data(state.array, state.slope, 0.25).astype(np.float32)
+        assert values(once).tobytes() == expected.tobytes()
         flow = Flow(interpolant=VP, is_conditional=False)
         way_down = tuple(0.25 * share for share in times(3))
         [done] = await ctx._run.engines["generator"].denoise([Passage(state, flow, "", way_down, decodes=True)])

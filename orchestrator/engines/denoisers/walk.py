@@ -64,12 +64,18 @@ def _velocity(x: State, t: float, seen: Conversion) -> Generator[Place, State, S
 def _stepped(
     x: State, velocity: State, times: tuple[float, float], seen: Conversion, solver: str
 ) -> Generator[Place, State, State]:
-    """The states after one step of the ordinary differential equation."""
+    """The states after one step of the ordinary differential equation; at time 0, the data expected before it.
+
+    Euler's step to 0 would leave noise where the noise vanishes with an infinite slope, as it does but for linear ones.
+    """
     t, to = times
+    if to == 0.0:
+        data: State = seen.new.data(x, velocity, t)
+        return data
     if solver == "ddim":
         return ddim_step(seen.new, x, velocity, times)
     there: State = x + (to - t) * velocity
-    if solver == "heun" and to > 0.0:
+    if solver == "heun":
         later = yield from _velocity(there, to, seen)
         there = x + (to - t) * (velocity + later) / 2
     return there
