@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..orchestrator.images import Array, Latent
+from ..orchestrator.images import Array
 from ..orchestrator.interpolants import Interpolant
 
 
@@ -19,25 +19,12 @@ def diffusion_at(t: float, scale: float) -> float:
     return scale * t * t
 
 
-def sde_step(path: Interpolant, latent: Latent, to: float, g: float, z: Array) -> Latent:
-    """A proposal for what comes next after one state; see `sde_steps`.
-
-    Args:
-        path: the interpolant that the state is in.
-        latent: the state, whose velocity is known.
-        to: the time to go to, below that of the state.
-        g: how much noise, at least 0.
-        z: standard normal noise, in the shape of the state.
-    """
-    return Latent.of(sde_steps(path, latent.array, latent.slope, (latent.t, to), g=g, z=z), to)
-
-
 def sde_steps(path: Interpolant, x: Array, velocity: Array, times: tuple[float, float], *, g: float, z: Array) -> Array:
     """Proposals for what comes next: ``x + (-u + g^2/2 score) d + g sqrt(d) z`` with d the step in time.
 
     It keeps the marginals of the flow for any g as d goes to 0 (Kim et al. 2025, arXiv 2503.19385, section 4.1; Song et
-    al. 2021). With g = 0 it is Euler's step of the ordinary differential equation; the step to time 0 is
-    to the data expected.
+    al. 2021). With g = 0 it is Euler's step of the ordinary differential equation; the step to time 0 is to the data
+    expected.
 
     Args:
         path: the interpolant that the states are in.

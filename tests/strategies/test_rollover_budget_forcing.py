@@ -22,7 +22,8 @@ from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Candidate
 from ponder.strategies import RolloverBudgetForcing
 from ponder.strategies.denoising import times
-from ponder.strategies.rollover import Acceptance
+from ponder.strategies.denoising_steps import DenoisingSteps
+from ponder.strategies.rollover import Acceptance, Chain, merit
 from ponder.strategies.sde_step import sde_steps
 from ponder.verifiers import RankEnsemble
 
@@ -165,7 +166,22 @@ async def test_the_published_search_by_hand() -> None:
     assert [values(each).tobytes() for each in states[:-1]] == [each.tobytes() for each in line]
     told = [each.scores[BRIGHT.name].value for each in states[:-1]]
     assert max(told) == pytest.approx(best, abs=1e-12)
-    assert list(accumulate(told, max)) == sorted(accumulate(told, max))
+
+
+async def test_the_bar_is_the_best_score_of_the_whole_chain_after_each_step() -> None:
+    """With one try a step, all but one end with less than the best before, and only that one raises the bar."""
+    strategy, bars = RolloverBudgetForcing(**KNOBS | PUBLISHED | {"evaluations": 8}), []
+    async with world() as ctx:
+        states = DenoisingSteps(QUERY, ctx, strategy.way(ctx), "generator", BRIGHT)
+        [noises] = await states.extend([(None, 3)])
+        first = max(await states.score(noises), key=merit)
+        chain, line = Chain(states, strategy.acceptance, strategy.quota, 1, first[1]), [first]
+        for place in range(1, 6):
+            line = await chain.onward(line, place, strategy.quota, spends_all=False)
+            bars.append(chain.best)
+    told = [score for _, score in line]
+    assert bars == list(accumulate(told, max))[1:]
+    assert [score == bar for score, bar in zip(told[1:], bars, strict=True)] == [False, False, True, False, False]
 
 
 @EACH
