@@ -5,7 +5,7 @@ seconds that these and the looks of the verifier take, and over random search al
 what the choices of the first must beat: a sweep spends little on what looks bad, and compares with a cheaper baseline.
 The first two frontiers are served by ``ponder serve``, and the openai client asks each of their points for every digit.
 
-Goals: at most 5 minutes for the first sweep on two cores; choices that beat the best random search of their level on
+Goals: at most 5 minutes for the first sweep on two cores; choices of some level that beat its best random search on
 queries that no search saw; an image from every point of both frontiers. The last line sums up; the exit status is 1
 where a goal is missed. Writes ``experiments/results/digits_frontier.md`` and ``.png`` (a row a point, a column a digit)
 and both frontiers. Run again, it pays for nothing; ``rm runs/digits_frontier*`` starts afresh.

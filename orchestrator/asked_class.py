@@ -26,3 +26,19 @@ def asked_class(query: Query) -> int | None:
     (3, 5)
     """
     return number_in(query.reference or query.messages[-1].content)
+
+
+def unclassed(seen: tuple[float | None, ...], wanted: int | None) -> str:
+    """Why a classifier's logits tell nothing of the class that is asked for; empty where they do.
+
+    >>> unclassed((0.5, None), 1)
+    'the classifier must give finite logits, but gave none for class 1'
+    >>> unclassed((0.5, 1.5), None), unclassed((0.5, 1.5), 1)
+    ('a query must name a class from 0 to 1 by its number, but names none', '')
+    """
+    if wanted is None or wanted >= len(seen):
+        named = "names none" if wanted is None else f"names {wanted}"
+        return f"a query must name a class from 0 to {len(seen) - 1} by its number, but {named}"
+    if None in seen:
+        return f"the classifier must give finite logits, but gave none for class {seen.index(None)}"
+    return ""

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
 from .beam_search import Beam
 from .stepwise_denoising import StepwiseDenoising
 
@@ -31,6 +33,10 @@ class DenoisingBeam(StepwiseDenoising):
 
     kind: Literal["denoising_beam"] = "denoising_beam"
     beam_width: Annotated[int, Field(ge=1, le=4096)] = 4
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        """As many images as states go on from the last judgement, judged."""
+        return super().infer(shape, plan).narrowed(-(-self.n // self.beam_width))
 
     def allocator(self) -> Beam:
         """The best go on alike."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from ..orchestrator.plan import Plan
+from ..orchestrator.shape import Shape
 from .beam_search import Beam
 from .stepwise_denoising import StepwiseDenoising
 
@@ -25,6 +27,10 @@ class SVDD(StepwiseDenoising):
     """
 
     kind: Literal["svdd"] = "svdd"
+
+    def infer(self, shape: Shape, plan: Plan) -> Shape:
+        """One image, judged."""
+        return super().infer(shape, plan).narrowed(1)
 
     def allocator(self) -> Beam:
         """The best goes on alone."""

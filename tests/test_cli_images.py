@@ -91,3 +91,18 @@ def test_an_image_saves_itself_as_png() -> None:
         image.save("best.jpg")
     with pytest.raises(UsageError, match="No such file or directory; name another place"):
         Image(1, 1, 1, b"x").save(Path("nowhere") / "best.png")
+
+
+def test_a_file_that_nobody_named_is_not_written_over(capsys) -> None:
+    Path("pictures.png").write_text("precious")
+    Path("pictures_2-1.png").mkdir()
+    code, out, _ = ponder(capsys, "run", "pictures.toml", "a 1")
+    assert code == 0
+    assert out.startswith("pictures_3.png: 2 x 2 pixels")
+    assert Path("pictures.png").read_text() == "precious"
+
+
+def test_a_prompt_without_a_class_is_told_so(capsys) -> None:
+    code, _, err = ponder(capsys, "run", "pictures.toml", "a one")
+    assert code == 0
+    assert "a query must name a class from 0 to 1 by its number, but names none" in err

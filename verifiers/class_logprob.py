@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from ..orchestrator.asked_class import asked_class
+from ..orchestrator.asked_class import asked_class, unclassed
 from ..orchestrator.denoising import Looked
 from ..orchestrator.types import Candidate, Query, Score
 from .looking import Looking
@@ -41,10 +41,9 @@ class ClassLogprob(Looking):
 
 def _score(looked: Looked, wanted: int | None) -> Score:
     """The logarithm of the softmax of the class's logit."""
+    if (why := unclassed(looked.seen, wanted)) or wanted is None:
+        return Score(None, scale="reward", detail=why, usage=looked.usage)
     logits = [logit for logit in looked.seen if logit is not None]
-    if wanted is None or not wanted < len(looked.seen) == len(logits):
-        rule = f"a query must name a class from 0 to {len(looked.seen) - 1}, and all logits be finite"
-        return Score(None, scale="reward", detail=f"{rule}, got {wanted} and {looked.seen}", usage=looked.usage)
     highest = max(logits)
     total = highest + math.log(math.fsum(math.exp(logit - highest) for logit in logits))
     return Score(logits[wanted] - total, scale="reward", usage=looked.usage)

@@ -8,7 +8,7 @@ from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
-from ..orchestrator.asked_class import asked_class
+from ..orchestrator.asked_class import asked_class, unclassed
 from ..orchestrator.denoising import Seen
 from ..orchestrator.engines.image_models import AnyImageModel, ImageModel
 from ..orchestrator.engines.image_models.image_model import told
@@ -95,9 +95,8 @@ class ImageClass(Verifier):
 def _score(told: Seen | None, wanted: int | None) -> Score:
     if not told:
         return Score(None, scale="binary", detail="there is no image that the classifier can look at")
+    if why := unclassed(told, wanted):
+        return Score(None, scale="binary", detail=why)
     logits = [logit for logit in told if logit is not None]
-    if wanted is None or not wanted < len(told) == len(logits):
-        rule = f"a query must name a class from 0 to {len(told) - 1}, and all logits be finite"
-        return Score(None, scale="binary", detail=f"{rule}, got {wanted} and {told}")
     seen = logits.index(max(logits))
     return Score(float(seen == wanted), scale="binary", detail=f"the classifier sees {seen}")

@@ -38,9 +38,9 @@ class ImageGenerations(Endpoint[ImageRequest]):
         return read_request(data)
 
     def prepared(self, model: Model, asked: ImageRequest) -> Pipeline:
-        made = ", ".join(f"{width}x{height}" for width, height in sorted(model.sizes))
-        if asked.size not in ("auto", made):
-            rule = f"it must be auto or what this model makes ({made})" if made else "it must be auto for this model"
+        made = [f"{width}x{height}" for width, height in sorted(model.sizes)]
+        if asked.size not in ("auto", *made):
+            rule = f"it must be auto or what this model makes ({', '.join(made)})" if made else "it must be auto here"
             raise refuse("size", f"{rule}; leave it out")
         return model.pipeline
 

@@ -64,7 +64,7 @@ class Model:
     @property
     def sizes(self) -> set[tuple[int, int]]:
         """Widths and heights of the images it makes, where that is known."""
-        facts = [engine.capabilities.denoising for engine in self.engines.values()]
+        facts = [self.engines[name].capabilities.denoising for name in self.pipeline.engine_names()]
         return {each.size for each in facts if each is not None and each.size is not None}
 
     async def check_fits(self, pipeline: Pipeline, messages: tuple[Message, ...]) -> None:

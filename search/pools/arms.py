@@ -11,7 +11,7 @@ from ...orchestrator.verifier import Verifier
 from ...strategies import BestOfN, RandomNoiseSearch, Sample, SelfConsistency
 from ...verifiers.answers import AnswerKey
 
-UNDRAWN = {"n", "verifier", "final_steps"}
+UNDRAWN = {"n", "verifier"}
 """Knobs of a random search over noises that no image of it depends on."""
 
 

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -18,11 +19,16 @@ from test_server_ends import wait_until
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.canonical import stable_id
+from ponder.orchestrator.plan import Plan
 from ponder.orchestrator.png import png
-from ponder.orchestrator.runtime import Runtime, Task
+from ponder.orchestrator.run import run
+from ponder.orchestrator.runtime import Done, Runtime, Task
 from ponder.orchestrator.server.app import create_app
+from ponder.orchestrator.server.images import _whole
+from ponder.orchestrator.server.refusal import Refusal
 from ponder.orchestrator.server.served import by_name
-from ponder.orchestrator.types import Message, Query, Result
+from ponder.orchestrator.shape import Shape
+from ponder.orchestrator.types import Finish, Message, Query, Result, Usage
 
 PROMPT = "a picture of 2"
 PATH = "/v1/images/generations"
@@ -235,3 +241,20 @@ def test_a_key_opens_it_and_a_closing_server_does_not() -> None:
         assert httpx.post(f"{server.url}{PATH}", json=body, headers=headers).status_code == 200
         server.app.state.runs.close()
         assert httpx.post(f"{server.url}{PATH}", json=body, headers=headers).json()["error"]["code"] == "closing"
+
+
+def test_what_is_half_made_is_never_sent() -> None:
+    """Of a result that holds a state on its way beside an image, the image alone; of the state alone, a refusal."""
+    result = run(search("half"), "a 1")
+    whole = result.best
+    assert whole is not None
+    half = whole.with_finish(Finish.STEP)
+    done = Done("task", replace(result, candidates=(half, whole)), Usage())
+    assert _whole(done, "id").candidates == (whole,)
+    with pytest.raises(Refusal):
+        _whole(Done("task", replace(result, candidates=(half,), stopped="budget"), Usage()), "id")
+
+
+def test_no_more_is_asked_than_a_search_gives() -> None:
+    most = {n: stepwise("most", n=n).infer(Shape(), Plan()).most for n in (1, 4)}
+    assert most == {1: 1, 4: 1}
