@@ -10,7 +10,7 @@ some mislead. Settings are chosen on a pilot of another seed. Writes a report, f
 `plot`) and all numbers to `experiments/results/noise_search*`. The exit status tells whether more steps stop helping
 while the best stepwise search at 64 evaluations beats random search at 512.
 
-Takes about seventy minutes of one core. Stopped, it goes on where it was: what is made is kept under
+Takes about an hour of one core. Stopped, it goes on where it was: what is made is kept under
 `runs/noise_search`.
 """
 

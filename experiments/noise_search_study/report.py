@@ -201,12 +201,12 @@ def _everything(title: str, points: Sequence[Point]) -> str:
     lines = [
         f"## {title}",
         "",
-        "| method | NFE | spent | looks | seconds | score | judge | right | Frechet | precision | recall |",
-        "|---" * 11 + "|",
+        "| method | NFE | prompts | spent | looks | seconds | score | judge | right | Frechet | precision | recall |",
+        "|---" * 12 + "|",
     ]
     for point in points:
         likeness = f"{_figure(point.frechet)} | {_share(point.precision)} | {_share(point.recall)}"
-        cost = f"{point.nfe} | {point.spent:.1f} | {point.calls:.1f} | {point.seconds:.3f}"
+        cost = f"{point.nfe} | {point.prompts} | {point.spent:.1f} | {point.calls:.1f} | {point.seconds:.3f}"
         lines.append(
             f"| {point.title} | {cost} | {_share(point.score)} | {_share(point.judge)} | {_share(point.svc)} "
             f"| {likeness} |"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 from digits.data import every
 from digits.frechet import frechet
+from noise_search import RESULTS
 from noise_search_study import hacking, pictures, report
 from noise_search_study.cells import Cell, gathered, worked
-from noise_search_study.duels import duels
+from noise_search_study.duels import HEADLINE, SATURATED, SCALED, duels
 from noise_search_study.engines import engines
 from noise_search_study.jackknife import jackknifed
 from noise_search_study.lineup import MAIN, cells, whole, wide
@@ -136,3 +138,16 @@ def test_every_method_is_a_strategy_that_uses_its_evaluations() -> None:
             assert method.strategy(nfe).kind
     assert whole(64) == 8
     assert len({method.name for method in (*MAIN, *hacking.HACKED, *hacking.FAITHFUL)}) == len(MAIN) + 6
+
+
+def test_the_committed_results_show_that_search_scales_where_steps_do_not() -> None:
+    told = json.loads(RESULTS.with_suffix(".json").read_text())
+    assert told["is_met"]
+    points = {(each["method"], each["nfe"]): each for each in told["points"]}
+    assert {(method.name, nfe) for method in MAIN for nfe in method.sizes} <= set(points)
+    assert all(points[where]["prompts"] == 600 for duel in (HEADLINE, SATURATED, SCALED) for where in duel)
+    assert all(each["spent"] <= each["nfe"] for each in points.values())
+    text = RESULTS.with_suffix(".md").read_text()
+    for name in ("scaling", "images", "hacking", "trajectory"):
+        assert f"({RESULTS.name}_{name}.png)" in text
+        assert RESULTS.with_name(f"{RESULTS.name}_{name}.png").stat().st_size < 150_000
