@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from class_pages import cases_in, docstring_of, entries, image_engine, knob_table, linked, plain, table, write
+from class_pages import LONGEST, cases_in, docstring_of, entries, image_engine, knob_table, linked, plain, table, write
 from pydantic import BaseModel
 
 from ponder.orchestrator.engines.image_models import ImageModelSpec, PixelClassifier, PixelSpread
@@ -134,10 +134,16 @@ def python_of(verifier: Verifier, query: Query) -> str:
         f"{type(strategy).__name__}({', '.join(f'{name}={value}' for name, value in knobs.items())}, verifier=verifier)"
     )
     body = [f"verifier = {source(verifier)}", *_asked(query)]
-    engines = ", ".join(f'"{name}": {spec}' for name, spec in specs.items())
-    body += [f"engines = {{{engines}}}", f"result = ponder.run({made}, query, engines=engines)"]
+    body += [*_engines_in(specs), f"result = ponder.run({made}, query, engines=engines)"]
     body.append("print(result.best.scores[verifier.name])")
     return "\n".join([*_imports(verifier, strategy, query, "\n".join(body)), "", *body]) + "\n"
+
+
+def _engines_in(specs: Mapping[str, str]) -> list[str]:
+    """The lines that name engines: one, or one an engine where that would be long."""
+    pairs = [f'"{name}": {spec}' for name, spec in specs.items()]
+    line = f"engines = {{{', '.join(pairs)}}}"
+    return [line] if len(line) <= LONGEST else ["engines = {", *(f"    {pair}," for pair in pairs), "}"]
 
 
 def _imports(verifier: Verifier, strategy: Strategy, query: Query, body: str) -> list[str]:

@@ -17,7 +17,7 @@ from ..denoising import Denoised, Denoising, Passage
 from ..engine import Capabilities, Completion, EngineSpec, Prompt, Reading, Request
 from ..errors import EngineRefused, EngineUnavailable
 from ..images import Image, Latent, stacked
-from ..meter import Meter, Price, Rate
+from ..meter import Meter, Price, Rate, Seconds
 from .denoisers import AnyDenoiser, Condition, Denoiser
 from .denoisers.walk import Arrival, Place, State, walk
 
@@ -34,8 +34,8 @@ class DiffusionSpec(EngineSpec):
 
     kind: Literal["diffusion"] = "diffusion"
     denoiser: AnyDenoiser
-    row_seconds: Price = 0.0
-    decode_seconds: Price = 0.0
+    row_seconds: Seconds = 0.0
+    decode_seconds: Seconds = 0.0
     row_price: Price = 0.0
 
     def open(self) -> DiffusionEngine:
