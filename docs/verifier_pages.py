@@ -105,7 +105,8 @@ def _knobs(cls: type[BaseModel]) -> Iterator[str]:
 def _tables(annotation: Any) -> Iterator[type[BaseModel]]:
     """The classes of plain tables in a type."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        if not issubclass(annotation, (Verifier, AnswerKey)):
+        is_abstract = "kind" in annotation.model_fields and annotation.model_fields["kind"].is_required()
+        if not is_abstract and not issubclass(annotation, (Verifier, AnswerKey)):
             yield annotation
     else:
         for part in get_args(annotation):

@@ -12,7 +12,7 @@ from ..orchestrator.denoising import Solver
 from ..orchestrator.passing import Denoise, Move
 from ..orchestrator.plan import Plan
 from ..orchestrator.shape import Shape
-from ..orchestrator.types import Candidate, Query
+from ..orchestrator.types import Candidate, Query, Usage
 from ..orchestrator.verifier import Verifier
 from .denoising import DenoisingStrategy, Steps, times
 
@@ -51,36 +51,58 @@ class WholeImages(DenoisingStrategy):
             fewest=fewest,
             is_stepwise=self.solver != "own",
             together=together,
+            leaving=self.ending(plan, self._evaluations(self.final_steps), self.verifier) if self.redraws else Usage(),
         )
 
     def plan_final(self, plan: Plan, made: Shape) -> Shape:
         """Count the making of the image that is returned first."""
-        if self.final_steps not in (None, self.steps):
+        if self.redraws:
             with plan.maybe():
-                assert self.final_steps is not None
-                evaluations = self._evaluations(self.final_steps)
-                stepwise = self.solver != "own"
+                evaluations, stepwise = self._evaluations(self.final_steps), self.solver != "own"
                 plan.denoise(1, evaluations, self.flow(self.solver), self.engine, self.verifier, is_stepwise=stepwise)
         return made
 
     async def whole(
-        self, query: Query, ctx: Context, noises: Sequence[Candidate], then: Verifier | None, steps: int | None = None
+        self, query: Query, ctx: Context, noises: Sequence[Candidate], then: Verifier | None
     ) -> list[Candidate]:
-        """The images of noises, in their order, judged by `then`; what is lost is left out."""
-        way = times(steps or self.steps, self.grid)
-        moves = [Move(noise.latent, way, noise) for noise in noises if noise.latent is not None]
-        ask = Denoise(query, self.flow(self.solver), moves, engine=self.engine, then=then)
-        made = [each for each in await ctx.denoise(ask) if each is not None]
-        return await ctx.score(query, made, then) if then else made
+        """The images of noises, in their order, judged by `then`; what is lost is left out.
+
+        The budget keeps room for the image that is made anew of the best.
+        """
+        leaving = Usage()
+        if self.redraws:
+            evaluations = self._evaluations(self.final_steps)
+            leaving = ctx.ending(self.flow(self.solver), evaluations, self.verifier, self.engine)
+        return await self._made(query, ctx, noises, then, self.steps, leaving)
 
     async def final(self, query: Query, ctx: Context, ranked: list[Candidate]) -> list[Candidate]:
         """Images, the best of them first, made anew where it is to be made with more evaluations."""
-        if self.final_steps in (None, self.steps) or not ranked:
+        if not self.redraws or not ranked:
             return ranked
-        again = await self.whole(query, ctx, [noise_of(ranked[0])], self.verifier, self.final_steps)
-        return again + ranked
+        best = [noise_of(ranked[0])]
+        return await self._made(query, ctx, best, self.verifier, self.final_steps, Usage()) + ranked
 
-    def _evaluations(self, steps: int) -> int:
+    @property
+    def redraws(self) -> bool:
+        """Whether the image that is returned first is made anew."""
+        return self.final_steps not in (None, self.steps)
+
+    async def _made(
+        self,
+        query: Query,
+        ctx: Context,
+        noises: Sequence[Candidate],
+        then: Verifier | None,
+        steps: int | None,
+        leaving: Usage,
+    ) -> list[Candidate]:
+        moves = [Move(each.latent, times(steps or self.steps, self.grid), each) for each in noises if each.latent]
+        ask = Denoise(query, self.flow(self.solver), moves, engine=self.engine, then=then, leaving=leaving)
+        made = [each for each in await ctx.denoise(ask) if each is not None]
+        return await ctx.score(query, made, then) if then else made
+
+    def _evaluations(self, steps: int | None) -> int:
+        steps = steps or self.steps
         return 2 * steps - 1 if self.solver == "heun" else steps
 
 

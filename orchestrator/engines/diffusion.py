@@ -20,6 +20,7 @@ from ..images import Image, Latent, stacked
 from ..meter import Meter, Price, Rate, Seconds
 from .denoisers import AnyDenoiser, Condition, Denoiser
 from .denoisers.walk import Arrival, Place, State, walk
+from .torch_device import require_gpu
 
 
 class DiffusionSpec(EngineSpec):
@@ -86,6 +87,8 @@ class DiffusionEngine:
     @cached_property
     def denoiser(self) -> Denoiser:
         """The model, loaded when it is first needed."""
+        if self.spec.denoiser.takes_gpu:
+            require_gpu()
         return self.spec.denoiser.load()
 
     @cached_property

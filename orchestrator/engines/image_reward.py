@@ -13,6 +13,7 @@ from ..errors import EngineRefused
 from ..meter import Meter, Price, Rate, Seconds
 from .image_models import AnyImageModel, ImageModel
 from .image_models.image_model import told
+from .torch_device import require_gpu
 
 
 class ImageRewardSpec(EngineSpec):
@@ -48,6 +49,8 @@ class ImageRewardEngine:
     @cached_property
     def model(self) -> ImageModel:
         """The model, loaded when it is first needed."""
+        if self.spec.model.takes_gpu:
+            require_gpu()
         return self.spec.model.load()
 
     @cached_property

@@ -108,3 +108,13 @@ async def test_the_first_images_are_kept_where_the_budget_ends_it() -> None:
     assert (result.stopped, result.usage.nfe) == ("budget", 24)
     assert sorted(each.index for each in result.candidates) == [0, 1, 2, 3]
     assert all(each.latent.t == 0 and each.image.pixels == shown_as(each) for each in result.candidates)
+
+
+async def test_room_is_kept_for_the_image_that_is_made_anew() -> None:
+    """The search ends early enough: of 64 evaluations 16 are for the last image, and the others for 6 of 7 noises."""
+    strategy = RandomNoiseSearch(n=7, steps=8, final_steps=16, **KNOBS)
+    result = await arun(strategy, QUERY, engines=ENGINES, budget=Budget(nfe=64))
+    assert (result.stopped, result.usage.nfe) == ("budget", 6 * 8 + 16)
+    assert result.best.usage.nfe == 16
+    with pytest.raises(BudgetExceeded, match="nfe"):
+        await arun(strategy, QUERY, engines=ENGINES, budget=Budget(nfe=23))
