@@ -1,4 +1,4 @@
-"""Every registered strategy runs for real on the abacus models: vLLM on CPU, or torch where workers share a cache."""
+"""Every registered strategy runs for real: on the abacus models, by vLLM or by torch, or on the model of digits."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ from test_strategies import CASES
 
 from ponder.orchestrator.canonical import canonical_json
 from ponder.orchestrator.data.abacus import problems
+from ponder.orchestrator.engines.denoisers import Digits
+from ponder.orchestrator.engines.diffusion import DiffusionSpec
+from ponder.orchestrator.engines.image_models import PixelClassifier
+from ponder.orchestrator.engines.image_reward import ImageRewardSpec
 from ponder.orchestrator.engines.torch import TorchSpec
 from ponder.orchestrator.engines.vllm import VLLMEngine
 from ponder.orchestrator.journal import Memory
+from ponder.orchestrator.plan import Plan
 from ponder.orchestrator.prompting import Template
 from ponder.orchestrator.runtime import Runtime, Task
+from ponder.orchestrator.shape import Medium, Shape
 from ponder.orchestrator.types import Query
 from ponder.strategies import Hogwild, Strategy
 from ponder.verifiers import AbacusAnswer, AnswerKey
@@ -41,6 +47,15 @@ async def sharing() -> AsyncIterator[Runtime]:
         await generator.start()
     yield Runtime({"generator": generator}, store=Memory())
     await generator.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def pictures() -> AsyncIterator[Runtime]:
+    """The model of digits, and a classifier that judges what it makes."""
+    reward = ImageRewardSpec(model=PixelClassifier())
+    engines = {"generator": DiffusionSpec(denoiser=Digits(device="cpu")), "reward": reward}
+    async with Runtime(engines, store=Memory()) as runtime:
+        yield runtime
 
 
 def shares_a_cache(strategy: Strategy) -> bool:
@@ -79,7 +94,15 @@ def _short(template: Template) -> str:
     return "\n".join(f"{{{place}}}" for place in places)
 
 
-@pytest.mark.parametrize("name", CASES)
+def makes(strategy: Strategy) -> Medium:
+    return strategy.infer(Shape(), Plan()).medium
+
+
+TEXTS = [name for name, strategy in CASES.items() if makes(strategy) == "text"]
+IMAGES = [name for name, strategy in CASES.items() if makes(strategy) == "image"]
+
+
+@pytest.mark.parametrize("name", TEXTS)
 async def test_it_runs_and_is_replayed(runtime: Runtime, sharing: Runtime, name: str) -> None:
     strategy = abacus(CASES[name])
     host = sharing if shares_a_cache(strategy) else runtime
@@ -93,3 +116,16 @@ async def test_it_runs_and_is_replayed(runtime: Runtime, sharing: Runtime, name:
         assert first.result.usage.completion_tokens > 0
         assert canonical_json(again.result) == canonical_json(first.result)
         assert again.paid.total_tokens == 0
+
+
+@pytest.mark.parametrize("name", IMAGES)
+async def test_it_makes_images_and_is_replayed(pictures: Runtime, name: str) -> None:
+    query = Query.ask("a handwritten 3")
+    task = Task(id=name, strategy=CASES[name], query=query)
+    first, again = await pictures.execute(task, task.budget), await pictures.execute(task, task.budget)
+    assert first.result.stopped == "done", first.result.reason
+    assert first.result.best is not None
+    assert (first.result.best.image.width, first.result.best.image.height) == (8, 8)
+    assert first.result.usage.nfe > 0
+    assert canonical_json(again.result) == canonical_json(first.result)
+    assert again.paid.nfe == 0
