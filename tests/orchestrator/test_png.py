@@ -8,6 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from ponder.orchestrator.images import Image
 from ponder.orchestrator.png import SIGNATURE, png
@@ -21,9 +22,8 @@ def image(height: int, width: int, channels: int) -> Image:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (5, 13)])
 def test_pillow_reads_the_same_pixels(size: tuple[int, int], channels: int) -> None:
-    pillow = pytest.importorskip("PIL.Image")
     drawn = image(*size, channels)
-    with pillow.open(io.BytesIO(png(drawn))) as opened:
+    with Pillow.open(io.BytesIO(png(drawn))) as opened:
         assert opened.format == "PNG"
         assert opened.mode == {1: "L", 3: "RGB"}[channels]
         np.testing.assert_array_equal(np.asarray(opened).reshape(drawn.array.shape), drawn.array)
