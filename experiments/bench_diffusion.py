@@ -61,7 +61,7 @@ async def batching(engine: DiffusionEngine, seed: int) -> float:
 
 def bare(engine: DiffusionEngine, reward: ImageRewardEngine, rows: int, images: int) -> float:
     """Seconds that the models take by themselves for so many rows, and for so many images to be made and judged."""
-    model, judge, size = engine.denoiser, reward.model, engine.denoiser.facts.batch
+    model, judge, size = engine.model, reward.model, engine.model.facts.batch
     x = np.random.default_rng(0).standard_normal((size, 1, 8, 8), np.float32)
     conditions = [Condition()] * size
     start = time.perf_counter()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Literal
 from weakref import WeakSet
@@ -14,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..denoising import Denoised, Denoising, Passage
-from ..engine import Capabilities, Completion, EngineSpec, Prompt, Reading, Request
+from ..engine import Capabilities, EngineSpec
 from ..errors import EngineRefused, EngineUnavailable
 from ..images import Image, Latent, stacked
 from ..meter import Meter, Price, Rate, Seconds
 from .denoisers import AnyDenoiser, Condition, Denoiser
 from .denoisers.walk import Arrival, Place, State, walk
-from .torch_device import require_gpu
+from .image_engine import ImageEngine
 
 
 class DiffusionSpec(EngineSpec):
@@ -74,44 +73,28 @@ class _Walking:
             self.place, self.arrival = None, end.value
 
 
-class DiffusionEngine:
+class DiffusionEngine(ImageEngine[Denoiser]):
     """The engine of a `DiffusionSpec`; a `DenoisingEngine`. Use it from one event loop."""
 
+    kind = "diffusion"
+    does = "makes images"
+
     def __init__(self, spec: DiffusionSpec) -> None:
+        super().__init__(spec.denoiser)
         self.spec = spec
-        self._thread = ThreadPoolExecutor(1, "ponder-denoiser")
         self._begun = WeakSet[_Walking]()
         self._waiting: deque[_Walking] = deque()
         self._working: asyncio.Task[None] | None = None
 
     @cached_property
-    def denoiser(self) -> Denoiser:
-        """The model, loaded when it is first needed."""
-        if self.spec.denoiser.takes_gpu:
-            require_gpu()
-        return self.spec.denoiser.load()
-
-    @cached_property
-    def identity(self) -> str:
-        return f"diffusion:{self.denoiser.identity}"
-
-    @cached_property
     def capabilities(self) -> Capabilities:
-        return Capabilities(generate=False, denoising=self.denoiser.facts)
+        return Capabilities(generate=False, denoising=self.model.facts)
 
     @cached_property
     def meter(self) -> Meter:
-        spec, model = self.spec, self.denoiser
+        spec, model = self.spec, self.model
         row = Rate(flops=model.row_flops, seconds=spec.row_seconds, price=spec.row_price)
         return Meter(row=row, decoding=Rate(flops=model.decoding_flops, seconds=spec.decode_seconds))
-
-    async def start(self) -> None:
-        """Load the model; a second call does nothing.
-
-        Raises:
-            EngineRefused: it cannot be loaded here.
-        """
-        await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self.denoiser)
 
     async def close(self) -> None:
         """Stop what is being computed."""
@@ -121,21 +104,7 @@ class DiffusionEngine:
         for walking in self._begun:
             if not walking.done.done():
                 walking.done.set_exception(EngineRefused(f"{self.identity} must be open to denoise, but was closed"))
-        await asyncio.to_thread(self._thread.shutdown)
-
-    async def count(self, prompt: Prompt) -> int:
-        """Zero: a denoiser counts rows."""
-        return 0
-
-    async def encode(self, text: str) -> tuple[int, ...]:
-        """Nothing: it shows no token ids."""
-        return ()
-
-    async def complete(self, request: Request) -> Completion:
-        raise EngineRefused(f"{self.identity} makes images and cannot write; use a strategy that denoises")
-
-    async def read(self, prompt: Prompt) -> Reading:
-        raise EngineRefused(f"{self.identity} makes images and cannot read; use a reward model")
+        await super().close()
 
     async def denoise(self, passages: Sequence[Passage]) -> list[Denoised]:
         """Where each passage ends; rows of everything in flight are evaluated together."""
@@ -160,7 +129,7 @@ class DiffusionEngine:
         Raises:
             EngineRefused: the latent has another shape, or it cannot go that way.
         """
-        facts = self.denoiser.facts
+        facts = self.model.facts
         if passage.latent.shape != facts.shape:
             shapes = f"a latent must have the shape {facts.shape} of the denoiser's, got {passage.latent.shape}"
             raise EngineRefused(f"{shapes}; draw noise with ctx.noise")
@@ -173,7 +142,7 @@ class DiffusionEngine:
             raise EngineRefused(f"{self.identity} must go the whole way by its own sampler; use solver 'own'")
 
     def _begin(self, passages: list[Passage]) -> _Walking:
-        walking = _Walking(passages, self.denoiser.facts)
+        walking = _Walking(passages, self.model.facts)
         self._begun.add(walking)
         self._waiting.append(walking)
         if self._working is None or self._working.done():
@@ -207,7 +176,7 @@ class DiffusionEngine:
 
     async def _advance(self, some: Sequence[_Walking]) -> None:
         """Each walk by one evaluation; one that has ended tells what it gives, and the others wait again."""
-        ended = await asyncio.get_running_loop().run_in_executor(self._thread, self._evaluated, some)
+        ended = await self._in_thread(lambda: self._evaluated(some))
         for walking, found in zip(some, ended, strict=True):
             if found is None:
                 self._waiting.append(walking)
@@ -218,7 +187,7 @@ class DiffusionEngine:
         """The walks that come next, as many as the denoiser evaluates at once, one at least."""
         some: list[_Walking] = []
         rows = 0
-        while self._waiting and (not some or rows + len(self._waiting[0].passages) <= self.denoiser.facts.batch):
+        while self._waiting and (not some or rows + len(self._waiting[0].passages) <= self.model.facts.batch):
             walking = self._waiting.popleft()
             if not walking.done.done():
                 some.append(walking)
@@ -243,7 +212,7 @@ class DiffusionEngine:
         x = np.concatenate([place.x for _, place in places]).astype(np.float32, copy=False)
         t = np.concatenate([np.full(len(place.x), place.t) for _, place in places])
         conditions = [condition for walking, _ in places for condition in walking.conditions]
-        model = self.denoiser
+        model = self.model
         told = [model.velocity(x[part], t[part], conditions[part]) for part in _parts(len(x), model.facts.batch)]
         if any(each.shape[1:] != x.shape[1:] for each in told) or sum(map(len, told)) != len(x):
             shapes = [each.shape for each in told]
@@ -252,14 +221,14 @@ class DiffusionEngine:
 
     def _whole(self, walking: _Walking) -> Arrival:
         """Where the denoiser's own sampler ends."""
-        x, model = stacked([passage.latent for passage in walking.passages]), self.denoiser
+        x, model = stacked([passage.latent for passage in walking.passages]), self.model
         steps, conditions = len(walking.passages[0].times), walking.conditions
         data = np.concatenate([model.own(x[p], steps, conditions[p]) for p in _parts(len(x), model.facts.batch)])
         return Arrival(data, None, data)
 
     def _arrived(self, walking: _Walking, end: Arrival) -> list[Denoised]:
         """What the passages of a walk give; each that holds NaN or infinity is lost by itself."""
-        first, facts = walking.passages[0], self.denoiser.facts
+        first, facts = walking.passages[0], self.model.facts
         rows = first.evaluations * facts.rows(first.flow.guidance)
         usage = self.meter.denoising(rows, int(first.decodes))
         is_finite = _finite(end.x) & _finite(end.data)
@@ -275,7 +244,7 @@ class DiffusionEngine:
         return found
 
     def _images(self, data: State) -> list[Image]:
-        return [Image.of(pixels) for pixels in self.denoiser.decode(data)] if len(data) else []
+        return [Image.of(pixels) for pixels in self.model.decode(data)] if len(data) else []
 
 
 def _finite(rows: State) -> NDArray[np.bool_]:

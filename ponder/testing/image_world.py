@@ -37,7 +37,7 @@ def looking(number: int) -> ImageRewardSpec:
 
 def images(count: int = SOME) -> tuple[Image, ...]:
     """Images of the first kinds, plain and without noise."""
-    decode = DiffusionEngine(denoising()).denoiser.decode
+    decode = DiffusionEngine(denoising()).model.decode
     import numpy as np
 
     return tuple(Image.of(pixels) for pixels in decode(np.array(MEANS[:count], np.float32).reshape(count, *SHAPE)))

@@ -66,4 +66,4 @@ COUNTED = CountedBlobs(**BLOBS.model_dump())
 def rows_of(ctx: Context) -> int:
     """Rows that the denoiser of a context was given so far."""
     generator: Any = ctx._run.engines["generator"]
-    return int(generator.denoiser.rows)
+    return int(generator.model.rows)

@@ -172,7 +172,7 @@ async def test_the_rows_that_the_network_sees_are_charged() -> None:
     engine = DiffusionSpec(denoiser=Digits(device="cpu")).open()
     await engine.start()
     seen: list[int] = []
-    engine.denoiser._network.register_forward_hook(
+    engine.model._network.register_forward_hook(
         lambda module, args, kwargs, output: seen.append(len(output[0])), with_kwargs=True
     )
     noises = np.random.default_rng(2).standard_normal((3, 1, 8, 8))
@@ -183,7 +183,7 @@ async def test_the_rows_that_the_network_sees_are_charged() -> None:
     found = await engine.denoise(passages)
     assert seen == [6] * STEPS
     assert sum(each.usage.nfe for each in found) == 6 * STEPS
-    assert found[0].usage.flops == 2 * STEPS * engine.denoiser.row_flops
+    assert found[0].usage.flops == 2 * STEPS * engine.model.row_flops
     await engine.close()
 
 

@@ -164,13 +164,13 @@ async def test_evaluations_are_the_rows_that_the_network_sees(case: Case, guidan
     engine = DiffusionSpec(denoiser=case.spec).open()
     await engine.start()
     seen: list[int] = []
-    getattr(engine.denoiser._pipe, case.network).register_forward_hook(
+    getattr(engine.model._pipe, case.network).register_forward_hook(
         lambda module, args, kwargs, output: seen.append(len(output[0])), with_kwargs=True
     )
     for solver in (case.solver, "own"):
         seen.clear()
         flow = Flow(solver=solver, guidance=guidance)
-        starts = [Latent.of(noise, 1.0) for noise in noises(engine.denoiser, 3)]
+        starts = [Latent.of(noise, 1.0) for noise in noises(engine.model, 3)]
         found = await engine.denoise([Passage(start, flow, PROMPT, times(STEPS)) for start in starts])
         assert sum(seen) == sum(each.usage.nfe for each in found) == 3 * STEPS * (1 if guidance == 1.0 else 2)
     await engine.close()

@@ -74,7 +74,7 @@ async def opened(**knobs: Any) -> AsyncIterator[DiffusionEngine]:
     try:
         yield engine
     finally:
-        engine.denoiser.open.set()
+        engine.model.open.set()
         await engine.close()
 
 
@@ -98,7 +98,7 @@ async def test_rows_of_concurrent_queries_are_evaluated_together() -> None:
     ]
     async with opened() as engine:
         found = await asyncio.gather(*[engine.denoise(each) for each in asked])
-        together = [sorted(batch, reverse=True) for batch in engine.denoiser.batches]
+        together = [sorted(batch, reverse=True) for batch in engine.model.batches]
         alone = [await engine.denoise(each) for each in asked]
     assert [len(batch) for batch in together] == [9, 9, 6, 2]
     assert together[0] == [1.0] * 5 + together[0][5:]
@@ -127,16 +127,16 @@ async def test_a_batch_holds_no_more_rows_than_the_denoiser_takes() -> None:
     async with opened(batch=4) as engine:
         asked = [passages(slice(0, 2), (0.0,)), passages(slice(2, 4), (0.0,)), passages(slice(4, 6), (0.0,))]
         found = await asyncio.gather(*[engine.denoise(each) for each in asked])
-        assert [len(batch) for batch in engine.denoiser.batches] == [4, 2]
+        assert [len(batch) for batch in engine.model.batches] == [4, 2]
         many = await engine.denoise(passages(slice(0, 10), (0.0,)))
-        assert [len(batch) for batch in engine.denoiser.batches[2:]] == [4, 4, 2]
+        assert [len(batch) for batch in engine.model.batches[2:]] == [4, 4, 2]
     assert near([each for group in found for each in group], many[:6])
 
 
 async def test_a_walk_that_does_not_fit_waits_for_the_next_batch() -> None:
     async with opened(batch=4) as engine:
         await asyncio.gather(*[engine.denoise(passages(slice(i, i + 3), (0.0,))) for i in (0, 3)])
-        assert [len(batch) for batch in engine.denoiser.batches] == [3, 3]
+        assert [len(batch) for batch in engine.model.batches] == [3, 3]
 
 
 async def test_who_asks_again_at_once_comes_into_the_next_batch() -> None:
@@ -150,7 +150,7 @@ async def test_who_asks_again_at_once_comes_into_the_next_batch() -> None:
     async with opened() as engine:
         whole = engine.denoise(passages(slice(1, 2), (0.75, 0.5, 0.25, 0.0)))
         await asyncio.gather(whole, stepwise(engine))
-        assert engine.denoiser.batches == [[1.0] * 2, [0.75] * 2, [0.5] * 2, [0.25] * 2]
+        assert engine.model.batches == [[1.0] * 2, [0.75] * 2, [0.5] * 2, [0.25] * 2]
 
 
 @pytest.mark.parametrize(
@@ -197,15 +197,15 @@ async def test_a_latent_of_another_shape_is_refused_before_anything_is_evaluated
         other = Passage(Latent.of(np.zeros((2, 3, 1), np.float32), 1.0), Flow(), "", (0.0,))
         with pytest.raises(EngineRefused, match=r"shape \(2, 2, 1\) of the denoiser's, got \(2, 3, 1\)"):
             await engine.denoise([*passages(slice(0, 2)), other])
-        assert engine.denoiser.batches == []
+        assert engine.model.batches == []
 
 
 async def test_its_own_sampler_goes_the_whole_way() -> None:
     own = Flow(solver="own")
     async with opened(has_own=True, batch=4) as engine:
         found = await engine.denoise(passages(slice(0, 6), (0.75, 0.5, 0.25, 0.0), flow=own, decodes=True))
-        assert engine.denoiser.batches == [[4.0] * 4, [4.0] * 2]
-        assert engine.denoiser.decode(NOISE[:6] * 0.5).tobytes() == b"".join(each.image.pixels for each in found)
+        assert engine.model.batches == [[4.0] * 4, [4.0] * 2]
+        assert engine.model.decode(NOISE[:6] * 0.5).tobytes() == b"".join(each.image.pixels for each in found)
     assert [each.latent for each in found] == [Latent.of(x * 0.5, 0.0) for x in NOISE[:6]]
     assert [each.usage.nfe for each in found] == [4] * 6
 
@@ -237,7 +237,7 @@ async def test_what_a_denoiser_cannot_do_is_refused() -> None:
 async def test_what_is_cancelled_is_not_evaluated_further() -> None:
     """The other in its batch goes on."""
     async with opened() as engine:
-        model = engine.denoiser
+        model = engine.model
         model.open.clear()
         times = tuple(1 - k / 8 for k in range(1, 9))
         unlike = [*passages(slice(0, 2), times), *passages(slice(2, 3), times[1:])]
@@ -256,17 +256,17 @@ async def test_what_is_cancelled_is_not_evaluated_further() -> None:
 async def test_closing_stops_what_is_being_computed() -> None:
     """Who waits is told; nothing more is evaluated, nor asked."""
     async with opened() as engine:
-        engine.denoiser.open.clear()
+        engine.model.open.clear()
         waiting = [asyncio.create_task(engine.denoise(passages(slice(i, i + 2)))) for i in (0, 2)]
-        await asyncio.to_thread(engine.denoiser.is_asked.wait, 10)
+        await asyncio.to_thread(engine.model.is_asked.wait, 10)
         closing = asyncio.create_task(engine.close())
         await asyncio.sleep(0)
-        engine.denoiser.open.set()
+        engine.model.open.set()
         await closing
         for each in waiting:
             with pytest.raises(EngineRefused, match="must be open to denoise, but was closed"):
                 await each
-        assert len(engine.denoiser.batches) == 1
+        assert len(engine.model.batches) == 1
         with pytest.raises(EngineRefused):
             await engine.denoise(passages(slice(0, 2)))
 
@@ -277,7 +277,7 @@ async def test_each_passage_pays_for_its_rows_and_its_image() -> None:
         [plain, *_] = await engine.denoise(passages(slice(0, 3)))
         [guided] = await engine.denoise(passages(slice(0, 1), prompt="1", flow=Flow(guidance=3.0), decodes=True))
         [heun] = await engine.denoise(passages(slice(0, 1), (0.5, 0.25), flow=Flow(solver="heun"), looks=True))
-        flops = engine.denoiser.row_flops
+        flops = engine.model.row_flops
         assert engine.meter.denoising(4, 1) == guided.usage
     assert (plain.usage.nfe, guided.usage.nfe, heun.usage.nfe) == (2, 4, 5)
     assert (plain.usage.flops, guided.usage.flops) == (2 * flops, 4 * flops)
@@ -290,7 +290,7 @@ async def test_the_image_is_of_the_data_expected_where_it_ends() -> None:
         [seen] = await engine.denoise(passages(slice(0, 1), (0.5,), looks=True, decodes=True))
         latent = seen.latent
         data = LINEAR.data(latent.array, latent.slope, 0.5)
-        assert seen.image.pixels == engine.denoiser.decode(data[None])[0].tobytes()
+        assert seen.image.pixels == engine.model.decode(data[None])[0].tobytes()
         [again] = await engine.denoise([Passage(latent, Flow(), "", (), looks=True, decodes=True)])
         assert again == replace(seen, usage=Usage(calls=1))
 
