@@ -81,7 +81,8 @@ class ImageEngine(Generic[M]):
         return ()
 
     async def complete(self, request: Request) -> Completion:
-        raise EngineRefused(f"{self.identity} {self.does} and cannot write; use a language model, or a strategy that denoises")
+        rule = f"{self.identity} {self.does} and cannot write"
+        raise EngineRefused(f"{rule}; use a language model, or a strategy that denoises")
 
     async def read(self, prompt: Prompt) -> Reading:
         raise EngineRefused(f"{self.identity} {self.does} and cannot read; use a reward model of texts")

@@ -35,7 +35,7 @@ from ..meter import Meter
 from ..workspace import Opening, Workspace
 from .chat_tokens import ChatTokens
 from .shared_cache import PAGE_SIZE
-from .torch_device import Device, FoundDevice, found_device
+from .torch_device import TorchPlaced
 from .vllm_model import ModelFiles
 
 if TYPE_CHECKING:
@@ -44,14 +44,13 @@ if TYPE_CHECKING:
 GIB = 1 << 30
 
 
-class TorchSpec(EngineSpec):
+class TorchSpec(TorchPlaced, EngineSpec):
     """A transformers model in this process, whose workers may share one attention cache.
 
     Args:
         model: a folder, an embedded name such as ``abacus-generator``, or a name on the hub.
         revision: of a model on the hub.
         dtype: of weights, arithmetic and cache; ``auto`` is float32 on CPU, the model's own on GPU.
-        device: ``auto`` is a GPU where there is one.
         threads: processor threads on CPU; more than one is rarely worth it for small models.
         cache_gib: memory of all caches; what does not fit beside the others waits.
         page_size: tokens a page of a shared cache: fewer waste less where steps are short, more take fewer products.
@@ -61,7 +60,6 @@ class TorchSpec(EngineSpec):
     model: Annotated[str, Field(min_length=1)]
     revision: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    device: Device = "auto"
     threads: Annotated[int, Field(ge=1)] = 1
     cache_gib: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     page_size: Annotated[int, Field(ge=1, le=4096)] = PAGE_SIZE
@@ -72,12 +70,7 @@ class TorchSpec(EngineSpec):
 
     def resources(self) -> dict[str, float]:
         """Its processor threads on CPU, one GPU otherwise."""
-        return {"num_cpus": self.threads} if self.found_device == "cpu" else {"num_cpus": 1, "num_gpus": 1}
-
-    @property
-    def found_device(self) -> FoundDevice:
-        """The device that ``auto`` means on this machine."""
-        return found_device(self.device)
+        return {"num_cpus": 1, "num_gpus": 1} if self.takes_gpu else {"num_cpus": self.threads}
 
 
 class TorchEngine:

@@ -5,21 +5,38 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Literal
 
+from pydantic import BaseModel, ConfigDict
+
 from ..errors import EngineRefused
 
 FoundDevice = Literal["cpu", "cuda"]
-Device = Literal["auto"] | FoundDevice
 
 
-def found_device(device: Device) -> FoundDevice:
-    """The device that is meant on this machine: ``auto`` is a GPU where there is one."""
-    if device != "auto":
-        return device
-    if find_spec("torch") is None:
-        return "cpu"
-    from torch import cuda
+class TorchPlaced(BaseModel):
+    """A model in torch as data: where it runs.
 
-    return "cuda" if cuda.is_available() else "cpu"
+    Args:
+        device: ``auto`` is a GPU where there is one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    device: Literal["auto"] | FoundDevice = "auto"
+
+    @property
+    def found_device(self) -> FoundDevice:
+        """The device that ``auto`` means on this machine."""
+        if self.device != "auto":
+            return self.device
+        if find_spec("torch") is None:
+            return "cpu"
+        from torch import cuda
+
+        return "cuda" if cuda.is_available() else "cpu"
+
+    @property
+    def takes_gpu(self) -> bool:
+        """Whether it runs on a GPU."""
+        return self.found_device == "cuda"
 
 
 def require_gpu() -> None:

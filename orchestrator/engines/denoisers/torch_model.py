@@ -13,7 +13,7 @@ from ...canonical import stable_id
 from ...errors import EngineRefused
 from ..fingerprint import fingerprint
 from ..operations import operations
-from ..torch_device import Device, FoundDevice, found_device
+from ..torch_device import TorchPlaced
 from .denoiser import DenoiserSpec
 from .saved import saved_dtype
 
@@ -24,27 +24,16 @@ PLACES = frozenset({"model", "scheduler", "vae", "embeddings"})
 """Knobs that say where something lies; what lies there counts, and not where."""
 
 
-class TorchDenoiserSpec(DenoiserSpec):
+class TorchDenoiserSpec(TorchPlaced, DenoiserSpec):
     """A denoiser that runs in torch.
 
     Args:
         dtype: of weights and arithmetic; ``auto`` is float32 on CPU, that of the saved weights on GPU.
-        device: ``auto`` is a GPU where there is one.
         batch: rows at once, those that guidance adds apart.
     """
 
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    device: Device = "auto"
     batch: Annotated[int, Field(ge=1)] = 256
-
-    @property
-    def found_device(self) -> FoundDevice:
-        """The device that ``auto`` means on this machine."""
-        return found_device(self.device)
-
-    @property
-    def takes_gpu(self) -> bool:
-        return self.found_device == "cuda"
 
     def found_dtype(self, weights: Path) -> torch.dtype:
         """The type of the arithmetic, of a model whose weights lie in a folder."""

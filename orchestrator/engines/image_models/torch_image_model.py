@@ -18,7 +18,7 @@ from ...errors import EngineRefused
 from ...images import Image
 from ..fingerprint import fingerprint
 from ..operations import operations
-from ..torch_device import Device, FoundDevice, found_device
+from ..torch_device import TorchPlaced
 from .image_model import ImageModelSpec
 
 if TYPE_CHECKING:
@@ -29,32 +29,21 @@ VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "tokenizer.model", 
 """Without any of these transformers makes a tokenizer that knows no words."""
 
 
-class TorchImageModelSpec(ImageModelSpec):
+class TorchImageModelSpec(TorchPlaced, ImageModelSpec):
     """A reward model of images that runs in torch, in float32.
 
     Args:
         model: the folder that holds it.
-        device: ``auto`` is a GPU where there is one.
         batch: images at once.
     """
 
     model: Annotated[str, Field(min_length=1)]
-    device: Device = "auto"
     batch: Annotated[int, Field(ge=1)] = 32
 
     @property
     def folder(self) -> Path:
         """Where the model lies."""
         return Path(self.model).expanduser()
-
-    @property
-    def found_device(self) -> FoundDevice:
-        """The device that ``auto`` means on this machine."""
-        return found_device(self.device)
-
-    @property
-    def takes_gpu(self) -> bool:
-        return self.found_device == "cuda"
 
     def named(self, *others: str) -> str:
         """Names the model: a digest of its folder, of other weights, and of the knobs that change what it tells."""
