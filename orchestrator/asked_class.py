@@ -25,7 +25,7 @@ def asked_class(query: Query) -> int | None:
     >>> asked_class(Query.ask("draw a 3")), asked_class(Query.ask("draw a 3", reference="5"))
     (3, 5)
     """
-    return number_in(query.reference or query.messages[-1].content)
+    return number_in(query.reference or query.prompt)
 
 
 def unclassed(seen: tuple[float | None, ...], wanted: int | None) -> str:

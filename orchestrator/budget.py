@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from operator import add
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -27,7 +27,7 @@ from .types import Usage
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-COUNTED = (
+Dimension = Literal[
     "prompt_tokens",
     "completion_tokens",
     "total_tokens",
@@ -37,13 +37,23 @@ COUNTED = (
     "flops",
     "cost_usd",
     "compute_seconds",
-)
+]
+COUNTED: tuple[Dimension, ...] = get_args(Dimension)
 NANO = ("cost_usd", "compute_seconds")
 
 
 def unit_of(dimension: str) -> float:
     """Whole units in one of a dimension as people count it: 1e9 in a dollar and in a second, else 1."""
     return 1e9 if dimension in NANO else 1.0
+
+
+def in_units(amount: int, dimension: str) -> float:
+    """Whole units as people count them; what is counted in ones stays a whole number.
+
+    >>> in_units(1500, "calls"), in_units(1_500_000_000, "compute_seconds")
+    (1500, 1.5)
+    """
+    return amount / unit_of(dimension) if dimension in NANO else amount
 
 
 def amounts(usage: Usage) -> tuple[int, ...]:
@@ -124,9 +134,7 @@ class Reservation:
     def budget(self) -> Budget:
         """What is held, as the budget of a child; settle with what the child has spent."""
         held = dict(zip(COUNTED, amounts(self.bound), strict=True))
-        return Budget.model_validate(
-            {name: amount / unit_of(name) if name in NANO else amount for name, amount in held.items()}
-        )
+        return Budget.model_validate({name: in_units(amount, name) for name, amount in held.items()})
 
     def settle(self, usage: Usage) -> None:
         """Charge what was really spent and give the rest back. A second call does nothing."""
@@ -262,8 +270,7 @@ class Ledger:
         """What is neither spent nor held, as a budget for a child."""
         left: dict[str, float] = {}
         for i, limit in self._limits:
-            free = max(0, limit - self._spent[i] - self._held[i])
-            left[COUNTED[i]] = free / 1e9 if COUNTED[i] in NANO else free
+            left[COUNTED[i]] = in_units(max(0, limit - self._spent[i] - self._held[i]), COUNTED[i])
         return Budget.model_validate({**left, "seconds": self.seconds_left()})
 
     @property

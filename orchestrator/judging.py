@@ -120,7 +120,7 @@ class Judging(Effects):
             images: where there is none, nothing is told.
             engine: the engine's name.
         """
-        source, prompt, told = self._looking(engine), query.messages[-1].content, self._run.looked
+        source, prompt, told = self._looking(engine), query.prompt, self._run.looked
         cost = source.meter.looking()
         keys = [digest("look", source.identity, prompt, image) for image in images]
         asked = {key: image for key, image in zip(keys, images, strict=True) if image is not None and key not in told}

@@ -91,7 +91,7 @@ def ending(
 ) -> Usage:
     """The most that it costs for one latent to come to its end: its evaluations, its image, and judging that."""
     engine = engines[name]
-    facts = engine.capabilities.denoising or Denoising(shape=())
+    facts = cast(Denoising, engine.capabilities.denoising)
     judging = image_judgement(judge, engines, prompt_tokens) if judge else Usage()
     return engine.meter.denoising(evaluations * facts.rows(flow.guidance), 1) + judging
 
@@ -108,18 +108,13 @@ def denoiser(effects: Effects, name: str) -> DenoisingEngine:
     return cast(DenoisingEngine, engine)
 
 
-def prompt_of(query: Query) -> str:
-    """What an image of a query should show: the words of its last message."""
-    return query.messages[-1].content
-
-
 def _passages(ask: Denoise) -> list[Passage]:
     """One a move.
 
     Raises:
         UsageError: they differ in how often they are evaluated, so that they cost differently.
     """
-    prompt = prompt_of(ask.query) if ask.flow.is_conditional else ""
+    prompt = ask.query.prompt if ask.flow.is_conditional else ""
     found = [Passage(move.latent, ask.flow, prompt, move.times, ask.looks, ask.decodes) for move in ask.moves]
     if len({passage.evaluations for passage in found}) > 1:
         raise UsageError("moves that are made together must be evaluated equally often; make them apart")

@@ -63,6 +63,11 @@ class Query(BaseModel):
     tests: tuple[AnyCodeTest, ...] = ()
 
     @property
+    def prompt(self) -> str:
+        """The words of its last message: what an image of it should show."""
+        return self.messages[-1].content
+
+    @property
     def difficulty(self) -> str:
         """What its metadata calls its difficulty; empty where they do not."""
         return str(self.metadata.get("difficulty", ""))

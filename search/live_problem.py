@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from ..orchestrator.budget import COUNTED, NANO, Budget, amounts, unit_of
+from ..orchestrator.budget import COUNTED, NANO, Budget, amounts, in_units, unit_of
 from ..orchestrator.shape import Estimate
 from ..orchestrator.types import Usage
 from .catalogue import Catalogue
@@ -172,11 +172,7 @@ def raised(budget: Budget, lost: Usage) -> Budget:
     """The same budget, with room for what was lost."""
     more = dict(zip(COUNTED, amounts(lost), strict=True))
     limits = {name: limit for name in COUNTED if (limit := getattr(budget, name)) is not None}
-    return budget.model_copy(
-        update={
-            name: limit + (more[name] / unit_of(name) if name in NANO else more[name]) for name, limit in limits.items()
-        }
-    )
+    return budget.model_copy(update={name: limit + in_units(more[name], name) for name, limit in limits.items()})
 
 
 def _vector(estimate: Estimate) -> Floats:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..orchestrator.budget import Budget
+from ..orchestrator.budget import Budget, Dimension
 from ..orchestrator.data.sources import AnyData
 from ..orchestrator.engines import AnyEngine
 from ..orchestrator.errors import UsageError
@@ -18,17 +18,6 @@ from ..verifiers import AnyVerifier
 from .decisions.racing_search import RacingSearch
 from .spaces.space import Space
 
-Dimension = Literal[
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "calls",
-    "verifier_calls",
-    "nfe",
-    "flops",
-    "cost_usd",
-    "compute_seconds",
-]
 Level = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 

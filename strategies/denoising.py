@@ -75,9 +75,10 @@ class DenoisingStrategy(Strategy):
     def ending(self, plan: Plan, evaluations: int, judge: Verifier | None) -> Usage:
         """The most that it costs for one latent to come to its end, as a plan counts it; see `Context.ending`.
 
-        Nothing on an engine that is not there, which the plan refuses.
+        Nothing on an engine that is not there or does not denoise, which the plan refuses.
         """
-        if plan.engines is None or self.engine not in plan.engines:
+        engine = (plan.engines or {}).get(self.engine)
+        if plan.engines is None or engine is None or engine.capabilities.denoising is None:
             return Usage()
         known = plan.prompt_tokens
         return ending(plan.engines, self.engine, self.flow(), evaluations, judge, prompt_tokens=known)

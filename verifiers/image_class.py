@@ -71,10 +71,9 @@ class ImageClass(Verifier):
             raise UsageError(str(error)) from None
 
     async def score(self, query: Query, candidates: Sequence[Candidate], ctx: Judging) -> list[Score]:
-        prompt = query.messages[-1].content
         images = {number: each.image for number, each in enumerate(candidates) if each.image is not None}
         try:
-            logits = await asyncio.to_thread(self._logits, list(images.values()), prompt)
+            logits = await asyncio.to_thread(self._logits, list(images.values()), query.prompt)
         except EngineRefused as error:
             return [Score(None, scale="binary", detail=str(error))] * len(candidates)
         seen = dict(zip(images, logits, strict=True))

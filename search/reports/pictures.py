@@ -30,7 +30,7 @@ def pictures(record: Record, measured: Measured, names: Mapping[str, str]) -> Pi
     if not shown:
         return None
     return Pictures(
-        queries=tuple(query.messages[-1].content for query in shown),
+        queries=tuple(query.prompt for query in shown),
         is_confirmation=is_confirmation,
         rows=tuple(PictureRow(name=name, pictures=_row(shown, one)) for name, one in seen.items()),
     )
