@@ -8,10 +8,11 @@ from random import Random
 import numpy as np
 import pytest
 from making import Counting
+from watched_allocator import Watched
 from whole_numbers import LAW, SCORES, Digits, now, stream, whole_numbers, within
 
 from ponder.strategies import BeamSearch, ParticleFilter, Rebase
-from ponder.strategies.level_search import Level, Node, best_first, search
+from ponder.strategies.level_search import Node, best_first, search
 from ponder.strategies.lineage import lineage
 
 JUDGE = Counting()
@@ -22,18 +23,6 @@ EVERY = {
     "rebase at random": Rebase(rounding="systematic", **KNOBS),
     "particles": ParticleFilter(threshold=1.0, **KNOBS),
 }
-
-
-class Watched:
-    """An allocator that remembers the levels it saw."""
-
-    def __init__(self, allocator) -> None:
-        self.allocator, self.levels, self.counts = allocator, [], []
-
-    def allocate(self, level: Level) -> list[int]:
-        self.levels.append(level)
-        self.counts.append(self.allocator.allocate(level))
-        return self.counts[-1]
 
 
 @pytest.mark.parametrize("strategy", EVERY.values(), ids=EVERY)

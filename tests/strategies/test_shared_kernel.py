@@ -5,6 +5,7 @@ from blobs import QUERY as DRAW
 from blobs import Brightness, shown_as, values, world
 from making import context
 from tabled import LastNumber, Tabled
+from watched_allocator import Watched
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.types import Query
@@ -18,7 +19,7 @@ from ponder.strategies import (
     Rebase,
 )
 from ponder.strategies.denoising_steps import DenoisingSteps
-from ponder.strategies.level_search import Level, search
+from ponder.strategies.level_search import search
 from ponder.strategies.lineage import lineage
 
 ON_TEXTS = {"verifier": LastNumber(), "n": 6, "max_steps": 4}
@@ -33,18 +34,6 @@ PAIRS = {
     "particles": (ParticleFilter(**STEERED, **ON_TEXTS), FeynmanKac(scale=1.0, threshold=0.9, **ON_IMAGES)),
 }
 TABLE = {"": ["1\n", "5\n", "2\n", "7\n", "3\n"], "\n": ["4\n", "6\n", "0\n", "9\n", "8"]}
-
-
-class Watched:
-    """An allocator that remembers the levels it saw, and what it gave."""
-
-    def __init__(self, allocator) -> None:
-        self.allocator, self.levels, self.counts = allocator, [], []
-
-    def allocate(self, level: Level) -> list[int]:
-        self.levels.append(level)
-        self.counts.append(self.allocator.allocate(level))
-        return self.counts[-1]
 
 
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from sklearn.datasets import load_digits
 
 from ponder.orchestrator.canonical import canonical_json
 from ponder.orchestrator.denoising import Look
@@ -88,8 +89,7 @@ def test_images_of_another_size_are_refused() -> None:
 
 @pytest.mark.parametrize(("weights", "least"), [("digits", 0.97), ("digits-weak", 0.8)])
 def test_the_embedded_classifiers_know_digits(weights: str, least: float) -> None:
-    datasets = pytest.importorskip("sklearn.datasets")
-    digits = datasets.load_digits()
+    digits = load_digits()
     bytes_ = np.rint(digits.images * 255 / 16).astype(np.uint8)[..., None]
     logits = PixelClassifier(weights=weights).load().values([Image.of(each) for each in bytes_], "")
     assert (logits.argmax(axis=1) == digits.target).mean() >= least

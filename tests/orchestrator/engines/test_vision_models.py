@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image as Pillow
 from safetensors.torch import save_file
 from tiny_vision import SIDE, blip_vqa, clip, image, image_reward, layers, llava, processor
 from transformers import AutoTokenizer
@@ -40,13 +41,12 @@ def pixels(folder: Path, images: list[Image]) -> torch.Tensor:
 @pytest.mark.parametrize("filter_", [0, 2, 3])
 @pytest.mark.parametrize("size", [{"shortest_edge": 12}, {"height": 10, "width": 14}, {"height": 40, "width": 50}])
 def test_pictures_are_resized_as_pillow_does(tmp_path: Path, filter_: int, size: dict[str, int]) -> None:
-    pillow = pytest.importorskip("PIL.Image")
     shown = image(20, 30, 3)
     settings = {"size": size, "resample": filter_, "do_center_crop": False, "do_normalize": False}
     processor(tmp_path, **settings)
     found = pixels(tmp_path, [shown])[0] * 255
     height, width = (12, 18) if "shortest_edge" in size else (size["height"], size["width"])
-    wanted = np.asarray(pillow.fromarray(shown.array).resize((width, height), filter_), np.float32)
+    wanted = np.asarray(Pillow.fromarray(shown.array).resize((width, height), filter_), np.float32)
     assert found.shape == (3, height, width)
     assert np.abs(found.permute(1, 2, 0).numpy() - wanted).max() <= 1.001  # Pillow computes in fixed point
 
@@ -152,7 +152,6 @@ def test_a_vqa_score_is_the_chance_of_the_answer(tmp_path: Path) -> None:
 
 
 def test_a_model_that_writes_is_asked_by_its_chat_template(tmp_path: Path) -> None:
-    pytest.importorskip("PIL")
     model = llava(tmp_path)
     score = VqaScore(model=str(tmp_path), question="does this show {prompt}").load()
     found = score.values(IMAGES, "a cat")

@@ -86,12 +86,11 @@ def make_flux(folder: Path, *, reads: bool, guidance_embeds: bool, scheduler: An
     return folder
 
 
-def make_stable_diffusion(folder: Path, scheduler: Any = None) -> Path:
-    """A pipeline of the shape of Stable Diffusion."""
-    from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+def conditional_unet(width: int, **knobs: Any) -> Any:
+    """The network of Stable Diffusion, which attends to words of some width."""
+    from diffusers import UNet2DConditionModel
 
-    seed()
-    unet = UNet2DConditionModel(
+    return UNet2DConditionModel(
         sample_size=SIDE // 2,
         block_out_channels=(8, 16),
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
@@ -99,8 +98,17 @@ def make_stable_diffusion(folder: Path, scheduler: Any = None) -> Path:
         layers_per_block=1,
         norm_num_groups=4,
         attention_head_dim=2,
-        cross_attention_dim=32,
+        cross_attention_dim=width,
+        **knobs,
     )
+
+
+def make_stable_diffusion(folder: Path, scheduler: Any = None) -> Path:
+    """A pipeline of the shape of Stable Diffusion."""
+    from diffusers import StableDiffusionPipeline
+
+    seed()
+    unet = conditional_unet(32)
     parts = (vae(), clip_encoder(), clip_tokenizer(), unet, scheduler or ddim_scheduler())
     pipe = StableDiffusionPipeline(*parts, None, None, requires_safety_checker=False)
     pipe.save_pretrained(folder)
@@ -109,22 +117,11 @@ def make_stable_diffusion(folder: Path, scheduler: Any = None) -> Path:
 
 def make_stable_diffusion_xl(folder: Path) -> Path:
     """A pipeline of the shape of Stable Diffusion XL."""
-    from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
+    from diffusers import StableDiffusionXLPipeline
 
     seed()
-    unet = UNet2DConditionModel(
-        sample_size=SIDE // 2,
-        block_out_channels=(8, 16),
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        layers_per_block=1,
-        norm_num_groups=4,
-        attention_head_dim=2,
-        cross_attention_dim=64,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=8,
-        projection_class_embeddings_input_dim=6 * 8 + 32,
-    )
+    times = {"addition_embed_type": "text_time", "addition_time_embed_dim": 8}
+    unet = conditional_unet(64, **times, projection_class_embeddings_input_dim=6 * 8 + 32)
     encoders = (clip_encoder(), clip_encoder(projects=True))
     parts = (vae(), *encoders, clip_tokenizer(), clip_tokenizer(), unet, ddim_scheduler())
     StableDiffusionXLPipeline(*parts).save_pretrained(folder)
