@@ -24,7 +24,7 @@ from typing import Any
 
 from ponder.orchestrator.engine import Completion, Request, Watch
 from ponder.orchestrator.engines.vllm import VLLMEngine, VLLMSpec
-from ponder.orchestrator.run_state import Written
+from ponder.orchestrator.run_state import Watcher, Written
 from ponder.orchestrator.runtime import Runtime, Task
 from ponder.orchestrator.types import Query, Usage
 from ponder.strategies import Hogwild
@@ -93,7 +93,7 @@ async def measure(runtime: Runtime, counted: Counted, strategy: Hogwild) -> dict
 
     begun = time.perf_counter()
     task = Task(id=strategy.id, strategy=strategy, query=Query.ask(QUESTION))
-    done = await runtime.execute(task, task.budget, on_written)
+    done = await runtime.execute(task, task.budget, Watcher(wrote=on_written))
     assert done.result.stopped == "done", done.result.reason
     assert done.result.usage == Usage.total(counted.calls)
     return figures(strategy, counted, unseen, time.perf_counter() - begun)

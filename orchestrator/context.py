@@ -54,9 +54,12 @@ class AnswerReader(Protocol):
 class Context(Effects):
     """One strategy's door to effects, at one structural path of a run."""
 
-    def child(self, name: str, strategy: str) -> Context:
-        """The context of a part that draws independently: a node, a branch, a round."""
-        return Context(self._run, strategy, f"{self.path}.{name}")
+    def child(self, name: str, strategy: str, *, is_last: bool = False) -> Context:
+        """The context of a part that draws independently: a node, a branch, a round.
+
+        `is_last` tells that what the part returns is what this strategy returns.
+        """
+        return Context(self._run, strategy, f"{self.path}.{name}", is_last=self.is_last and is_last)
 
     async def plan(self, query: Query) -> Plan:
         """A plan that counts what strategies may cost on `query`."""
@@ -90,8 +93,8 @@ class Context(Effects):
         unseen: int = 0,
     ) -> None:
         """Tell whoever watches the run; see `Written`."""
-        if self._run.watcher is not None:
-            self._run.watcher(Written(self.path, worker, name, text, kind, tokens, self._run.ledger.spent, unseen))
+        if (wrote := self._run.watcher.wrote) is not None:
+            wrote(Written(self.path, worker, name, text, kind, tokens, self._run.ledger.spent, unseen))
 
     def rng(self, name: str = "") -> np.random.Generator:
         """Random numbers that depend on the seed, the replicate, the path and `name` alone."""
@@ -107,12 +110,15 @@ class Context(Effects):
         engine: str = "generator",
         after: Candidate | None = None,
         then: Verifier | None = None,
+        is_answer: bool = False,
     ) -> list[Candidate]:
         """Draw `n` candidates, in the order of their index; see `Ask`.
 
-        Fewer come back when the budget or the deadline ends the run, or where a draw fails for good.
+        Fewer come back when the budget or the deadline ends the run, or where a draw fails for good. `is_answer` tells
+        that the strategy returns just this one draw; who watches the run sees it being written.
         """
-        return (await self.draw([Ask(query, sampling, n, engine, after, then)]))[0]
+        watch = self._run.watcher.answered if is_answer and self.is_last else None
+        return (await self.draw([Ask(query, sampling, n, engine, after, then, watch=watch)]))[0]
 
     async def draw(self, asks: Sequence[Ask]) -> list[list[Candidate]]:
         """What each ask draws, in the order of the asks and of their indices, all of it at once.

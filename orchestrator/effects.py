@@ -13,7 +13,7 @@ from .canonical import digest
 from .draw import Ask, Attempts, Draw, draw_key, seed_of
 from .engine import Completion, Engine, Prompt, Request, check_fits
 from .errors import BudgetExceeded, EngineError, EngineRefused, JournalError, UsageError, VerifierError
-from .run_state import Run
+from .run_state import Run, Step
 from .types import Candidate, Finish, Usage
 
 T = TypeVar("T")
@@ -25,10 +25,11 @@ Started = asyncio.Future[Candidate | None]
 class Effects:
     """Draws and judgements of one strategy, at one structural path of a run."""
 
-    def __init__(self, run: Run, strategy: str, path: str = "0") -> None:
+    def __init__(self, run: Run, strategy: str, path: str = "0", *, is_last: bool = True) -> None:
         self._run = run
         self._strategy = strategy
         self.path = path
+        self.is_last = is_last
         self._draws: Counter[bytes] = Counter()
         self._created = 0
         self._steps = 0
@@ -185,6 +186,8 @@ class Effects:
 
         With more room the run would go on elsewhere from there.
         """
+        if (stepped := self._run.watcher.stepped) is not None:
+            stepped(Step(self.path, self._strategy, sum(n for _, n in asked)))
         if self._run.stopped != "done":
             return
         place = f"{self._run.task}/{self.path}/{self._steps}"

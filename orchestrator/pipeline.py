@@ -55,6 +55,7 @@ class Pipeline(Strategy):
     """
 
     takes: ClassVar[frozenset[Medium]] = frozenset({"text", "image"})
+    writes: ClassVar[bool] = False
     kind: Literal["pipeline"] = "pipeline"
     name: str = "pipeline"
     nodes: tuple[Node, ...]
@@ -145,7 +146,7 @@ class Pipeline(Strategy):
 
         async def one(node: Node) -> None:
             given = [c for name in node.after for c in done[name]] if node.after else list(candidates)
-            inner = ctx.child(places[node.name], f"{node.name} ({node.strategy.kind})") if len(places) > 1 else ctx
+            inner = self._inner(ctx, node, places[node.name]) if len(places) > 1 else ctx
             done[node.name] = await node.strategy.run(query, given, inner)
 
         for nodes in _levels(self.nodes):
@@ -155,6 +156,9 @@ class Pipeline(Strategy):
                 for node in nodes:
                     await one(node)
         return done[self.last.name]
+
+    def _inner(self, ctx: Context, node: Node, place: str) -> Context:
+        return ctx.child(place, f"{node.name} ({node.strategy.kind})", is_last=node.name == self.last.name)
 
     async def _covers(self, query: Query, nodes: Sequence[Node], candidates: Sequence[Candidate], ctx: Context) -> bool:
         """Whether the budget's room covers the most that `nodes` may cost together."""

@@ -15,7 +15,7 @@ from .errors import UsageError
 from .journal_file import JournalFile, Spent
 from .parts import needing_reference
 from .pipeline import Pipeline
-from .run_state import Written
+from .run_state import Watcher, Written
 from .runtime import Done, Runtime, Task
 from .strategy import Strategy
 from .types import Query, Result, Usage
@@ -74,7 +74,7 @@ async def arun(
         before = file.spent(run) if file else Spent()
         task = Task(id=asked.id, strategy=strategy, query=asked, budget=budget)
         async with Runtime(engines or {}, store=file, run=run, seed=seed) as runtime:
-            execute = partial(runtime.execute, on_written=on_written)
+            execute = partial(runtime.execute, watcher=Watcher(wrote=on_written))
             return await _go_on(execute, task, before, on_resume or (lambda spent: None))
     finally:
         if file is not None:

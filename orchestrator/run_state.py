@@ -11,7 +11,7 @@ from typing import Literal
 
 from .budget import Ledger, Reservation
 from .denoising import Seen
-from .engine import Engine
+from .engine import Engine, Watch
 from .errors import BudgetExceeded, EngineUnavailable, VerifierError
 from .journal import Journal
 from .types import Score, Stopped, Usage
@@ -44,6 +44,39 @@ class Written:
     unseen: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that a run asks for next.
+
+    Args:
+        path: structural, of the node that asks.
+        strategy: what the node is.
+        draws: how many completions, or latents to denoise.
+    """
+
+    path: str
+    strategy: str
+    draws: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """Whoever watches a run, told on its event loop as it goes; what is drawn never depends on it.
+
+    Args:
+        began: told of the run itself, before anything is drawn.
+        stepped: told of each step.
+        wrote: told what workers write, also where it is found in the journal.
+        answered: told of the answer's text as it is drawn, where what ends the run draws just one and passes it on, and
+            its engine streams.
+    """
+
+    began: Callable[[Run], None] | None = None
+    stepped: Callable[[Step], None] | None = None
+    wrote: Callable[[Written], None] | None = None
+    answered: Watch | None = None
+
+
 @dataclass(slots=True)
 class Run:
     """What the contexts of one run share: one strategy over one query.
@@ -63,7 +96,7 @@ class Run:
         account: pays for the effects that the journal does not hold yet, retries included.
         journal: finds or makes effects.
         seed: chooses the draws; `replicate` chooses an independent set of them.
-        watcher: told what workers write, also where it is found in the journal; it changes nothing.
+        watcher: who is told how it goes.
         prompt_tokens: of the query's prompt on each engine, where they are known.
     """
 
@@ -75,7 +108,7 @@ class Run:
     journal: Journal
     seed: int = 0
     replicate: int = 0
-    watcher: Callable[[Written], None] | None = None
+    watcher: Watcher = Watcher()
     prompt_tokens: Mapping[str, int] = field(default_factory=dict)
     stopped: Stopped = "done"
     reason: str = ""

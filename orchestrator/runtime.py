@@ -22,7 +22,7 @@ from .errors import BudgetExceeded, EngineError, EngineUnavailable
 from .journal import Journal, Memory, Retries, Store
 from .pipeline import AnyStrategy
 from .plans import Plans
-from .run_state import Run, Written
+from .run_state import Run, Watcher, Written
 from .shape import Estimate
 from .strategy import Strategy
 from .types import Query, Result, Usage
@@ -153,7 +153,7 @@ class Runtime:
             BudgetExceeded: the budget cannot pay for one attempt.
         """
         task = Task(id=query.id, strategy=strategy, query=query, budget=budget, replicate=replicate)
-        return (await self.execute(task, budget, on_written)).result
+        return (await self.execute(task, budget, Watcher(wrote=on_written))).result
 
     async def estimate(self, strategy: Strategy, query: Query) -> Estimate:
         """The least and the most that `strategy` may cost on `query`."""
@@ -163,7 +163,7 @@ class Runtime:
         """The ledger that holds one task to its budget or its lease."""
         return Ledger(budget)
 
-    async def execute(self, task: Task, lease: Budget, on_written: Callable[[Written], None] | None = None) -> Done:
+    async def execute(self, task: Task, lease: Budget, watcher: Watcher = Watcher()) -> Done:
         """Run a task, paying at most `lease` for what the journal does not hold."""
         run = Run(
             task=task.id,
@@ -174,8 +174,10 @@ class Runtime:
             journal=self._journal or Journal(Memory(), retries=self._retries),
             seed=self._seed if task.seed is None else task.seed,
             replicate=task.replicate,
-            watcher=on_written,
+            watcher=watcher,
         )
+        if watcher.began is not None:
+            watcher.began(run)
         await self._check_affordable(task, run)
         try:
             candidates = await task.strategy.run(task.query, [], Context(run, task.strategy.kind))

@@ -64,5 +64,5 @@ class Fuse(Drawing):
         if candidates:
             responses = numbered(described(candidates), ctx)
             question = asked(query, fill(self.prompt, question=question_of(query), responses=responses))
-        fused = await ctx.sample(question, self.n, self.sampling, engine=self.engine)
+        fused = await ctx.sample(question, self.n, self.sampling, engine=self.engine, is_answer=self.n == 1)
         return fused or list(candidates)[: self.n]

@@ -34,4 +34,4 @@ class Sample(Drawing):
 
     async def run(self, query: Query, candidates: Sequence[Candidate], ctx: Context) -> list[Candidate]:
         """The draws."""
-        return await ctx.sample(query, self.n, self.sampling, engine=self.engine)
+        return await ctx.sample(query, self.n, self.sampling, engine=self.engine, is_answer=self.n == 1)

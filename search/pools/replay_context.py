@@ -32,8 +32,8 @@ class ReplayContext(Context):
         self._recorded = recorded
         self._left = left
 
-    def child(self, name: str, strategy: str) -> ReplayContext:
-        """The context of a part."""
+    def child(self, name: str, strategy: str, *, is_last: bool = False) -> ReplayContext:
+        """The context of a part; nobody watches a replay, so which is last does not matter."""
         return ReplayContext(self._run, strategy, f"{self.path}.{name}", self._recorded, self._left)
 
     async def score(self, query: Query, candidates: Sequence[Candidate], verifier: Verifier) -> list[Candidate]:

@@ -18,6 +18,7 @@ from ponder.orchestrator.interpolants import LINEAR
 from ponder.orchestrator.passing import digest_of
 from ponder.orchestrator.plan import Plan
 from ponder.orchestrator.run import arun
+from ponder.orchestrator.run_state import Watcher
 from ponder.orchestrator.shape import Shape
 from ponder.orchestrator.types import Candidate
 from ponder.strategies import RolloverBudgetForcing
@@ -60,7 +61,7 @@ class Run:
 async def played(way: dict, seed: int = 0) -> Run:
     strategy, written = RolloverBudgetForcing(**KNOBS | way), []
     async with world(COUNTED, seed) as ctx:
-        ctx._run.watcher = written.append
+        ctx._run.watcher = Watcher(wrote=written.append)
         [image] = await strategy.run(QUERY, [], ctx)
         assert ctx._run.ledger.spent.nfe == rows_of(ctx)
         told = [re.fullmatch(r"step (\d+): (\d+) of (\d+) tries\n", each.text).groups() for each in written]
