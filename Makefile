@@ -3,7 +3,7 @@
 # make test    the test suite
 # make check   everything a change must pass: style, types, layers, tests and the examples of the docs
 # make clean   remove what the others made, but for runs/: its journals hold what was paid for
-# make lock    compile requirements/cpu.lock anew (needs uv)
+# make lock    compile requirements/cpu.lock anew, moving little (needs uv; UV_FIND_LINKS names a folder of torch's CPU wheel)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
