@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
@@ -101,12 +102,13 @@ class Runtime:
         seed: int = 0,
         retries: Retries = Retries(),
         in_flight: Mapping[str, int] | None = None,
-        gates: Mapping[str, asyncio.Semaphore] | None = None,
+        gates: Mapping[str, AbstractAsyncContextManager[object]] | None = None,
     ) -> None:
         self._engines = {name: e.open() if isinstance(e, EngineSpec) else e for name, e in engines.items()}
         limits = {name: e.max_in_flight for name, e in engines.items() if isinstance(e, EngineSpec)}
         limits |= in_flight or {}
-        self._gates = {name: asyncio.Semaphore(limits.get(name, 256)) for name in engines} | dict(gates or {})
+        own = {name: asyncio.Semaphore(limits.get(name, 256)) for name in engines}
+        self._gates: Mapping[str, AbstractAsyncContextManager[object]] = {**own, **(gates or {})}
         self._journal = Journal(store, run, retries) if store is not None else None
         self._retries = retries
         self._seed = seed

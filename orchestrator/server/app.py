@@ -17,10 +17,12 @@ from starlette.routing import Route
 
 from ..budget import Budget
 from ..pipeline import Pipeline
-from .auth import OPEN_PATH, Gate, Keys
+from .auth import OPEN_PATH, Gate
 from .chat import ChatCompletions
 from .endpoint import PATHS, Endpoint
+from .health import Health
 from .images import ImageGenerations
+from .keys import Keys
 from .refusal import Refusal
 from .runs import Runs
 from .served import Models
@@ -57,6 +59,7 @@ def create_app(
         UsageError: a pipeline cannot answer requests.
     """
     models, runs = Models(pipelines), Runs(most_runs)
+    health = Health(models, runs)
     endpoints = (
         ChatCompletions(models, runs, budget, seed, keep_alive_s),
         ImageGenerations(models, runs, budget, seed),
@@ -69,10 +72,11 @@ def create_app(
             yield
         finally:
             runs.cancel()
+            health.close()
             await models.close()
 
     app = Starlette(
-        routes=_routes(models, runs, endpoints),
+        routes=_routes(models, health, endpoints),
         middleware=[Middleware(Gate, keys=keys)],
         exception_handlers=_handlers(),
         lifespan=lifespan,
@@ -82,7 +86,7 @@ def create_app(
     return app
 
 
-def _routes(models: Models, runs: Runs, endpoints: Sequence[Endpoint[Any]]) -> list[Route]:
+def _routes(models: Models, health: Health, endpoints: Sequence[Endpoint[Any]]) -> list[Route]:
     since = int(time.time())
 
     async def listing(request: Request) -> Response:
@@ -91,13 +95,13 @@ def _routes(models: Models, runs: Runs, endpoints: Sequence[Endpoint[Any]]) -> l
     async def card(request: Request) -> Response:
         return _json(_card(models[request.path_params["name"]].name, since))
 
-    async def health(request: Request) -> Response:
-        is_ready = models.is_ready and not runs.is_closing
-        state = "ready" if is_ready else "closing" if runs.is_closing else "starting"
-        return _json({"status": state}, 200 if is_ready else 503)
+    async def healthy(request: Request) -> Response:
+        state = await health.state()
+        ill = {"engines": state.engines} if state.engines else {}
+        return _json({"status": state.status, **ill}, 200 if state.is_well else 503)
 
     return [
-        Route(OPEN_PATH, health),
+        Route(OPEN_PATH, healthy),
         Route(MODELS, listing),
         Route(MODELS + "/{name:path}", card),
         *(Route(PATHS[endpoint.medium], endpoint, methods=["POST"]) for endpoint in endpoints),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count
 
 from ..budget import Budget
 from ..canonical import stable_id
@@ -17,6 +18,7 @@ from ..runtime import Done, Runtime, Task
 from ..shape import Medium, Shape
 from ..types import Message, Query
 from .overrides import check_servable, drawings
+from .pulse import Pulse
 from .refusal import SHOWN, Refusal
 
 RETRIES = Retries(most=2)
@@ -106,13 +108,18 @@ class Models:
         for name, pipeline in pipelines.items():
             check_servable(pipeline, name)
         self._pipelines = dict(pipelines)
-        self._engines: list[tuple[EngineSpec, Engine, asyncio.Semaphore]] = []
+        self._engines: list[tuple[EngineSpec, Pulse]] = []
         self._models: dict[str, Model] = {}
 
     @property
     def is_ready(self) -> bool:
         """Whether the engines stand."""
         return bool(self._models)
+
+    @property
+    def pulses(self) -> list[Pulse]:
+        """The gates before the engines, one each."""
+        return [pulse for _, pulse in self._engines]
 
     def names(self) -> list[str]:
         """What clients may ask for."""
@@ -139,13 +146,13 @@ class Models:
         if self._models:
             return
         for pipeline in self._pipelines.values():
-            for spec in pipeline.engines.values():
-                if all(spec != known for known, _, _ in self._engines):
-                    self._engines.append((spec, spec.open(), asyncio.Semaphore(spec.max_in_flight)))
+            for name, spec in pipeline.engines.items():
+                if all(spec != known for known, _ in self._engines):
+                    self._engines.append((spec, Pulse(self._unused(name), spec.open(), spec.max_in_flight)))
         try:
             async with asyncio.TaskGroup() as group:
-                for _, engine, _ in self._engines:
-                    group.create_task(engine.start())
+                for pulse in self.pulses:
+                    group.create_task(pulse.engine.start())
         except BaseException as error:
             await self.close()
             raise (error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error) from None
@@ -153,15 +160,19 @@ class Models:
 
     async def close(self) -> None:
         """Stop the engines."""
-        engines, self._engines, self._models = self._engines, [], {}
-        await asyncio.gather(*(engine.close() for _, engine, _ in engines), return_exceptions=True)
+        pulses, self._engines, self._models = self.pulses, [], {}
+        await asyncio.gather(*(pulse.engine.close() for pulse in pulses), return_exceptions=True)
 
     def _model(self, name: str, pipeline: Pipeline) -> Model:
-        opened = {key: self._opened(spec) for key, spec in pipeline.engines.items()}
-        engines = {key: engine for key, (engine, _) in opened.items()}
-        gates = {key: gate for key, (_, gate) in opened.items()}
+        gates = {key: self._pulse(spec) for key, spec in pipeline.engines.items()}
+        engines = {key: pulse.engine for key, pulse in gates.items()}
         made = pipeline.infer(Shape(), Plan())
         return Model(name, pipeline, made.medium, made.most, engines, Runtime(engines, retries=RETRIES, gates=gates))
 
-    def _opened(self, spec: EngineSpec) -> tuple[Engine, asyncio.Semaphore]:
-        return next((engine, gate) for known, engine, gate in self._engines if known == spec)
+    def _pulse(self, spec: EngineSpec) -> Pulse:
+        return next(pulse for known, pulse in self._engines if known == spec)
+
+    def _unused(self, name: str) -> str:
+        """The name for an engine, with a number where others are called the same."""
+        used = {pulse.name for pulse in self.pulses}
+        return next(each for i in count(1) if (each := name if i == 1 else f"{name}-{i}") not in used)

@@ -262,4 +262,4 @@ def test_parts_are_joined_and_answers_can_be_sent_back(client: openai.OpenAI) ->
 
 def test_health_is_open_and_says_when_engines_stand(server: Serving) -> None:
     response = httpx.get(f"{server.url}/health")
-    assert (response.status_code, response.json()) == (200, {"status": "ready"})
+    assert (response.status_code, response.json()) == (200, {"status": "well"})
