@@ -1,70 +1,21 @@
-"""Who may ask: keys kept as hashes, a gate before all routes, and no open door but on loopback."""
+"""Who may come in: a gate before all routes, and no open door but on loopback."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import ipaddress
-import os
-import re
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from .keys import VARIABLE, Key, Keys
 from .refusal import Refusal
 from .reply import send_refusal
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-VARIABLE = "PONDER_API_KEYS"
 OPEN_PATH = "/health"
-KEY = re.compile(r"[!-~]{8,256}")
-HASHED = re.compile(r"sha256:([0-9a-f]{64})")
-
-
-class Keys:
-    """The keys that open the server, as SHA-256 digests; none at all opens it to everyone on this machine.
-
-    Args:
-        digests: of the keys, 32 bytes each.
-        lengths: of the keys, where known: what it takes to find one in a text.
-    """
-
-    def __init__(self, digests: Iterable[bytes] = (), lengths: Iterable[int] = ()) -> None:
-        self.digests = frozenset(digests)
-        self.lengths = frozenset(lengths)
-
-    @classmethod
-    def load(cls, path: str | Path | None = None, environment: Mapping[str, str] = os.environ) -> Self:
-        """The keys of a file and of the variable ``PONDER_API_KEYS``.
-
-        A file holds one key a line, as it is or as ``sha256:`` and its digest; the variable holds keys with commas or
-        spaces between. Empty lines and lines that begin with ``#`` are skipped.
-
-        Raises:
-            UsageError: the file cannot be read, holds no key, or something is no key.
-        """
-        words = [(word, VARIABLE) for word in re.split(r"[\s,]+", environment.get(VARIABLE, "")) if word]
-        words += _in_file(Path(path)) if path is not None else []
-        digests = [_digest(word, where) for word, where in words]
-        return cls(digests, (len(word) for word, _ in words if not HASHED.fullmatch(word)))
-
-    def __bool__(self) -> bool:
-        return bool(self.digests)
-
-    def hold(self, key: str) -> bool:
-        """Whether `key` is one of them, found in a time that does not depend on it."""
-        digest = hashlib.sha256(key.encode("utf-8", "replace")).digest()
-        return any([hmac.compare_digest(digest, known) for known in self.digests])
-
-    def admit(self, authorization: list[bytes]) -> bool:
-        """Whether a request with these ``Authorization`` headers may pass: just one, ``Bearer`` and a key."""
-        if len(authorization) != 1:
-            return False
-        scheme, _, key = authorization[0].decode("latin-1").partition(" ")
-        return scheme.lower() == "bearer" and self.hold(key.strip(" "))
+KEY_IN_SCOPE = "ponder.key"
+"""Where a request that has passed the gate carries its `Key`."""
 
 
 class Gate:
@@ -83,20 +34,36 @@ class Gate:
             return await self._app(scope, receive, send)
         if scope["type"] != "http":
             return await send({"type": "websocket.close", "code": 1008})
-        refusal = self._refusal(scope)
-        if refusal is None:
-            return await self._app(scope, receive, send)
-        await send_refusal(refusal, send)
+        if scope["path"] != OPEN_PATH:
+            try:
+                scope[KEY_IN_SCOPE] = self._key(scope)
+            except Refusal as refusal:
+                return await send_refusal(refusal, send)
+        await self._app(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> Refusal | None:
+    def _key(self, scope: Scope) -> Key:
+        """The key of a request.
+
+        Raises:
+            Refusal: it has none, and must.
+        """
         headers: list[tuple[bytes, bytes]] = scope["headers"]
-        if scope["path"] == OPEN_PATH:
-            return None
         if self._keys:
-            is_in = self._keys.admit([value for name, value in headers if name == b"authorization"])
-            return None if is_in else _unauthorized()
+            key = self._sent([value for name, value in headers if name == b"authorization"])
+            if key is None:
+                raise _unauthorized()
+            return key
         hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
-        return None if len(hosts) == 1 and is_loopback(_host_name(hosts[0])) else _not_local()
+        if len(hosts) != 1 or not is_loopback(_host_name(hosts[0])):
+            raise _not_local()
+        return Key.anyone()
+
+    def _sent(self, authorization: list[bytes]) -> Key | None:
+        """The key in the ``Authorization`` headers of a request: just one, ``Bearer`` and a known key."""
+        if len(authorization) != 1:
+            return None
+        scheme, _, word = authorization[0].decode("latin-1").partition(" ")
+        return self._keys.find(word.strip(" ")) if scheme.lower() == "bearer" else None
 
 
 def is_loopback(host: str) -> bool:
@@ -124,28 +91,6 @@ def check_binding(host: str, keys: Keys) -> None:
             f"a server that others can reach must have keys, but host {host!r} is not loopback and there are none; "
             f"give a key file, set {VARIABLE}, or bind 127.0.0.1"
         )
-
-
-def _in_file(path: Path) -> list[tuple[str, str]]:
-    """The words of a key file, each with where it stands."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise UsageError(f"a key file must be readable at {path}, but: {reason}; check the path") from None
-    numbered = enumerate((line.strip() for line in lines), 1)
-    words = [(word, f"{path}, line {i}") for i, word in numbered if word and not word.startswith("#")]
-    if not words:
-        raise UsageError(f"a key file must hold at least one key, but {path} holds none; add one on a line of its own")
-    return words
-
-
-def _digest(word: str, where: str) -> bytes:
-    if hashed := HASHED.fullmatch(word):
-        return bytes.fromhex(hashed[1])
-    if not KEY.fullmatch(word):
-        raise UsageError(f"a key must be 8 to 256 visible ASCII characters, but the one in {where} is not; replace it")
-    return hashlib.sha256(word.encode()).digest()
 
 
 def _host_name(host: str) -> str:

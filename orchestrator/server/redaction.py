@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 
-from .auth import Keys
+from .keys import Keys
 
 BLOT = "[redacted]"
 BEARER = re.compile(r"(?i)(bearer\s+)[^\s'\",]+")
@@ -16,8 +15,8 @@ RUN = re.compile(r"[!-~]{8,}")
 class Redaction(logging.Filter):
     """Rewrites records so that they hold no key of `keys` and no bearer token at all.
 
-    Keys are found by their digests, for only those are kept; one that was configured as a digest is of unknown length
-    and found only as a bearer token.
+    Keys are found by their digests, for only those are kept. The length of one that was configured as a digest is known
+    once it has opened the gate; before, it is found only as a bearer token.
     """
 
     def __init__(self, keys: Keys) -> None:
@@ -41,6 +40,6 @@ class Redaction(logging.Filter):
         run = found[0]
         for length in sorted(self._keys.lengths, reverse=True):
             windows = {run[i : i + length] for i in range(len(run) - length + 1)}
-            for key in (w for w in windows if hashlib.sha256(w.encode()).digest() in self._keys.digests):
+            for key in filter(self._keys.hold, windows):
                 run = run.replace(key, BLOT)
         return run

@@ -11,7 +11,8 @@ from pathlib import Path
 from ..budget import Budget
 from ..errors import UsageError
 from ..pipeline import Pipeline
-from .auth import Keys, check_binding
+from .auth import check_binding
+from .keys import Keys
 from .redaction import Redaction
 from .served import by_name
 

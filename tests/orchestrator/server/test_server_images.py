@@ -232,7 +232,7 @@ def test_a_client_that_leaves_cancels_its_run() -> None:
 
 
 def test_a_key_opens_it_and_a_closing_server_does_not() -> None:
-    from ponder.orchestrator.server.auth import Keys
+    from ponder.orchestrator.server.keys import Keys
 
     body = {"model": "search", "prompt": PROMPT}
     with serving([search("search")], keys=Keys.load(None, {"PONDER_API_KEYS": "a-long-enough-key"})) as server:
