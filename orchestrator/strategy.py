@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -29,6 +29,8 @@ class Strategy(BaseModel):
     """Whether the first of several candidates that it returns was chosen, rather than being the first by chance."""
     takes: ClassVar[frozenset[Medium]] = frozenset({"text"})
     """What the candidates may be that it works on, where it works on any."""
+    writes: ClassVar[bool] = True
+    """Whether it draws by itself what may become an answer, rather than judging, or letting others draw."""
     kind: str
 
     def __hash__(self) -> int:
@@ -46,6 +48,23 @@ class Strategy(BaseModel):
         They are charged in full, so that its usage is the same every time, and at least what the journal holds.
         """
         return False
+
+    @property
+    def follows(self) -> frozenset[str]:
+        """The knobs by which whoever asks may change how it draws an answer: of temperature, top_p, max_tokens, stop.
+
+        A temperature and a nucleus mass take the place of its own, a number of tokens goes to `capped`, and strings
+        are added to `stop`. One that `writes` and follows none cannot be asked for anything special.
+        """
+        return frozenset()
+
+    def capped(self, max_tokens: int) -> Self:
+        """The same, with at most `max_tokens` of an answer, where it follows that.
+
+        Raises:
+            ValueError: no answer is that short.
+        """
+        return self
 
     def engine_names(self) -> tuple[str, ...]:
         """The engines it uses, by their name in the pipeline."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -28,6 +28,7 @@ class Asking(Strategy):
         engine: the name of the engine that is asked.
     """
 
+    writes: ClassVar[bool] = False
     temperature: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.7
     top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
     max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 1024

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -40,6 +40,7 @@ class Cascade(Strategy):
         thresholds: for each stage but the last, the least score that is accepted.
     """
 
+    writes: ClassVar[bool] = False
     kind: Literal["cascade"] = "cascade"
     stages: Annotated[tuple[AnyStrategy, ...], Field(min_length=2, max_length=64)]
     verifier: AnyVerifier

@@ -15,6 +15,7 @@ from ..verifiers.answers import AnyAnswer, NumberAnswer
 from .announced import announced
 from .chunks import Tokens
 from .collaboration_prompts import CUE, FINISHER, GREETINGS, INSTRUCTIONS, NAMES, OPENING
+from .drawing import SAMPLED
 from .worker import Work, leading
 
 MOST_WORKERS = 16
@@ -81,6 +82,23 @@ class Collaboration(Strategy):
         if self.quorum > self.workers:
             raise ValueError(f"quorum must be at most the {self.workers} workers, got {self.quorum}")
         return self
+
+    @property
+    def follows(self) -> frozenset[str]:
+        """Steps are joined to one text, of which no draw is a beginning that could end by strings."""
+        return SAMPLED - {"stop"}
+
+    def capped(self, max_tokens: int) -> Self:
+        """The same, with at most `max_tokens` drawn by all together, the finisher's included.
+
+        Raises:
+            ValueError: that is less than a token for each.
+        """
+        if max_tokens <= self.workers:
+            raise ValueError(f"max_tokens must be above the {self.workers} workers, got {max_tokens}; raise it")
+        last = min(self.finisher_tokens, max_tokens - self.workers)
+        each = min(self.max_tokens, (max_tokens - last) // self.workers)
+        return self.model_copy(update={"max_tokens": each, "finisher_tokens": last})
 
     def engine_names(self) -> tuple[str, ...]:
         """The engine drawn from."""

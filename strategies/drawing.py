@@ -13,6 +13,7 @@ from ..orchestrator.strategy import Strategy
 from ..orchestrator.verifier import Verifier
 from .placing import check_first
 
+SAMPLED = frozenset({"temperature", "top_p", "max_tokens", "stop"})
 Draws = Annotated[int, Field(ge=1, le=MAX_DRAWS)]
 
 
@@ -38,6 +39,10 @@ class Drawing(Strategy):
     @property
     def sampling(self) -> Sampling:
         return Sampling(temperature=self.temperature, top_p=self.top_p, max_tokens=self.max_tokens, stop=self.stop)
+
+    @property
+    def follows(self) -> frozenset[str]:
+        return SAMPLED
 
     def capped(self, max_tokens: int) -> Self:
         """The same, with at most `max_tokens` of a candidate.

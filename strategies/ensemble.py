@@ -38,6 +38,7 @@ class Ensemble(Strategy):
     """
 
     chooses: ClassVar[bool] = False
+    writes: ClassVar[bool] = False
     kind: Literal["ensemble"] = "ensemble"
     members: Members
 

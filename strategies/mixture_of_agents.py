@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -51,6 +51,7 @@ class MixtureOfAgents(Strategy):
         prompt: what the system message says about the responses.
     """
 
+    writes: ClassVar[bool] = False
     kind: Literal["mixture_of_agents"] = "mixture_of_agents"
     members: Members
     layers: Annotated[int, Field(ge=1, le=16)] = 2

@@ -33,6 +33,7 @@ class Rank(Strategy):
     """
 
     takes: ClassVar[frozenset[Medium]] = frozenset({"text", "image"})
+    writes: ClassVar[bool] = False
     kind: Literal["rank"] = "rank"
     verifier: AnyVerifier
     keep: Draws | None = None

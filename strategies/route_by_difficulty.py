@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -48,6 +48,7 @@ class RouteByDifficulty(Strategy):
         metadata: the key of the query's metadata that holds its difficulty; None probes.
     """
 
+    writes: ClassVar[bool] = False
     kind: Literal["route_by_difficulty"] = "route_by_difficulty"
     routes: Annotated[tuple[AnyStrategy, ...], Field(min_length=2, max_length=64)]
     thresholds: tuple[Threshold, ...]

@@ -13,7 +13,7 @@ from ..orchestrator.prompting import Template
 from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyExecutor
-from .drawing import Drawing, Draws
+from .drawing import SAMPLED, Drawing, Draws
 from .execution_prompts import DISTINGUISH, INPUTS, JUDGE
 from .select_by_execution import SelectByExecution
 from .self_debug import PROMPT as DEBUG
@@ -59,6 +59,11 @@ class SStar(Drawing):
     inputs_prompt: Annotated[str, Template("question", "count")] = INPUTS
     distinguish_prompt: Annotated[str, Template("question", "responses", "count")] = DISTINGUISH
     judge_prompt: Annotated[str, Template("question", "responses", "outputs")] = JUDGE
+
+    @property
+    def follows(self) -> frozenset[str]:
+        """Revisions end by no strings."""
+        return SAMPLED - {"stop"} if self.rounds > 1 else SAMPLED
 
     def engine_names(self) -> tuple[str, ...]:
         """The engine drawn from, the judge, and those that the executor asks."""

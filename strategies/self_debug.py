@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query, Score
 from ..verifiers import AnyVerifier
 from .asking import Asking, reading
+from .drawing import SAMPLED
 from .placing import check_given
 
 FEEDBACK = 2000
@@ -55,10 +56,19 @@ class SelfDebug(Asking):
     """
 
     chooses: ClassVar[bool] = False
+    writes: ClassVar[bool] = True
     kind: Literal["self_debug"] = "self_debug"
     rounds: Annotated[int, Field(ge=1, le=16)] = 2
     verifier: AnyVerifier
     prompt: Annotated[str, Template("question", "response", "feedback")] = PROMPT
+
+    @property
+    def follows(self) -> frozenset[str]:
+        return SAMPLED - {"stop"}
+
+    def capped(self, max_tokens: int) -> Self:
+        """The same, with at most `max_tokens` of a revision."""
+        return self.model_copy(update={"max_tokens": min(self.max_tokens, max_tokens)})
 
     def engine_names(self) -> tuple[str, ...]:
         """The engine that revises and those that the verifier asks."""

@@ -18,7 +18,7 @@ from ..orchestrator.types import Candidate, Query
 from ..orchestrator.verifier import Verifier
 from ..verifiers import AnyVerifier, ProcessReward
 from .breadth_first import BreadthFirst
-from .drawing import Draws
+from .drawing import SAMPLED, Draws
 from .level_search import search
 from .stepwise import Stepwise
 from .thought_cost import count_judgement, count_lists
@@ -91,6 +91,11 @@ class TreeOfThoughts(Stepwise):
         if self.generate == "propose" and not self.leaf:
             raise UsageError("proposed thoughts must have a leaf to end by, got none; name what an answer's line holds")
         return self
+
+    @property
+    def follows(self) -> frozenset[str]:
+        """A list of thoughts is no answer that could end by strings."""
+        return SAMPLED - {"stop"} if self.generate == "propose" else SAMPLED
 
     @property
     def first(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ..orchestrator.context import Context
 from ..orchestrator.plan import Plan
@@ -33,6 +33,7 @@ class Vote(Strategy):
         weights: the name of the verifier whose scores are the weights; None counts each candidate as one.
     """
 
+    writes: ClassVar[bool] = False
     kind: Literal["vote"] = "vote"
     answer: AnyAnswer = NumberAnswer()
     weights: str | None = None

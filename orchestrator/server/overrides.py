@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,28 +12,31 @@ from ..errors import UsageError
 from ..parts import needing_reference, parts
 from ..pipeline import Node, Pipeline
 from ..strategy import Strategy
-from .refusal import Refusal
+from .asked import refuse
 from .wire import ChatRequest
 
-SAMPLED = ("temperature", "top_p", "max_tokens", "max_completion_tokens", "stop")
+SAMPLED = ("temperature", "top_p", "max_tokens", "stop")
 
 
 def with_sampling(pipeline: Pipeline, asked: ChatRequest) -> Pipeline:
     """The pipeline, drawing as the request asks.
 
-    Temperature and nucleus mass replace those of every strategy that draws from the query; the number of tokens is
-    a cap on theirs; stop strings are added to theirs.
+    Temperature and nucleus mass replace those of every strategy that draws what may become the answer; the number of
+    tokens is a cap on theirs; stop strings are added to theirs. Judges keep their own.
 
     Raises:
-        Refusal: nothing in the pipeline draws that way.
+        Refusal: one of these strategies cannot follow.
     """
-    sent = [name for name in SAMPLED if getattr(asked, name) not in (None, [])]
-    if not sent:
+    changes = {name: value for name, value in _wanted(asked).items() if value not in (None, [])}
+    if not changes:
         return pipeline
-    if not drawings(pipeline):
-        rule = f"{sent[0]}: this model fixes its own sampling; leave it out"
-        raise Refusal(400, rule, param=sent[0], code="unsupported_parameter")
-    changed: Pipeline = _rewritten(pipeline, lambda drawing: _drawn_as_asked(drawing, asked))
+    writers = [part for part in parts(pipeline) if isinstance(part, Strategy) and part.writes]
+    for name in changes:
+        if not writers or any(name not in part.follows for part in writers):
+            kinds = ", ".join(sorted({part.kind for part in writers if name not in part.follows}))
+            rule = f"this model fixes it{f' ({kinds} cannot follow)' if kinds else ''}; leave it out"
+            raise refuse(_sent(asked, name), rule, "unsupported_parameter")
+    changed: Pipeline = _rewritten(pipeline, lambda part: _as_asked(part, changes, asked))
     return changed
 
 
@@ -57,32 +60,44 @@ def check_servable(pipeline: Pipeline, name: str) -> None:
         )
 
 
-def _drawn_as_asked(drawing: Drawing, asked: ChatRequest) -> Drawing:
-    """The strategy, changed as the request asks and checked anew.
+def _wanted(asked: ChatRequest) -> dict[str, Any]:
+    return {name: asked.most_tokens if name == "max_tokens" else getattr(asked, name) for name in SAMPLED}
+
+
+def _sent(asked: ChatRequest, name: str) -> str:
+    """What the client called a knob."""
+    return "max_completion_tokens" if name == "max_tokens" and asked.max_tokens is None else name
+
+
+def _as_asked(part: Strategy, changes: Mapping[str, Any], asked: ChatRequest) -> Strategy:
+    """The strategy, changed as the request asks and checked anew after each change.
 
     Raises:
         Refusal: it cannot be changed so.
     """
-    capped = drawing if asked.most_tokens is None else drawing.capped(asked.most_tokens)
-    changes: dict[str, Any] = {}
-    if asked.temperature is not None:
-        changes["temperature"] = asked.temperature
-    if asked.top_p is not None:
-        changes["top_p"] = asked.top_p
-    if asked.stop:
-        changes["stop"] = tuple(dict.fromkeys((*drawing.stop, *asked.stop)))
-    knobs = {name: getattr(capped, name) for name in type(capped).model_fields}
-    try:
-        return type(drawing).model_validate(knobs | changes)
-    except ValidationError as error:
-        refused: UsageError = UsageError.from_validation(f"strategy {drawing.kind!r} as the request changes it", error)
-    except UsageError as error:
-        refused = error
-    raise Refusal(400, f"this model cannot draw so: {refused}", code="unsupported_value")
+    for name, value in changes.items():
+        try:
+            part = _with(part, name, value)
+        except (UsageError, ValueError) as error:
+            said: Exception = error
+            if isinstance(error, ValidationError):
+                said = UsageError.from_validation(f"strategy {part.kind!r} as the request changes it", error)
+            raise refuse(_sent(asked, name), f"this model cannot draw so: {said}", "unsupported_value") from None
+    return part
 
 
-def _rewritten(part: Any, change: Callable[[Drawing], Drawing]) -> Any:
-    """`part` with `change` applied to every strategy in it that draws; what does not change is the same object."""
+def _with(part: Strategy, name: str, value: Any) -> Strategy:
+    """The strategy with one knob as a request wants it."""
+    if name == "max_tokens":
+        part = part.capped(value)
+    knobs = {each: getattr(part, each) for each in type(part).model_fields}
+    if name == "stop":
+        value = tuple(dict.fromkeys((*knobs["stop"], *value)))
+    return type(part).model_validate(knobs if name == "max_tokens" else {**knobs, name: value})
+
+
+def _rewritten(part: Any, change: Callable[[Strategy], Strategy]) -> Any:
+    """`part` with `change` applied to every strategy in it that writes; what does not change is the same object."""
     if isinstance(part, tuple):
         items = tuple(_rewritten(item, change) for item in part)
         return items if any(new is not old for new, old in zip(items, part, strict=True)) else part
@@ -91,4 +106,4 @@ def _rewritten(part: Any, change: Callable[[Drawing], Drawing]) -> Any:
     values = {name: getattr(part, name) for name in type(part).model_fields}
     news = {name: new for name, old in values.items() if (new := _rewritten(old, change)) is not old}
     copy = part.model_copy(update=news) if news else part
-    return change(copy) if isinstance(copy, Drawing) else copy
+    return change(copy) if isinstance(copy, Strategy) and copy.writes else copy

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..orchestrator.canonical import digest
+from ..orchestrator.engine import Sampling
 from ..orchestrator.engines.simulated_faults import nameless
 from ..orchestrator.engines.simulated_tree import uniform
 from ..orchestrator.errors import EngineRefused, EngineUnavailable
@@ -76,6 +77,7 @@ class Seen:
         engines: the names of the engines that were asked.
         waves: how many waves their calls came in, where they are answered so.
         ends: the times that latents were brought to.
+        samplings: how text was to be drawn, call after call, judges' aside.
     """
 
     query: Query
@@ -90,6 +92,7 @@ class Seen:
     engines: set[str] = field(default_factory=set)
     waves: Waves = field(default_factory=Waves)
     ends: set[float] = field(default_factory=set)
+    samplings: list[Sampling] = field(default_factory=list)
 
 
 class Watched:

@@ -45,6 +45,7 @@ class WatchedEngine(SimulatedEngine):
                 self._seen.served += done.usage
                 return done
         self._seen.prompts.append(request.prompt.messages)
+        self._seen.samplings.append(request.sampling)
         async with self._call(request, "drawing"):
             done = self._judged(request, await super().complete(self._asked(request), watch))
             self._seen.served += done.usage
@@ -59,6 +60,7 @@ class WatchedEngine(SimulatedEngine):
     async def advance(self, request: Advance) -> Advanced:
         opening = request.workspace.opening
         self._seen.prompts.append(opening.messages)
+        self._seen.samplings += filter(None, request.samplings)
         async with self._call(request, "drawing"):
             done = await super().advance(self._heard_together(request))
             self._seen.served += done.usage + done.rebuilding
