@@ -220,6 +220,15 @@ class Capabilities(BaseModel):
         return self.image_tokens > 0
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What never changes about an engine once it stands."""
+
+    identity: str
+    capabilities: Capabilities
+    meter: Meter
+
+
 @runtime_checkable
 class Engine(Protocol):
     """Where tokens come from.

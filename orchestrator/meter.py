@@ -53,6 +53,15 @@ class Meter(BaseModel):
     cached_price: Price | None = None
     completion_price: Price = 0.0
 
+    @property
+    def depth(self) -> int:
+        """The most calls made one after another for one generation."""
+        return 1
+
+    def shortest(self, prompt: int) -> Usage:
+        """The least that one generation may cost: one token, after a prompt that the prefix cache serves."""
+        return self.generation(prompt, 1, cached=prompt)
+
     def generation(self, prompt: int, completion: int, cached: int = 0, *, judging: bool = False) -> Usage:
         """The usage of one generation; `judging` counts it as a verifier's call."""
         flops = self.model.generation(prompt, cached, completion) if self.model else 0

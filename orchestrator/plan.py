@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .denoising import Denoising, Flow
 from .engine import Engine, Sampling
-from .errors import ShapeError
+from .errors import EngineRefused, ShapeError
 from .shape import Estimate, Shape
 from .types import COUNTS, Usage
 
@@ -121,7 +121,7 @@ class Plan:
             judged = self._judgement(then, shape) if then else Usage()
             self.attempt = self.attempt if self.attempt.most.calls else one + Estimate(most=judged + leaving)
             self._add(one, certain, n)
-        self.path += n > 0
+        self.path += self._depth([engine]) if n else 0
         return self.score(shape, then, together=together) if then else shape
 
     def denoise(
@@ -285,7 +285,15 @@ class Plan:
         meter, prompt = self._engine(engine).meter, self.prompt_tokens.get(engine, 1)
         least = 1 if reads else prompt
         most = max(least, self._within(engine, prompt + after + reads, 1 if after else sampling.max_tokens))
-        return Estimate(meter.generation(least, 1, cached=least), meter.generation(most, sampling.max_tokens))
+        try:
+            return Estimate(meter.shortest(least), meter.generation(most, sampling.max_tokens))
+        except EngineRefused as error:
+            raise self.refuse(f"engine {engine!r} must draw as asked, but: {error}", "or use another") from None
+
+    def _depth(self, engines: Iterable[str]) -> int:
+        """The most calls made one after another for one draw of any of `engines`."""
+        known = self.engines or {}
+        return max((known[name].meter.depth for name in engines if name in known), default=1)
 
     def _within(self, engine: str, prompt: int, completion: int) -> int:
         """Tokens of a prompt, which never exceeds what the context leaves for it where its count is exact."""
@@ -326,7 +334,7 @@ class Plan:
             if self._is_certain and shape.fewest:
                 self._judges.add(verifier.engine_names())
             self._add(Estimate(replace(least, flops=0, nano_usd=0), most), min(shape.fewest, int(is_new)), shape.most)
-        self.path += verifier.depth(shape.most) if shape.most else 0
+        self.path += verifier.depth(shape.most) * self._depth(verifier.engine_names()) if shape.most else 0
         return replace(shape, scored_by=shape.scored_by | {verifier.name})
 
     def _shortest_prompt(self, verifier: Verifier) -> int:

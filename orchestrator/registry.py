@@ -22,10 +22,10 @@ class Registry(Generic[T]):
     Args:
         noun: what is registered, for messages, e.g. ``strategy``.
         group: entry-point group that outside packages use, e.g. ``ponder.strategies``.
-        kinds: the built-in classes by kind.
+        kinds: the built-in classes by kind; one that stands above this room by its ``module:name``.
     """
 
-    def __init__(self, noun: str, group: str, kinds: Mapping[str, type[T]]) -> None:
+    def __init__(self, noun: str, group: str, kinds: Mapping[str, type[T] | str]) -> None:
         self.noun = noun
         self.group = group
         self._kinds = kinds
@@ -37,7 +37,8 @@ class Registry(Generic[T]):
 
     def __getitem__(self, kind: str) -> type[T]:
         if kind in self._kinds:
-            return self._kinds[kind]
+            found = self._kinds[kind]
+            return self._loaded(EntryPoint(kind, found, self.group)) if isinstance(found, str) else found
         if kind in self._joined:
             return self._joined[kind]
         for entry in entry_points(group=self.group, name=kind):
@@ -49,7 +50,7 @@ class Registry(Generic[T]):
         raise UsageError(f"{self.noun} must be a known kind, got {kind!r}; {' '.join(hints)}")
 
     def _loaded(self, entry: EntryPoint) -> type[T]:
-        """The class that another package offers.
+        """The class that another package, or a higher room, offers.
 
         Raises:
             UsageError: there is none, or it cannot be imported.

@@ -41,6 +41,7 @@ _HOMES = {
     "ponder.orchestrator.frontier": ("Frontier",),
     "ponder.orchestrator.judge": ("ajudge", "judge"),
     "ponder.orchestrator.pipeline": ("Node", "Pipeline"),
+    "ponder.orchestrator.pipeline_engine": ("PipelineEngineSpec",),
     "ponder.orchestrator.pipeline_file": ("load", "save", "to_mermaid", "to_text"),
     "ponder.orchestrator.run": ("arun", "run"),
     "ponder.orchestrator.run_state": ("Written",),
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from .orchestrator.frontier import Frontier
     from .orchestrator.judge import ajudge, judge
     from .orchestrator.pipeline import Node, Pipeline
+    from .orchestrator.pipeline_engine import PipelineEngineSpec
     from .orchestrator.pipeline_file import load, save, to_mermaid, to_text
     from .orchestrator.run import arun, run
     from .orchestrator.run_state import Written
@@ -116,6 +118,7 @@ __all__ = [
     "Node",
     "OpenAISpec",
     "Pipeline",
+    "PipelineEngineSpec",
     "PonderError",
     "Query",
     "Result",

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from ..budget import Budget
 from ..canonical import digest
-from ..engine import Engine, EngineSpec
+from ..engine import Engine, EngineSpec, Facts
 from ..errors import EngineUnavailable, PonderError, UsageError
 from ..journal import Retries, Store
 from ..plans import Plans
@@ -20,7 +20,7 @@ from ..runtime import Done, Task
 from ..shape import Estimate
 from ..strategy import Strategy
 from ..types import Query, Result, Usage
-from .engine_actor import EngineActor, Facts, Replicas
+from .engine_actor import EngineActor, Replicas
 from .runner_actor import RunnerActor
 from .store_actor import RemoteStore, StoreActor
 

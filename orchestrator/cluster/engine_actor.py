@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from ..denoising import Denoised, Look, Passage, Seen
@@ -17,6 +16,7 @@ from ..engine import (
     Capabilities,
     Completion,
     EngineSpec,
+    Facts,
     Prompt,
     Reading,
     Request,
@@ -33,15 +33,6 @@ PING_S = 2.0
 MOST_COUNTS = 65_536
 MOST_COUNTINGS = 4
 VERBS = ("complete", "read", "count", "encode", "opened", "advance", "release", "denoise", "look")
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What never changes about an engine once it stands."""
-
-    identity: str
-    capabilities: Capabilities
-    meter: Meter
 
 
 class EngineActor:

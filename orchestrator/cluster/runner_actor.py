@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..budget import Budget
+from ..engine import Facts
 from ..journal import Retries
 from ..runtime import Done, Runtime, Task
-from .engine_actor import Facts, Replicas
+from .engine_actor import Replicas
 from .store_actor import RemoteStore
 
 

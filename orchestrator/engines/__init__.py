@@ -20,6 +20,7 @@ ENGINES: Registry[EngineSpec] = Registry(
         "diffusion": DiffusionSpec,
         "image_reward": ImageRewardSpec,
         "openai": OpenAISpec,
+        "pipeline": "ponder.orchestrator.pipeline_engine:PipelineEngineSpec",
         "simulated": SimulatedSpec,
         "torch": TorchSpec,
         "vllm": VLLMSpec,

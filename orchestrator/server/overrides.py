@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
-
-from pydantic import ValidationError
 
 from ...strategies.drawing import Drawing
 from ..errors import UsageError
 from ..parts import needing_reference, parts
-from ..pipeline import Node, Pipeline
-from ..strategy import Strategy
+from ..pipeline import Pipeline
+from ..redrawn import redrawn, writers
 from .asked import refuse
 from .wire import ChatRequest
 
@@ -30,14 +27,18 @@ def with_sampling(pipeline: Pipeline, asked: ChatRequest) -> Pipeline:
     changes = {name: value for name, value in _wanted(asked).items() if value not in (None, [])}
     if not changes:
         return pipeline
-    writers = [part for part in parts(pipeline) if isinstance(part, Strategy) and part.writes]
+    drawing = writers(pipeline)
     for name in changes:
-        if not writers or any(name not in part.follows for part in writers):
-            kinds = ", ".join(sorted({part.kind for part in writers if name not in part.follows}))
+        if not drawing or any(name not in part.follows for part in drawing):
+            kinds = ", ".join(sorted({part.kind for part in drawing if name not in part.follows}))
             rule = f"this model fixes it{f' ({kinds} cannot follow)' if kinds else ''}; leave it out"
             raise refuse(_sent(asked, name), rule, "unsupported_parameter")
-    changed: Pipeline = _rewritten(pipeline, lambda part: _as_asked(part, changes, asked))
-    return changed
+    for name, value in changes.items():
+        try:
+            pipeline = redrawn(pipeline, name, value)
+        except UsageError as error:
+            raise refuse(_sent(asked, name), f"this model cannot draw so: {error}", "unsupported_value") from None
+    return pipeline
 
 
 def drawings(pipeline: Pipeline) -> list[Drawing]:
@@ -67,43 +68,3 @@ def _wanted(asked: ChatRequest) -> dict[str, Any]:
 def _sent(asked: ChatRequest, name: str) -> str:
     """What the client called a knob."""
     return "max_completion_tokens" if name == "max_tokens" and asked.max_tokens is None else name
-
-
-def _as_asked(part: Strategy, changes: Mapping[str, Any], asked: ChatRequest) -> Strategy:
-    """The strategy, changed as the request asks and checked anew after each change.
-
-    Raises:
-        Refusal: it cannot be changed so.
-    """
-    for name, value in changes.items():
-        try:
-            part = _with(part, name, value)
-        except (UsageError, ValueError) as error:
-            said: Exception = error
-            if isinstance(error, ValidationError):
-                said = UsageError.from_validation(f"strategy {part.kind!r} as the request changes it", error)
-            raise refuse(_sent(asked, name), f"this model cannot draw so: {said}", "unsupported_value") from None
-    return part
-
-
-def _with(part: Strategy, name: str, value: Any) -> Strategy:
-    """The strategy with one knob as a request wants it."""
-    if name == "max_tokens":
-        part = part.capped(value)
-    knobs = {each: getattr(part, each) for each in type(part).model_fields}
-    if name == "stop":
-        value = tuple(dict.fromkeys((*knobs["stop"], *value)))
-    return type(part).model_validate(knobs if name == "max_tokens" else {**knobs, name: value})
-
-
-def _rewritten(part: Any, change: Callable[[Strategy], Strategy]) -> Any:
-    """`part` with `change` applied to every strategy in it that writes; what does not change is the same object."""
-    if isinstance(part, tuple):
-        items = tuple(_rewritten(item, change) for item in part)
-        return items if any(new is not old for new, old in zip(items, part, strict=True)) else part
-    if not isinstance(part, Strategy | Node):
-        return part
-    values = {name: getattr(part, name) for name in type(part).model_fields}
-    news = {name: new for name, old in values.items() if (new := _rewritten(old, change)) is not old}
-    copy = part.model_copy(update=news) if news else part
-    return change(copy) if isinstance(copy, Strategy) and copy.writes else copy
