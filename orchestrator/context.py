@@ -317,7 +317,7 @@ class Context(Effects):
 
 async def plan_for(query: Query, engines: Mapping[str, Engine]) -> Plan:
     """A plan with the length of the query's prompt on each engine."""
-    prompt = Prompt(query.messages)
+    prompt = Prompt(query.messages, images=query.images)
     return Plan(engines, {name: await engine.count(prompt) for name, engine in engines.items()})
 
 

@@ -35,7 +35,7 @@ class Ask:
         engine: the engine's name in the pipeline.
         after: the partial candidate to continue; None starts afresh.
         then: the verifier that will judge each draw; its cost is set aside with the draw's.
-        images: shown after the words of the query's last message.
+        images: shown after the words of the query's last message, and after its own images.
         salt: see `Prompt`; two asks that differ in it alone share their draws.
         watch: told of each draw's progress, where the engine streams; a draw that is found in the journal, or is being
             made for another, tells nothing before it ends.

@@ -267,9 +267,10 @@ class Places:
 
 def prompt_of(ask: Ask) -> Prompt:
     """The conversation of an ask, and what stands after it."""
+    images = (*ask.query.images, *ask.images)
     if ask.after is None:
-        return Prompt(ask.query.messages, salt=ask.salt, images=ask.images)
-    return Prompt(ask.query.messages, ask.after.path_tokens, ask.after.text, salt=ask.salt, images=ask.images)
+        return Prompt(ask.query.messages, salt=ask.salt, images=images)
+    return Prompt(ask.query.messages, ask.after.path_tokens, ask.after.text, salt=ask.salt, images=images)
 
 
 def covers(held: Usage, bound: Usage) -> bool:

@@ -6,7 +6,7 @@ Both hold bytes, so that they are frozen, equal where their contents are, and ha
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -35,7 +35,7 @@ class Image:
     width: int
     height: int
     channels: int
-    pixels: bytes
+    pixels: bytes = field(repr=False)
 
     def __post_init__(self) -> None:
         size = self.width * self.height * self.channels

@@ -352,8 +352,9 @@ def _said(prompt: Prompt) -> Said:
 
 def facts_of(query: Query) -> tuple[object, ...]:
     """What a judgement by rules may depend on."""
-    facts = (query.messages, query.reference, query.metadata)
-    return (*facts, query.tests) if query.tests else facts
+    facts: tuple[object, ...] = (query.messages, query.reference, query.metadata)
+    facts = (*facts, query.tests) if query.tests else facts
+    return (*facts, digest(query.images)) if query.images else facts
 
 
 async def _label_ids(engine: Engine, labels: Sequence[str]) -> tuple[int, ...]:

@@ -7,16 +7,18 @@ its parent, and forking is free.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from operator import attrgetter
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from .code_tests import AnyCodeTest
 from .errors import UsageError
+from .image_bytes import ShownImage
 from .images import Image, Latent
 
 Stopped = Literal["done", "budget", "deadline", "error", "cancelled"]
@@ -52,7 +54,9 @@ class Message(BaseModel):
 class Query(BaseModel):
     """What is asked: a conversation and, where known, the reference answer, facts about it, and tests of a program.
 
-    `id` names the query in reports; two queries with the same messages share their samples.
+    `id` names the query in reports; two queries with the same messages and images share their samples. `images` are
+    shown after the words of the last message wherever a prompt is made of the query; reward models of texts, which read
+    its words, do not see them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,6 +65,7 @@ class Query(BaseModel):
     reference: UnicodeText | None = None
     metadata: Mapping[UnicodeText, UnicodeText | int | float] = {}
     tests: tuple[AnyCodeTest, ...] = ()
+    images: Annotated[tuple[ShownImage, ...], Field(exclude_if=operator.not_)] = ()
 
     @property
     def prompt(self) -> str:

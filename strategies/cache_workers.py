@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..orchestrator.context import Context
 from ..orchestrator.engine import Advanced, Sampling
-from ..orchestrator.errors import EngineRefused
+from ..orchestrator.errors import EngineRefused, UsageError
 from ..orchestrator.plan import Plan
 from ..orchestrator.sharing import Sharing
 from ..orchestrator.types import Finish, Query
@@ -46,6 +46,8 @@ async def write_side_by_side(knobs: Collaboration, layout: Layout, asked: Query,
 
 
 def _opened(knobs: Collaboration, layout: Layout, asked: Query, plan: Plan) -> Opening:
+    if asked.images:
+        raise UsageError(f"workers that share a cache see no images, but are shown {len(asked.images)}; leave them out")
     private = tuple(knobs.told(number) for number in range(knobs.workers))
     return Opening(asked.messages, layout, private, min(knobs.workers * knobs.max_tokens, _context(knobs, plan)))
 

@@ -188,7 +188,7 @@ class GenerativeReward(Judge):
         """The mean of what the passes that count give to response `i`, over 10."""
         mine = [each for each in passes if i in each.shown]
         if not any(each.reply for each in mine):
-            return self.unanswered(ctx, [Prompt(each.question.messages) for each in mine])
+            return self.unanswered(ctx, [Prompt(each.question.messages, images=each.question.images) for each in mine])
         valid = [(each.trust, each.scores[each.shown.index(i)]) for each in mine if each.scores]
         kept = sorted(valid, key=lambda vote: -vote[0])[: self._kept]
         detail = f"{len(valid)} of {self.votes} votes valid" + (f", {len(kept)} kept" if self._filter else "")

@@ -6,6 +6,7 @@ refused otherwise; `capabilities` say so before anything runs.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from dataclasses import dataclass
@@ -261,7 +262,8 @@ class OpenAIEngine:
         prompt = request.prompt
         is_known = bool(prompt.text) and dialect.continues_ids and not prompt.images
         ids = await self._ids(prompt, is_known)
-        made = body(request, self.spec.model, dialect, ids, is_streamed)
+        asked = (request, self.spec.model, dialect, ids, is_streamed)
+        made = await asyncio.to_thread(body, *asked) if prompt.images else body(*asked)
         sent = dialect.fields & {*made, "seed"}
         url = server.url(ROUTES["completions" if ids else dialect.api])
         bound = len(ids) or await self.count(prompt)

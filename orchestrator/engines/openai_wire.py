@@ -7,7 +7,6 @@ others share in part.
 from __future__ import annotations
 
 import math
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -16,8 +15,8 @@ import orjson
 
 from ..engine import LOWEST_LOGPROB, Capabilities, Completion, Prompt, Reading, Request
 from ..errors import EngineRefused, EngineUnavailable
+from ..image_bytes import data_url
 from ..meter import Meter
-from ..png import png
 from ..types import Finish, Message, Usage
 
 API = Literal["chat", "completions"]
@@ -245,8 +244,7 @@ def messages_of(messages: Sequence[Message]) -> list[dict[str, str]]:
 
 def _parts(prompt: Prompt) -> list[dict[str, Any]]:
     """The last message of a prompt, and its images after it."""
-    urls = [f"data:image/png;base64,{b64encode(png(image)).decode()}" for image in prompt.images]
-    shown = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    shown = [{"type": "image_url", "image_url": {"url": data_url(image)}} for image in prompt.images]
     return [{"type": "text", "text": prompt.messages[-1].content}, *shown]
 
 

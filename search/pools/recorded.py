@@ -92,7 +92,7 @@ class Recorded:
         self._gates = {name: nullcontext() for name in engines}
         self._pools: dict[tuple[str, Sampling], bytes] = {}
         self._sizes: dict[bytes, int] = {}
-        root, prompt = Effects(self.run("pools"), "pools", ROOT), Prompt(query.messages)
+        root, prompt = Effects(self.run("pools"), "pools", ROOT), Prompt(query.messages, images=query.images)
         for pool in pools:
             content = root._content(Ask(query, pool.sampling, engine=pool.engine), prompt)
             self._pools[pool.engine, pool.sampling] = content
@@ -131,7 +131,7 @@ class Recorded:
         Raises:
             NotRecorded: it draws from the query's own prompt, but in a way of which there is no pool.
         """
-        if ask.after is not None or (ask.query is not self.query and ask.query.messages != self.query.messages):
+        if ask.after is not None or (ask.query is not self.query and _said(ask.query) != _said(self.query)):
             return None
         if (found := self._pools.get((ask.engine, ask.sampling))) is not None:
             return found
@@ -240,3 +240,7 @@ def _order(query: str, content: bytes, size: int, number: int) -> list[int]:
     steps = rng.permutation(size)
     draws = rng.permutation(size) if square else np.argsort(steps)
     return [int(place) for place in draws[(steps + turn) % size]]
+
+
+def _said(query: Query) -> tuple[object, ...]:
+    return query.messages, query.images
