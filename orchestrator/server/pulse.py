@@ -61,8 +61,8 @@ class Pulse:
 
     def is_at_work(self) -> bool:
         """Whether calls are in flight that take no longer than the engine's calls may, as those before them did."""
-        oldest = next(iter(self._began.values()), math.inf)
-        return time.monotonic() - max(oldest, self._well_at) <= PATIENCE * self._slowest_s
+        oldest = next(iter(self._began.values()), -math.inf)
+        return time.monotonic() - max(oldest, self._well_at) <= PATIENCE * self._slowest_s and self.in_flight > 0
 
     def is_up(self, fresh_s: float) -> bool:
         """Whether nothing of the last `fresh_s` seconds speaks against the engine.
