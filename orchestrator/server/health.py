@@ -16,6 +16,7 @@ from ..denoising import Flow, Passage
 from ..engine import DenoisingEngine, Engine, Prompt, Request, Sampling
 from ..errors import EngineUnavailable
 from ..images import Latent
+from ..pipeline_engine import PipelineEngine
 from ..types import Message
 from .pulse import Pulse
 from .refusal import LOGGER
@@ -80,9 +81,9 @@ class Health:
         ill = tuple(pulse.name for pulse, is_well in zip(pulses, found, strict=True) if not is_well)
         return State("ill", ill) if ill else State("well")
 
-    def is_up(self, pulse: Pulse) -> bool:
-        """Whether nothing that is known speaks against an engine; it is not probed."""
-        return pulse.is_up(self._fresh_s)
+    def standing(self) -> list[tuple[str, int, bool]]:
+        """Of each engine its name, the calls in flight, and whether it is up as far as is known; none is probed."""
+        return [(pulse.name, pulse.in_flight, pulse.is_up(self._fresh_s)) for pulse in self._models.pulses]
 
     def close(self) -> None:
         """Stop the probes."""
@@ -93,7 +94,7 @@ class Health:
     async def _is_well(self, pulse: Pulse) -> bool:
         if not pulse.is_fresh(self._fresh_s) and _can_be_probed(pulse.engine):
             await self._probe(pulse)
-        return self.is_up(pulse)
+        return pulse.is_up(self._fresh_s)
 
     async def _probe(self, pulse: Pulse) -> None:
         """Let the engine show that it works, unless it was asked to lately; await that for as long as it may take."""
@@ -122,11 +123,14 @@ def _can_be_probed(engine: Engine) -> bool:
 
 
 async def _work(engine: Engine) -> None:
-    """The least that an engine can do to show that it works.
+    """The least that an engine can do to show that it works; of one that is a pipeline, each of its engines does.
 
     Raises:
         EngineError: it cannot, or makes nothing.
     """
+    if isinstance(engine, PipelineEngine):
+        await asyncio.gather(*(_work(within) for within in engine.engines.values() if _can_be_probed(within)))
+        return
     facts = engine.capabilities.denoising
     if facts is None:
         is_done = (await engine.complete(GREETING)).usage.completion_tokens > 0

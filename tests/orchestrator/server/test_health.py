@@ -1,4 +1,4 @@
-"""A server is well while its engines make tokens: idle, failing, hanging and busy ones, and how often they are asked."""
+"""A server is well while its engines make tokens: idle, failing, hanging and busy ones, and how often each is asked."""
 
 from __future__ import annotations
 
