@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
-from typing import cast
+from typing import Protocol, cast, runtime_checkable
 
 from pydantic import TypeAdapter
 
@@ -24,6 +24,14 @@ from .types import Finish, Usage
 from .workspace import Committed, Drawn, Left, Opening, Said, Workspace
 
 ADVANCED = TypeAdapter(Advanced)
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A gate that wants to know of calls that it does not hold back, too."""
+
+    def beside(self) -> AbstractAsyncContextManager[object]:
+        """What such a call holds while it is in flight."""
 
 
 class Sharing:
@@ -108,7 +116,10 @@ class Sharing:
     @property
     def _gate(self) -> AbstractAsyncContextManager[object]:
         """What holds the next advance back: nothing once there is a cache, whose memory others may be waiting for."""
-        return self._effects._run.gates[self._name] if self.workspace.is_fresh else nullcontext()
+        gate = self._effects._run.gates[self._name]
+        if self.workspace.is_fresh:
+            return gate
+        return gate.beside() if isinstance(gate, Watching) else nullcontext()
 
     async def _bound(self, request: Advance) -> Usage:
         """The most that an advance may cost beside making the cache anew."""

@@ -83,7 +83,7 @@ class Health:
 
     def standing(self) -> list[tuple[str, int, bool]]:
         """Of each engine its name, the calls in flight, and whether it is up as far as is known; none is probed."""
-        return [(pulse.name, pulse.in_flight, pulse.is_up(self._fresh_s)) for pulse in self._models.pulses]
+        return [(pulse.name, pulse.in_flight, self._is_up(pulse)) for pulse in self._models.pulses]
 
     def close(self) -> None:
         """Stop the probes."""
@@ -94,7 +94,12 @@ class Health:
     async def _is_well(self, pulse: Pulse) -> bool:
         if not pulse.is_fresh(self._fresh_s) and _can_be_probed(pulse.engine):
             await self._probe(pulse)
-        return pulse.is_up(self._fresh_s)
+        return self._is_up(pulse)
+
+    def _is_up(self, pulse: Pulse) -> bool:
+        """Whether nothing that is known speaks against an engine; one that cannot be probed must not take too long."""
+        is_late = pulse.in_flight > 0 and not pulse.is_at_work(self._fresh_s)
+        return pulse.is_up(self._fresh_s) and (_can_be_probed(pulse.engine) or not is_late)
 
     async def _probe(self, pulse: Pulse) -> None:
         """Let the engine show that it works, unless it was asked to lately; await that for as long as it may take."""

@@ -46,8 +46,9 @@ class Tally:
         """The client is told an error inside a stream; others are seen from the outside."""
         self._metrics.refused(code or OTHER)
 
-    def attached(self) -> None:
-        """The request was sent before, and its run answers this one too."""
+    def attached(self, model: str) -> None:
+        """The request was sent before, and the run that it began, of that model, answers this one too."""
+        self.model = model
         self._metrics.attached()
 
     def see(self, message: Message) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import TracebackType
 
 from ..engine import Engine
@@ -36,11 +38,22 @@ class Pulse:
 
     async def __aenter__(self) -> None:
         await self._room.acquire()
-        self._began[asyncio.current_task()] = time.monotonic()
+        self._begin()
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
         self._room.release()
-        self.ended(error, time.monotonic() - self._began.pop(asyncio.current_task()))
+        self._end(error)
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[None]:
+        """For a call that need not wait, since it goes on with what the engine holds already."""
+        self._begin()
+        try:
+            yield
+        except BaseException as error:
+            self._end(error)
+            raise
+        self._end(None)
 
     @property
     def in_flight(self) -> int:
@@ -59,20 +72,19 @@ class Pulse:
         """Whether a call ended well in the last `fresh_s` seconds."""
         return time.monotonic() - self._well_at <= fresh_s
 
-    def is_at_work(self) -> bool:
-        """Whether calls are in flight that take no longer than the engine's calls may, as those before them did."""
-        oldest = next(iter(self._began.values()), -math.inf)
-        return time.monotonic() - max(oldest, self._well_at) <= PATIENCE * self._slowest_s and self.in_flight > 0
-
     def is_up(self, fresh_s: float) -> bool:
-        """Whether nothing of the last `fresh_s` seconds speaks against the engine.
+        """Whether a call went well in the last `fresh_s` seconds, or none went ill."""
+        return self.is_fresh(fresh_s) or time.monotonic() - self._ill_at > fresh_s
 
-        Against it speaks that a call went ill and none went well, or that calls are in flight of which none has ended
-        for so long, unless their like took as long before.
-        """
-        now = time.monotonic()
-        if now - self._well_at <= fresh_s:
-            return True
-        oldest = next(iter(self._began.values()), now)
-        is_stuck = now - max(oldest, self._well_at, self._ill_at) > fresh_s and not self.is_at_work()
-        return not is_stuck and now - self._ill_at > fresh_s
+    def is_at_work(self, least_s: float = 0.0) -> bool:
+        """Whether calls are in flight that take no longer than they may: `least_s`, or as long as those before did."""
+        if not self._began:
+            return False
+        oldest = next(iter(self._began.values()))
+        return time.monotonic() - max(oldest, self._well_at, self._ill_at) <= max(least_s, PATIENCE * self._slowest_s)
+
+    def _begin(self) -> None:
+        self._began[asyncio.current_task()] = time.monotonic()
+
+    def _end(self, error: BaseException | None) -> None:
+        self.ended(error, time.monotonic() - self._began.pop(asyncio.current_task()))

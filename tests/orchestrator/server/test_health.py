@@ -12,7 +12,7 @@ import httpx
 import pytest
 from image_serving import MIXTURE, search
 from scripted import ScriptedEngine, ScriptedSpec
-from serving import QUESTION, serving, single
+from serving import QUESTION, pipeline, serving, single
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.engine import Completion, Request
@@ -26,6 +26,7 @@ from ponder.orchestrator.server.pulse import Pulse
 from ponder.orchestrator.server.runs import Runs
 from ponder.orchestrator.server.served import Models, by_name
 from ponder.orchestrator.types import Message
+from ponder.strategies import Hogwild
 
 FRESH_S = 0.3
 ASKED = (Message(role="user", content="Problem 3?"),)
@@ -168,6 +169,16 @@ async def test_a_denoiser_is_asked_for_one_evaluation_and_a_reward_model_for_not
         assert (await health.state()).is_well, "it gets another chance, or nothing would ever be sent to it again"
 
 
+async def test_a_reward_model_that_hangs_is_ill() -> None:
+    async with watched(search("images"), limit_s=10) as health:
+        _, reward = health._models.pulses
+        async with reward:
+            assert (await health.state()).is_well
+            await asyncio.sleep(FRESH_S + 0.05)
+            assert await health.state() == State("ill", ("reward",))
+        assert (await health.state()).is_well
+
+
 async def test_a_denoiser_whose_evaluations_are_not_finite_is_ill() -> None:
     class Blind(Mixture):
         def load(self) -> MixtureDenoiser:
@@ -201,6 +212,15 @@ async def test_a_pulse_holds_back_and_counts_what_is_in_flight() -> None:
         for _ in range(20):
             group.create_task(call())
     assert (most, pulse.in_flight, pulse.is_fresh(5)) == (2, 0, True)
+
+
+async def test_workers_that_share_a_cache_show_that_their_engine_works() -> None:
+    model = pipeline("workers", Hogwild(chunk=8), engine=SimulatedSpec(latency_s=0.05))
+    async with watched(model, fresh_s=5) as health:
+        await health._models["workers"].run(model, ASKED, Budget(), 0)
+        [pulse] = health._models.pulses
+        assert pulse.is_fresh(0.04), "the first advance passed the gate long ago, the last one just now beside it"
+        assert pulse.in_flight == 0
 
 
 @pytest.mark.parametrize("error", [EngineRefused("not this"), asyncio.CancelledError()])
