@@ -158,18 +158,14 @@ class Frontier(BaseModel):
         return "\n".join([*lines, *(f"not confirmed: {_printable(reason)}" for reason in reasons)])
 
 
-def load_all(paths: Iterable[str | Path]) -> list[Pipeline]:
-    """The pipelines in files and in folders of TOML files; a frontier is one of each of its points.
+def load_all(paths: Iterable[str | Path]) -> list[Pipeline | Frontier]:
+    """The pipelines and frontiers in files and in folders of TOML files.
 
     Raises:
         UsageError: a folder without any, or a file that is neither a sound pipeline nor a sound frontier.
     """
     files = [file for path in map(Path, paths) for file in (_toml_files(path) if path.is_dir() else [path])]
-    return [
-        pipeline
-        for file in files
-        for pipeline in (Frontier.load(file).pipelines() if "points" in read_toml(file) else [load_pipeline(file)])
-    ]
+    return [Frontier.load(file) if "points" in read_toml(file) else load_pipeline(file) for file in files]
 
 
 def _printable(text: str) -> str:

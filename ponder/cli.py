@@ -207,19 +207,25 @@ def serve(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8000,
     key_file: Annotated[Path | None, typer.Option(help="API keys, one a line; or set PONDER_API_KEYS.")] = None,
     budget: BudgetOption = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(help="A kind of strategy or verifier that requests may bring; once for each."),
+    ] = None,
 ) -> None:
-    """Serve pipelines as models over the OpenAI API, and each point of a frontier as NAME-1, NAME-2, ..."""
+    """Serve pipelines and frontiers as models over the OpenAI API; a request's effort picks a frontier's point."""
     from .orchestrator.budget import Budget
     from .orchestrator.frontier import load_all
     from .orchestrator.server.serve import serve as serve_pipelines
 
     def announce(url: str) -> None:
-        names = ", ".join(pipeline.name for pipeline in loaded)
+        names = ", ".join(each.name for each in loaded)
         _say(f"serving {names} at {url}/v1 (stop with Ctrl-C)")
 
     loaded = load_all(pipelines)
     limits = parse_budget(budget) or Budget()
-    serve_pipelines(loaded, host=host, port=port, key_file=key_file, budget=limits, on_ready=announce)
+    serve_pipelines(
+        loaded, host=host, port=port, key_file=key_file, budget=limits, strategies=allow or (), on_ready=announce
+    )
 
 
 @app.command("list")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +16,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..budget import Budget
+from ..frontier import Frontier
 from ..pipeline import Pipeline
-from .auth import OPEN_PATH, Gate
+from .auth import KEY_IN_SCOPE, OPEN_PATH, Gate
+from .cards import card
 from .chat import ChatCompletions
-from .endpoint import PATHS, Endpoint
+from .desk import Desk
+from .endpoint import PATHS, Endpoint, check_allowed
 from .health import Health
 from .images import ImageGenerations
 from .keys import Keys
+from .measured import Measured
+from .metrics import Metrics
 from .refusal import Refusal
+from .reports import PATH as RUNS
+from .reports import report
 from .runs import Runs
 from .served import Models
 
@@ -31,17 +38,21 @@ if TYPE_CHECKING:
     from starlette.types import ExceptionHandler
 
 MODELS = "/v1/models"
+METRICS = "/metrics"
 MOST_RUNS = 1024
 
 
 def create_app(
     pipelines: Mapping[str, Pipeline],
     *,
+    frontiers: Iterable[Frontier] = (),
     keys: Keys = Keys(),
     budget: Budget = Budget(),
     seed: int | None = None,
+    strategies: Iterable[str] = (),
     keep_alive_s: float = 5.0,
     most_runs: int = MOST_RUNS,
+    most_waiting: int = MOST_RUNS,
 ) -> Starlette:
     """The application that serves `pipelines` as models. Its lifespan starts and stops their engines.
 
@@ -49,21 +60,26 @@ def create_app(
 
     Args:
         pipelines: by the names that clients use.
+        frontiers: whose points are among the pipelines; each is a model of its own besides, where effort picks one.
         keys: what opens it; without any it answers only to loopback names.
         budget: the most that one request may cost, whatever it asks for.
         seed: for requests that send none; None draws one for each.
+        strategies: kinds of strategies and verifiers that requests may bring.
         keep_alive_s: seconds between the comments that keep a silent stream open.
-        most_runs: most requests at once.
+        most_runs: most requests that run at once.
+        most_waiting: most that wait for their turn besides.
 
     Raises:
         UsageError: a pipeline cannot answer requests.
     """
-    models, runs = Models(pipelines), Runs(most_runs)
+    metrics = Metrics()
+    models = Models(pipelines, frontiers)
+    runs = Runs(most_runs, most_waiting, lambda work: metrics.spent(work.model, work.trace.paid))
     health = Health(models, runs)
-    endpoints = (
-        ChatCompletions(models, runs, budget, seed, keep_alive_s),
-        ImageGenerations(models, runs, budget, seed),
-    )
+    metrics.watch_runs(lambda: len(runs), lambda: runs.waiting)
+    metrics.watch_engines(health.standing)
+    desk = Desk(models, runs, budget, seed, keep_alive_s, frozenset(strategies))
+    endpoints = (ChatCompletions(desk), ImageGenerations(desk))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -75,9 +91,10 @@ def create_app(
             health.close()
             await models.close()
 
+    routes = [*_routes(desk, health, endpoints), Route(METRICS, _scraped(metrics))]
     app = Starlette(
-        routes=_routes(models, health, endpoints),
-        middleware=[Middleware(Gate, keys=keys)],
+        routes=routes,
+        middleware=[Middleware(Measured, metrics=metrics, routes=routes), Middleware(Gate, keys=keys)],
         exception_handlers=_handlers(),
         lifespan=lifespan,
     )
@@ -86,14 +103,20 @@ def create_app(
     return app
 
 
-def _routes(models: Models, health: Health, endpoints: Sequence[Endpoint[Any]]) -> list[Route]:
-    since = int(time.time())
+def _routes(desk: Desk, health: Health, endpoints: Sequence[Endpoint[Any]]) -> list[Route]:
+    models, since = desk.models, int(time.time())
 
     async def listing(request: Request) -> Response:
-        return _json({"object": "list", "data": [_card(name, since) for name in models.names()]})
+        key = request.scope[KEY_IN_SCOPE]
+        return _json({"object": "list", "data": [card(models, n, since) for n in models.names() if key.may_ask(n)]})
 
-    async def card(request: Request) -> Response:
-        return _json(_card(models[request.path_params["name"]].name, since))
+    async def one(request: Request) -> Response:
+        name = request.path_params["name"]
+        check_allowed(request.scope[KEY_IN_SCOPE], name)
+        return _json(card(models, name, since))
+
+    async def run(request: Request) -> Response:
+        return _json(report(desk.runs, request.path_params["id"], request.scope[KEY_IN_SCOPE].name))
 
     async def healthy(request: Request) -> Response:
         state = await health.state()
@@ -103,13 +126,18 @@ def _routes(models: Models, health: Health, endpoints: Sequence[Endpoint[Any]]) 
     return [
         Route(OPEN_PATH, healthy),
         Route(MODELS, listing),
-        Route(MODELS + "/{name:path}", card),
-        *(Route(PATHS[endpoint.medium], endpoint, methods=["POST"]) for endpoint in endpoints),
+        Route(MODELS + "/{name:path}", one),
+        Route(RUNS + "/{id}", run),
+        *(Route(endpoint.path, endpoint, methods=["POST"]) for endpoint in endpoints),
     ]
 
 
-def _card(name: str, since: int) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": since, "owned_by": "ponder"}
+def _scraped(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
+    async def scraped(request: Request) -> Response:
+        told, content_type = metrics.exposition(request.headers.get("accept", ""))
+        return Response(told, headers={"content-type": content_type})
+
+    return scraped
 
 
 def _handlers() -> Mapping[Any, ExceptionHandler]:

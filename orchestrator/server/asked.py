@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..budget import NANO, Budget
 from ..types import Message
+from .dial import Effort
 from .refusal import SHOWN, Refusal
 
 MOST_ANSWERS = 128
@@ -23,6 +24,7 @@ class Extension(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     budget: Budget = Budget()
+    strategy: Mapping[str, Any] | None = None
 
 
 class Asked(BaseModel):
@@ -32,6 +34,7 @@ class Asked(BaseModel):
     model: str
     n: Annotated[int, Field(ge=1, le=MOST_ANSWERS)] = 1
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    reasoning_effort: Effort | None = None
     ponder: Extension = Extension()
 
     metadata: dict[str, str] = {}
@@ -44,7 +47,14 @@ class Asked(BaseModel):
         raise TypeError(f"{type(self).__name__} must implement conversation")
 
 
+class AskedForText(Asked):
+    """A request for a text, which may come while it is written."""
+
+    stream: bool = False
+
+
 A = TypeVar("A", bound=Asked)
+T = TypeVar("T", bound=AskedForText)
 
 
 def read(kind: type[A], data: Mapping[str, Any], neutral: Neutral) -> A:

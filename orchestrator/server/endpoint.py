@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,16 +15,21 @@ from ..pipeline import Pipeline
 from ..runtime import Done
 from ..shape import Medium
 from .asked import A, refuse
-from .refusal import Refusal, refusal_of
+from .auth import KEY_IN_SCOPE
+from .brought import brought
+from .desk import Desk
+from .keys import Key
+from .measured import tally
+from .refusal import SHOWN, Refusal, refusal_of
 from .reply import send_refusal
-from .runs import ClientGone, Runs, attend, end
-from .served import Model, Models
+from .runs import GRACE_S, ClientGone, Fingerprint, Work, attend
+from .served import Model
 from .strict_json import parse, read_body
+from .trace import Trace
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-MOST_SECONDS = 600.0
 SEEDS = 2**53
 PATHS: Mapping[Medium, str] = {"text": "/v1/chat/completions", "image": "/v1/images/generations"}
 """Where models are asked, by what they make."""
@@ -41,28 +46,24 @@ class Job(Generic[A]):
     budget: Budget
     seed: int
 
-    async def run(self) -> Done:
-        return await self.model.run(self.pipeline, self.asked.conversation, self.budget, self.seed)
+    async def run(self, trace: Trace) -> Done:
+        """Run it, followed by `trace`."""
+        return await self.model.run(self.pipeline, self.asked.conversation, self.budget, self.seed, trace.watcher())
 
 
 class Endpoint(Generic[A]):
     """An endpoint; a subclass says what its models make and what its ids begin with, and implements `read`, `answer`.
 
     Args:
-        models: what can be asked.
-        runs: the runs in flight.
-        cap: the operator's limits for one request; without one in seconds, 600.
-        seed: for requests that send none; None draws one for each.
+        desk: what it works with.
     """
 
     medium: ClassVar[Medium]
     prefix: ClassVar[str]
+    path: ClassVar[str]
 
-    def __init__(self, models: Models, runs: Runs, cap: Budget, seed: int | None) -> None:
-        self._models = models
-        self._runs = runs
-        self._cap = cap if cap.seconds is not None else cap.model_copy(update={"seconds": MOST_SECONDS})
-        self._seed = seed
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
 
     def read(self, data: Mapping[str, Any]) -> A:
         """The request in a parsed body.
@@ -72,16 +73,20 @@ class Endpoint(Generic[A]):
         """
         raise TypeError(f"{type(self).__name__} must implement read")
 
-    def prepared(self, model: Model, asked: A) -> Pipeline:
+    def prepared(self, model: Model, pipeline: Pipeline, asked: A) -> Pipeline:
         """The pipeline, working as the request asks.
 
         Raises:
             Refusal: it cannot.
         """
-        return model.pipeline
+        return pipeline
 
-    async def answer(self, job: Job[A], send: Send) -> None:
-        """Run a job and send what comes of it.
+    def is_heard(self, asked: A) -> bool:
+        """Whether the answer is wanted while it is written."""
+        return False
+
+    async def answer(self, job: Job[A], work: Work, send: Send) -> None:
+        """Send what comes of a run.
 
         Raises:
             Refusal: nothing that can be sent.
@@ -91,46 +96,70 @@ class Endpoint(Generic[A]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = f"{self.prefix}-{secrets.token_hex(12)}"
         try:
-            job = await self._job(Request(scope, receive), request_id)
-            await attend(self.answer(job, send), receive)
+            request = Request(scope, receive)
+            work = await self._work(request, request_id)
+            with self.desk.runs.attended(work, GRACE_S * 2 ** _retries(request)):
+                await attend(self.answer(work.job, work, send), receive)
         except (ClientGone, ClientDisconnect):
             return
         except Exception as error:
             await send_refusal(refusal_of(error, request_id), send, {"x-request-id": request_id})
 
-    async def done(self, job: Job[A]) -> Done:
-        """The run of a job, once it has ended.
+    async def _work(self, request: Request, request_id: str) -> Work:
+        """The run that answers a request: one that it began before, where it is sent again, or a new one.
 
         Raises:
-            Refusal: there may be no more runs, or the server ended it to close.
-        """
-        run = self._runs.start(job.run())
-        try:
-            await asyncio.wait([run])
-            return self._runs.outcome(run)
-        finally:
-            await end(run)
-
-    async def _job(self, request: Request, request_id: str) -> Job[A]:
-        """The job a request describes.
-
-        Raises:
-            Refusal: it describes none.
+            Refusal: there is none.
         """
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise Refusal(415, "a body must be JSON; send it with Content-Type: application/json")
-        asked = self.read(parse(await read_body(request.stream())))
-        model = self._models[asked.model]
+        body = await read_body(request.stream())
+        key, named = request.scope[KEY_IN_SCOPE], request.headers.get("idempotency-key", "")
+        fingerprint: Fingerprint = (key.name, self.path, named, hashlib.sha256(body).hexdigest())
+        if (named or _retries(request)) and (work := self.desk.runs.again(fingerprint)) is not None:
+            tally().attached(work.model)
+            return work
+        job = self._job(self.read(parse(body)), key, request_id)
+        tally().model = job.model.name
+        work = Work(request_id, key.name, job.model.name, fingerprint, job, Trace(is_heard=self.is_heard(job.asked)))
+        self.desk.runs.start(work, lambda: job.run(work.trace))
+        return work
+
+    def _job(self, asked: A, key: Key, request_id: str) -> Job[A]:
+        """The job that a request describes.
+
+        Raises:
+            Refusal: it describes none, or not one that its key may ask for.
+        """
+        check_allowed(key, asked.model)
+        model = self.desk.models.pick(asked.model, asked.reasoning_effort, asked.ponder.budget)
         if model.medium != self.medium:
             rule = f"this model makes {model.medium}s, not {self.medium}s; ask it at POST {PATHS[model.medium]}"
             raise refuse("model", rule, "wrong_endpoint")
-        if asked.n > model.most_answers:
-            rule = f"this model gives at most {model.most_answers} answers to a request, got {asked.n}; lower it"
-            raise refuse("n", rule)
-        budget = asked.ponder.budget.at_most(self._cap)
-        return Job(request_id, asked, model, self.prepared(model, asked), budget, self._seed_of(asked))
+        pipeline, most = brought(model, asked.ponder.strategy, self.desk.strategies)
+        if asked.n > most:
+            raise refuse("n", f"this model gives at most {most} answers to a request, got {asked.n}; lower it")
+        budget = self.desk.allowed(asked.ponder.budget)
+        return Job(request_id, asked, model, self.prepared(model, pipeline, asked), budget, self._seed_of(asked))
 
     def _seed_of(self, asked: A) -> int:
         if asked.seed is not None:
             return asked.seed
-        return secrets.randbelow(SEEDS) if self._seed is None else self._seed
+        return secrets.randbelow(SEEDS) if self.desk.seed is None else self.desk.seed
+
+
+def check_allowed(key: Key, model: str) -> None:
+    """Refuse a model that a key does not open.
+
+    Raises:
+        Refusal: it does not.
+    """
+    if not key.may_ask(model):
+        rule = f"it must be one that this key may ask, got {model[:SHOWN]!r}; /v1/models lists them"
+        raise Refusal(403, f"model: {rule}", param="model", code="model_not_allowed")
+
+
+def _retries(request: Request) -> int:
+    """How often the OpenAI SDK has sent a request before, as far as it says."""
+    count = request.headers.get("x-stainless-retry-count", "0")
+    return min(int(count), 9) if count.isascii() and count.isdigit() else 0

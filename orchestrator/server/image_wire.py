@@ -23,7 +23,6 @@ NEUTRAL: Neutral = {
     "output_compression": ((100,), "images are PNG files"),
     "partial_images": ((0,), "images come whole"),
     "quality": (("auto", "standard"), "the pipeline fixes its quality; bound it with ponder.budget"),
-    "reasoning_effort": ((), "the pipeline fixes its effort; bound it with ponder.budget"),
     "stream": ((False,), "images come whole"),
     "style": ((), "say it in the prompt"),
     "svg": ((), "images are PNG files"),

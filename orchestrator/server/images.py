@@ -18,10 +18,11 @@ from ..runtime import Done
 from ..types import Result, Usage
 from .account import account, headers
 from .asked import refuse
-from .endpoint import Endpoint, Job
+from .endpoint import PATHS, Endpoint, Job
 from .image_wire import ImageRequest, read_request
 from .refusal import check_answered
 from .reply import send_json
+from .runs import Work
 from .served import Model
 
 if TYPE_CHECKING:
@@ -33,24 +34,25 @@ class ImageGenerations(Endpoint[ImageRequest]):
 
     medium = "image"
     prefix = "img"
+    path = PATHS["image"]
 
     def read(self, data: Mapping[str, Any]) -> ImageRequest:
         return read_request(data)
 
-    def prepared(self, model: Model, asked: ImageRequest) -> Pipeline:
+    def prepared(self, model: Model, pipeline: Pipeline, asked: ImageRequest) -> Pipeline:
         made = [f"{width}x{height}" for width, height in sorted(model.sizes)]
         if asked.size not in ("auto", *made):
             rule = f"it must be auto or what this model makes ({', '.join(made)})" if made else "it must be auto here"
             raise refuse("size", f"{rule}; leave it out")
-        return model.pipeline
+        return pipeline
 
-    async def answer(self, job: Job[ImageRequest], send: Send) -> None:
+    async def answer(self, job: Job[ImageRequest], work: Work, send: Send) -> None:
         """Answer when the run is done, with whole images only.
 
         Raises:
             Refusal: there is none.
         """
-        result = _whole(await self.done(job), job.id)
+        result = _whole(await work.outcome(), job.id)
         images = [each.image for each in result.candidates[: job.asked.n] if each.image is not None]
         told = account(result, job.seed)
         body = {"created": int(time.time()), "output_format": "png", "size": f"{images[0].width}x{images[0].height}"}

@@ -41,16 +41,13 @@ class EventStream:
     async def event(self, data: dict[str, Any]) -> None:
         await self._write(b"data: " + orjson.dumps(data) + b"\n\n")
 
-    async def refuse(self, refusal: Refusal) -> None:
-        """The error that ends a stream."""
-        await self._write(b"data: " + refusal.body() + b"\n\n")
-
     async def keep_alive(self) -> None:
         """A comment, which clients skip."""
         await self._write(KEEP_ALIVE)
 
-    async def close(self) -> None:
-        await self._write(DONE, is_last=True)
+    async def close(self, *, is_done: bool = True) -> None:
+        """End the stream, with OpenAI's mark of it where `is_done`."""
+        await self._write(DONE if is_done else b"", is_last=True)
 
     async def _write(self, body: bytes, is_last: bool = False) -> None:
         await self._send({"type": "http.response.body", "body": body, "more_body": not is_last})

@@ -1,82 +1,199 @@
-"""The runs in flight: how many there may be, and how each ends when its client leaves or the server closes."""
+"""The runs: how many there may be, who waits for each, and how each ends when clients leave or the server closes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
+from ..runtime import Done
 from .refusal import unavailable
+from .trace import Trace
 
 if TYPE_CHECKING:
     from starlette.types import Receive
 
-T = TypeVar("T")
+Fingerprint = tuple[str, ...]
+State = Literal["waiting", "running", "done", "failed", "cancelled"]
+KEPT_S = 300.0
+MOST_KEPT = 1024
+PATIENCE_S = 30.0
+GRACE_S = 0.75
+"""Seconds in which a client that left may come back: the OpenAI SDK sends a request again after half a second."""
 
 
 class ClientGone(Exception):
     """The client has left; nobody waits for an answer."""
 
 
-class Runs:
-    """The runs in flight.
+@dataclass(eq=False, slots=True)
+class Work:
+    """A run in flight, or one that lately ended.
 
     Args:
-        most: how many there may be at once.
+        id: of the request that began it.
+        owner: the name of the key it came with.
+        model: what answers.
+        fingerprint: what a request that is sent again has in common with the first.
+        job: what is run; let go of once the answer has arrived.
+        trace: how it goes.
+        created: seconds since the epoch.
+        ended: likewise; None while it is in flight.
+        ending: once it has ended, why, and how much of it was lost.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self.is_closing = False
+    id: str
+    owner: str
+    model: str
+    fingerprint: Fingerprint
+    job: Any
+    trace: Trace
+    created: float = field(default_factory=time.time)
+    ended: float | None = None
+    state: State = "waiting"
+    ending: Mapping[str, Any] = field(default_factory=dict)
+    task: asyncio.Task[Done] | None = None
+    clients: int = 0
 
-    def __len__(self) -> int:
-        return len(self._tasks)
-
-    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start a run; whoever starts it also ends it.
-
-        Raises:
-            Refusal: the server is closing, or has as many runs as it may.
-        """
-        if self.is_closing or len(self._tasks) >= self._most:
-            work.close()
-            if self.is_closing:
-                raise unavailable("the server is closing; try again", "closing")
-            message = f"at most {self._most} requests may run at once; try again later"
-            raise unavailable(message, "too_many_requests", status=429)
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    def outcome(self, task: asyncio.Task[T]) -> T:
-        """What a finished run returned.
+    async def outcome(self) -> Done:
+        """What it returns, once it has.
 
         Raises:
             Refusal: the server ended it to close.
         """
+        task = self.task
+        assert task is not None
+        await asyncio.wait([task])
         if task.cancelled():
             raise unavailable("the server closed before this request was done; try again", "closing")
         return task.result()
+
+
+class Runs:
+    """The runs in flight, and for five minutes what is known of those that ended.
+
+    Args:
+        at_once: how many may run side by side.
+        waiting: how many may wait for their turn besides, for half a minute each.
+        ended: told of each run that has ended.
+    """
+
+    def __init__(self, at_once: int, waiting: int = 0, ended: Callable[[Work], None] = lambda work: None) -> None:
+        self._at_once, self._waiting, self._told = at_once, waiting, ended
+        self._places = asyncio.Semaphore(at_once)
+        self._works: dict[str, Work] = {}
+        self._attachable: dict[Fingerprint, Work] = {}
+        self._in_flight: set[Work] = set()
+        self._ended: deque[Work] = deque()
+        self.is_closing = False
+
+    def __len__(self) -> int:
+        return len(self._in_flight)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return sum(work.state == "waiting" for work in self._in_flight)
+
+    def find(self, id: str, owner: str) -> Work | None:
+        """The run of that id, where it is the owner's."""
+        work = self._works.get(id)
+        return work if work is not None and work.owner == owner else None
+
+    def again(self, fingerprint: Fingerprint) -> Work | None:
+        """The run that the same request began, unless it failed or its answer has arrived."""
+        return self._attachable.get(fingerprint)
+
+    def start(self, work: Work, run: Callable[[], Coroutine[Any, Any, Done]]) -> None:
+        """Start a run; it goes on while it has clients.
+
+        Raises:
+            Refusal: the server is closing, or has as many runs as it may.
+        """
+        if self.is_closing:
+            raise unavailable("the server is closing; try again", "closing")
+        if len(self._in_flight) >= self._at_once + self._waiting:
+            raise self._too_many()
+        work.task = asyncio.create_task(self._placed(work, run))
+        self._works[work.id] = self._attachable[work.fingerprint] = work
+        self._in_flight.add(work)
+        work.task.add_done_callback(lambda task: self._end(work, task))
+
+    @contextmanager
+    def attended(self, work: Work, grace_s: float = GRACE_S) -> Iterator[None]:
+        """A client waits for a run. When the last one leaves, the run is cancelled unless another comes in time."""
+        work.clients += 1
+        try:
+            yield
+        except ClientGone:
+            if work.clients == 1 and work.state in ("waiting", "running"):
+                asyncio.get_running_loop().call_later(grace_s, _cancel_unattended, work)
+            raise
+        else:
+            self._delivered(work)
+        finally:
+            work.clients -= 1
 
     def close(self) -> None:
         """Take no new runs; those in flight go on."""
         self.is_closing = True
 
     def cancel(self) -> None:
-        """End the runs in flight, each with a refusal to its client."""
+        """End the runs in flight, each with a refusal to its clients."""
         self.close()
-        for task in self._tasks:
-            task.cancel()
+        for work in self._in_flight:
+            _cancel(work)
 
+    async def _placed(self, work: Work, run: Callable[[], Coroutine[Any, Any, Done]]) -> Done:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._places.acquire()
+        except TimeoutError:
+            raise self._too_many() from None
+        try:
+            work.state = "running"
+            return await run()
+        finally:
+            self._places.release()
 
-async def end(task: asyncio.Task[Any]) -> None:
-    """Cancel a task if it still runs, and wait until it has stopped."""
-    task.cancel()
-    await asyncio.wait([task])
-    if not task.cancelled():
-        task.exception()
+    def _too_many(self) -> Exception:
+        message = f"at most {self._at_once} requests may run at once; try again later"
+        return unavailable(message, "too_many_requests", status=429)
+
+    def _end(self, work: Work, task: asyncio.Task[Done]) -> None:
+        work.state = "cancelled" if task.cancelled() else "failed" if task.exception() else "done"
+        work.ended = time.time()
+        work.trace.close()
+        self._told(work)
+        self._in_flight.discard(work)
+        if work.state == "done":
+            result = task.result().result
+            work.ending = {"stopped": result.stopped, "reason": result.reason, "failures": result.failures}
+        else:
+            self._detach(work)
+        self._ended.append(work)
+        self._forget()
+
+    def _delivered(self, work: Work) -> None:
+        """Nobody will ask again for an answer that has arrived, so its figures alone are kept."""
+        self._detach(work)
+        work.job = work.task = None
+
+    def _detach(self, work: Work) -> None:
+        if self._attachable.get(work.fingerprint) is work:
+            del self._attachable[work.fingerprint]
+
+    def _forget(self) -> None:
+        """Let go of runs that ended long ago, and of the oldest where there are too many."""
+        old = time.time() - KEPT_S
+        while self._ended and ((self._ended[0].ended or 0.0) < old or len(self._ended) > MOST_KEPT):
+            gone = self._ended.popleft()
+            self._works.pop(gone.id, None)
+            self._detach(gone)
 
 
 async def attend(work: Coroutine[Any, Any, None], receive: Receive) -> None:
@@ -94,6 +211,24 @@ async def attend(work: Coroutine[Any, Any, None], receive: Receive) -> None:
     finally:
         await end(doing)
         await end(leaving)
+
+
+async def end(task: asyncio.Task[Any]) -> None:
+    """Cancel a task if it still runs, and wait until it has stopped."""
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()
+
+
+def _cancel_unattended(work: Work) -> None:
+    if not work.clients:
+        _cancel(work)
+
+
+def _cancel(work: Work) -> None:
+    if work.task is not None:
+        work.task.cancel()
 
 
 async def _left(receive: Receive) -> None:

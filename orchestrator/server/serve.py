@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..budget import Budget
 from ..errors import UsageError
+from ..frontier import Frontier
 from ..pipeline import Pipeline
 from .auth import check_binding
 from .keys import Keys
@@ -21,27 +22,29 @@ BACKLOG = 2048
 
 
 def serve(
-    pipelines: Iterable[Pipeline],
+    served: Iterable[Pipeline | Frontier],
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
     key_file: str | Path | None = None,
     budget: Budget = Budget(),
     seed: int | None = None,
+    strategies: Iterable[str] = (),
     drain_s: float = 10.0,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve pipelines under their names until SIGTERM or SIGINT; a second signal ends what still runs.
+    """Serve pipelines and frontiers under their names until SIGTERM or SIGINT; a second signal ends what still runs.
 
     Prints nothing. Warnings and errors go to the loggers ``ponder.server`` and ``uvicorn.error``, without keys.
 
     Args:
-        pipelines: each with its own name.
+        served: each with its own name; the points of a frontier are called NAME-1 and on.
         host: where to listen; other than loopback only with keys.
         port: 0 takes a free one.
         key_file: one key a line; more may come from ``PONDER_API_KEYS``.
         budget: the most that one request may cost, whatever it asks for.
         seed: for requests that send none; None draws one for each.
+        strategies: kinds of strategies and verifiers that requests may bring.
         drain_s: seconds that requests in flight may take to end after the first signal.
         on_ready: called with the address, such as ``http://127.0.0.1:8000``, once requests are taken.
 
@@ -51,13 +54,14 @@ def serve(
     """
     keys = Keys.load(key_file)
     check_binding(host, keys)
-    named = by_name(pipelines)
+    served = list(served)
+    named, frontiers = by_name(served), [each for each in served if isinstance(each, Frontier)]
     try:
         from .app import create_app
         from .listener import Listener
     except ImportError as error:
         raise UsageError(f"serving needs {error.name}; add it with: pip install 'ponder[serve]'") from None
-    app = create_app(named, keys=keys, budget=budget, seed=seed)
+    app = create_app(named, frontiers=frontiers, keys=keys, budget=budget, seed=seed, strategies=strategies)
     redaction = Redaction(keys)
     with listen(host, port) as door:
         address = url(door)

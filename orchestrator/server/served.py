@@ -11,12 +11,16 @@ from ..budget import Budget
 from ..canonical import stable_id
 from ..engine import Engine, EngineSpec, Prompt, check_fits
 from ..errors import EngineRefused, EngineUnavailable, UsageError
+from ..frontier import Frontier
 from ..journal import Retries
 from ..pipeline import Pipeline
 from ..plan import Plan
+from ..run_state import Watcher
 from ..runtime import Done, Runtime, Task
 from ..shape import Medium, Shape
 from ..types import Message, Query
+from .asked import refuse
+from .dial import Dial, Effort
 from .overrides import check_servable, drawings
 from .pulse import Pulse
 from .refusal import SHOWN, Refusal
@@ -25,14 +29,14 @@ RETRIES = Retries(most=2)
 """Few and short: a client that waits is told soon, and comes back by itself."""
 
 
-def by_name(pipelines: Iterable[Pipeline]) -> dict[str, Pipeline]:
-    """The pipelines by their names.
+def by_name(served: Iterable[Pipeline | Frontier]) -> dict[str, Pipeline]:
+    """The pipelines, and those of the frontiers, by their names.
 
     Raises:
         UsageError: there is none, or two have one name.
     """
     named: dict[str, Pipeline] = {}
-    for pipeline in pipelines:
+    for pipeline in (each for one in served for each in ([one] if isinstance(one, Pipeline) else one.pipelines())):
         if pipeline.name in named:
             raise UsageError(
                 f"each served pipeline must have its own name, but two are called {pipeline.name!r}; rename one"
@@ -86,12 +90,14 @@ class Model:
                 message = f"messages: {error}"
                 raise Refusal(400, message, param="messages", code="context_length_exceeded") from None
 
-    async def run(self, pipeline: Pipeline, messages: tuple[Message, ...], budget: Budget, seed: int) -> Done:
+    async def run(
+        self, pipeline: Pipeline, messages: tuple[Message, ...], budget: Budget, seed: int, watcher: Watcher = Watcher()
+    ) -> Done:
         """Run the pipeline, drawing as this request asks, over one conversation."""
         await self.check_fits(pipeline, messages)
         query = Query(id=stable_id(messages), messages=messages)
         task = Task(id=query.id, strategy=pipeline, query=query, budget=budget, seed=seed)
-        return await self.runtime.execute(task, budget)
+        return await self.runtime.execute(task, budget, watcher)
 
 
 class Models:
@@ -99,15 +105,19 @@ class Models:
 
     Args:
         pipelines: by the names that clients use.
+        frontiers: whose points are among the pipelines; each is a model of its own besides, where effort picks one.
 
     Raises:
-        UsageError: a pipeline cannot answer requests.
+        UsageError: a pipeline cannot answer requests, or a frontier has no point, or the name of a pipeline.
     """
 
-    def __init__(self, pipelines: Mapping[str, Pipeline]) -> None:
+    def __init__(self, pipelines: Mapping[str, Pipeline], frontiers: Iterable[Frontier] = ()) -> None:
         for name, pipeline in pipelines.items():
             check_servable(pipeline, name)
         self._pipelines = dict(pipelines)
+        self.dials = {frontier.name: Dial(frontier) for frontier in frontiers}
+        if taken := self.dials.keys() & pipelines.keys():
+            raise UsageError(f"a frontier and a pipeline must have different names, got two {min(taken)!r}; rename one")
         self._engines: list[tuple[EngineSpec, Pulse]] = []
         self._models: dict[str, Model] = {}
 
@@ -123,7 +133,22 @@ class Models:
 
     def names(self) -> list[str]:
         """What clients may ask for."""
-        return list(self._pipelines)
+        return [*self.dials, *self._pipelines]
+
+    def pick(self, name: str, effort: Effort | None = None, budget: Budget = Budget()) -> Model:
+        """The model that answers a request for `name`.
+
+        Raises:
+            Refusal: there is none, or it is no frontier and cannot choose its effort.
+        """
+        if (dial := self.dials.get(name)) is not None:
+            return self[dial.model(dial.point(effort, budget))]
+        model = self[name]
+        if effort is not None:
+            rule = "this model fixes its effort; leave it out, bound it with ponder.budget"
+            known = f", or ask for {', '.join(self.dials)}" if self.dials else ""
+            raise refuse("reasoning_effort", rule + known, "unsupported_parameter")
+        return model
 
     def __getitem__(self, name: str) -> Model:
         """The model of that name.
@@ -133,7 +158,7 @@ class Models:
         """
         if name in self._models:
             return self._models[name]
-        known = ", ".join(self._models)
+        known = ", ".join(self.names())
         message = f"model: it must be one of {known}, got {name[:SHOWN]!r}; see /v1/models"
         raise Refusal(404, message, param="model", code="model_not_found")
 

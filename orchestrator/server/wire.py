@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ..types import Message
-from .asked import Asked, Neutral, read, refuse
+from .asked import AskedForText, Neutral, read, refuse
 
 MOST_MESSAGES = 1000
 MOST_STOPS = 4
@@ -22,7 +22,6 @@ NEUTRAL: Neutral = {
     "logprobs": ((False,), "log-probabilities are not given"),
     "modalities": ((["text"],), "answers are text"),
     "presence_penalty": ((0,), "the pipeline fixes its penalties"),
-    "reasoning_effort": ((), "the pipeline fixes its effort; bound it with ponder.budget"),
     "response_format": (({"type": "text"},), "answers are plain text"),
     "tool_choice": (("none", "auto"), "tools are not called"),
     "tools": (([],), "tools are not called"),
@@ -67,11 +66,10 @@ class StreamOptions(BaseModel):
     include_obfuscation: Literal[False] = False
 
 
-class ChatRequest(Asked):
+class ChatRequest(AskedForText):
     """A request for a text. The last block is taken and has no effect on the answer."""
 
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MOST_MESSAGES)]
-    stream: bool = False
     stream_options: StreamOptions | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 
 from ponder.orchestrator.engine import EngineSpec
 from ponder.orchestrator.engines.simulated import SimulatedSpec
+from ponder.orchestrator.frontier import Frontier
 from ponder.orchestrator.pipeline import Pipeline
 from ponder.orchestrator.server.app import create_app
 from ponder.orchestrator.server.listener import Listener
@@ -53,8 +54,9 @@ class Serving:
 
 
 @contextmanager
-def serving(pipelines: Sequence[Pipeline], *, drain_s: float = 5.0, **options: Any) -> Iterator[Serving]:
-    app = create_app(by_name(pipelines), **options)
+def serving(served: Sequence[Pipeline | Frontier], *, drain_s: float = 5.0, **options: Any) -> Iterator[Serving]:
+    frontiers = [each for each in served if isinstance(each, Frontier)]
+    app = create_app(by_name(served), frontiers=frontiers, **options)
     ready = threading.Event()
     with listen("127.0.0.1", 0) as door:
         listener = Listener(app, drain_s=drain_s, on_ready=ready.set)

@@ -132,7 +132,7 @@ def test_a_deadline_ends_a_request() -> None:
 
 
 def test_runs_are_bounded() -> None:
-    with serving([single("slow", ScriptedSpec(name="bounded", latency_s=0.5))], most_runs=2) as server:
+    with serving([single("slow", ScriptedSpec(name="bounded", latency_s=0.5))], most_runs=2, most_waiting=0) as server:
         with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client:
             statuses: list[int] = []
 

@@ -105,6 +105,7 @@ async def test_a_request_carries_its_key() -> None:
 @pytest.mark.parametrize("sent", [f"Bearer {KEY}", f"bearer {OTHER}", f"BEARER  {KEY} "])
 async def test_each_key_opens(app: Starlette, sent: str) -> None:
     headers = [*JSON, ("authorization", sent)]
+    await app.state.models.open()
     assert (await ask(app, method="GET", path="/v1/models", headers=headers)).status == 200
 
 
@@ -129,6 +130,7 @@ async def test_a_server_without_keys_answers_only_to_loopback_names(host: str) -
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "LOCALHOST:1", "[::1]:8080", "127.1.2.3"])
 async def test_a_server_without_keys_takes_any_key_on_loopback(host: str) -> None:
     app = create_app({"vote": vote()})
+    await app.state.models.open()
     for sent in ([], [("authorization", "Bearer ")], [("authorization", "Bearer any")]):
         response = await ask(app, method="GET", path="/v1/models", headers=[("host", host), *sent])
         assert response.status == 200

@@ -1,0 +1,115 @@
+"""A result in the words of ``/v1/chat/completions``: the completion, or the chunks of a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from ..types import Result, Usage
+from .account import account
+from .refusal import Refusal
+from .spoken import Event, finish_reason, text_of
+
+PIECE = 48
+
+
+@dataclass(frozen=True, slots=True)
+class ChatWording:
+    """The words of one chat response.
+
+    Args:
+        id: the completion's id.
+        created: seconds since the epoch.
+        model: the model's name.
+        fingerprint: the id of the pipeline.
+        n: answers to give, best first; fewer where the run made fewer.
+        stop: the client's stop strings.
+        seed: what chose the draws.
+        includes_usage: whether the last chunk of a stream holds the usage, and the others say that they hold none.
+    """
+
+    id: str
+    created: int
+    model: str
+    fingerprint: str
+    n: int
+    stop: list[str]
+    seed: int
+    includes_usage: bool = False
+
+    def whole(self, result: Result) -> dict[str, Any]:
+        """The completion."""
+        choices = [
+            {
+                "index": i,
+                "message": {"role": "assistant", "content": text_of(candidate, self.stop), "refusal": None},
+                "logprobs": None,
+                "finish_reason": finish_reason(candidate),
+            }
+            for i, candidate in enumerate(result.candidates[: self.n])
+        ]
+        told = {"usage": token_usage(result, self.n), "ponder": account(result, self.seed)}
+        return self._around("chat.completion", {"choices": choices, **told})
+
+    def opening(self) -> Iterable[Event]:
+        """The chunk that begins the first answer."""
+        return [self._opening(0)]
+
+    def piece(self, text: str) -> Event:
+        """A chunk with more of the first answer."""
+        return self._chunk(0, {"content": text})
+
+    def rest(self, result: Result, said: int) -> Iterator[Event]:
+        """The answers in pieces, how each ends, and the usage.
+
+        The end of the last answer carries as ``ponder`` what the headers of a whole response say.
+        """
+        chosen = result.candidates[: self.n]
+        for i, candidate in enumerate(chosen):
+            if i > 0:
+                yield self._opening(i)
+            text = text_of(candidate, self.stop)[said if i == 0 else 0 :]
+            for start in range(0, len(text), PIECE):
+                yield self._chunk(i, {"content": text[start : start + PIECE]})
+            end = self._chunk(i, {}, finish_reason(candidate))
+            yield {**end, "ponder": account(result, self.seed)} if i == len(chosen) - 1 else end
+        if self.includes_usage:
+            yield self._around("chat.completion.chunk", {"choices": [], "usage": token_usage(result, self.n)})
+
+    def failure(self, refusal: Refusal) -> Event:
+        """The error, as the SDK expects it."""
+        failed: Event = orjson.loads(refusal.body())
+        return failed
+
+    def _around(self, kind: str, content: dict[str, Any]) -> dict[str, Any]:
+        head = {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+        return {**head, "system_fingerprint": self.fingerprint, **content}
+
+    def _chunk(self, index: int, delta: dict[str, Any], finish: str | None = None) -> Event:
+        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
+        usage = {"usage": None} if self.includes_usage else {}
+        return self._around("chat.completion.chunk", {"choices": [choice], **usage})
+
+    def _opening(self, index: int) -> Event:
+        return self._chunk(index, {"role": "assistant", "content": ""})
+
+
+def token_usage(result: Result, n: int) -> dict[str, Any]:
+    """What the whole pipeline spent, judges included; all that is not in one of the `n` answers counts as reasoning."""
+    spent: Usage = result.usage
+    answered = sum(candidate.generated_tokens for candidate in result.candidates[:n])
+    return {
+        "prompt_tokens": spent.prompt_tokens,
+        "completion_tokens": spent.completion_tokens,
+        "total_tokens": spent.total_tokens,
+        "prompt_tokens_details": {"cached_tokens": spent.cached_tokens, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": max(0, spent.completion_tokens - answered),
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }

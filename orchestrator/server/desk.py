@@ -1,0 +1,36 @@
+"""What every endpoint works with: the models, the runs, and what the operator allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..budget import Budget
+from .runs import Runs
+from .served import Models
+
+MOST_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every endpoint works with.
+
+    Args:
+        models: what can be asked.
+        runs: the runs in flight.
+        budget: the most that one request may cost, whatever it asks for; without seconds, 600.
+        seed: for requests that send none; None draws one for each.
+        keep_alive_s: seconds between the comments that keep a silent stream open.
+        strategies: kinds that a request may bring; none unless named.
+    """
+
+    models: Models
+    runs: Runs
+    budget: Budget = Budget(seconds=MOST_SECONDS)
+    seed: int | None = None
+    keep_alive_s: float = 5.0
+    strategies: frozenset[str] = field(default=frozenset())
+
+    def allowed(self, asked: Budget) -> Budget:
+        """What a request may cost that asks for a budget."""
+        return asked.at_most(self.budget).at_most(Budget(seconds=self.budget.seconds or MOST_SECONDS))

@@ -1,0 +1,159 @@
+"""Endpoints that answer in text: whole, or in events while it is written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+
+from ..runtime import Done
+from ..types import Candidate, Finish, Result
+from .account import account, headers
+from .asked import T
+from .endpoint import Endpoint, Job
+from .measured import tally
+from .refusal import Refusal, check_answered, refusal_of, unavailable
+from .reply import EventStream, send_json
+from .runs import Work
+
+if TYPE_CHECKING:
+    from starlette.types import Send
+
+HEAD_START_S = 0.5
+
+Event = dict[str, Any]
+
+
+class Wording(Protocol):
+    """How one endpoint words its answer to one request: whole, or in the events of a stream."""
+
+    @property
+    def stop(self) -> list[str]:
+        """The client's stop strings; an answer ends before them."""
+
+    def whole(self, result: Result) -> dict[str, Any]:
+        """The body of a response that is not streamed."""
+
+    def opening(self) -> Iterable[Event]:
+        """The events before anything is said."""
+
+    def piece(self, text: str) -> Event:
+        """The event that says more of the first answer."""
+
+    def rest(self, result: Result, said: int) -> Iterator[Event]:
+        """The events after so many characters of the first answer have been said, to the end."""
+
+    def failure(self, refusal: Refusal) -> Event:
+        """The event that ends a stream without an answer."""
+
+
+class TextEndpoint(Endpoint[T]):
+    """An endpoint of texts; a subclass also implements `wording`.
+
+    A stream tells the answer as it is written, where the last stage of the pipeline draws just one; else the chosen
+    answer in pieces. Until there is something to tell, comments keep it open.
+    """
+
+    medium = "text"
+    ends_with_done = True
+
+    def wording(self, job: Job[T]) -> Wording:
+        """How this endpoint words its answer."""
+        raise TypeError(f"{type(self).__name__} must implement wording")
+
+    def is_heard(self, asked: T) -> bool:
+        return asked.stream
+
+    async def answer(self, job: Job[T], work: Work, send: Send) -> None:
+        """Answer at once, when the run is done, or in events."""
+        wording = self.wording(job)
+        if job.asked.stream:
+            return await self._stream(job, work, wording, send)
+        result = _answered(await work.outcome(), job.id)
+        told = {"x-request-id": job.id, **headers(account(result, job.seed))}
+        await send_json(send, 200, orjson.dumps(wording.whole(result)), told)
+
+    async def _stream(self, job: Job[T], work: Work, wording: Wording, send: Send) -> None:
+        """Answer in events. A run that fails within half a second is refused as one that is not streamed."""
+        ended, held = asyncio.ensure_future(work.outcome()), max(map(len, wording.stop), default=0)
+        try:
+            await _news(work, ended, held, HEAD_START_S)
+            if ended.done():
+                _answered(ended.result(), job.id)
+            stream = EventStream(send)
+            await stream.open({"x-request-id": job.id})
+            for event in wording.opening():
+                await stream.event(event)
+            said = await self._live(work, ended, wording, stream)
+            for event in _ending(job, ended, wording, said):
+                await stream.event(event)
+            await stream.close(is_done=self.ends_with_done)
+        finally:
+            ended.cancel()
+
+    async def _live(self, work: Work, ended: asyncio.Future[Done], wording: Wording, stream: EventStream) -> str:
+        """Tell the answer as it is written, until the run ends; what was told.
+
+        So much is held back as may turn out to be a stop string, which no answer holds.
+        """
+        said, held = "", max(map(len, wording.stop), default=0)
+        while not ended.done():
+            text = work.trace.text[: len(work.trace.text) - held]
+            if len(text) > len(said):
+                tally().began_answer()
+                await stream.event(wording.piece(text[len(said) :]))
+                said = text
+            elif not await _news(work, ended, len(said) + held, self.desk.keep_alive_s):
+                await stream.keep_alive()
+        return said
+
+
+def _answered(done: Done, request_id: str) -> Result:
+    """The result, where it holds an answer.
+
+    Raises:
+        Refusal: it holds none.
+    """
+    check_answered(done.result, done.is_cut, request_id)
+    return done.result
+
+
+def _ending(job: Job[Any], ended: asyncio.Future[Done], wording: Wording, said: str) -> list[Event]:
+    """How a stream goes on once the run has ended: the rest of the answer, or why there is none."""
+    try:
+        result = _answered(ended.result(), job.id)
+        if not text_of(result.candidates[0], wording.stop).startswith(said):
+            raise unavailable("the engine failed while it wrote and did not write the same again", "engine_unavailable")
+        rest = list(wording.rest(result, len(said)))
+    except Exception as error:
+        refusal = refusal_of(error, job.id)
+        tally().refused(refusal.code)
+        return [wording.failure(refusal)]
+    tally().began_answer()
+    return rest
+
+
+async def _news(work: Work, ended: asyncio.Future[Done], length: int, patience_s: float) -> bool:
+    """Whether the run ends, or more than `length` characters are written, before patience does."""
+    grown = asyncio.ensure_future(work.trace.grown(length))
+    try:
+        both: list[asyncio.Future[Any]] = [ended, grown]
+        done, _ = await asyncio.wait(both, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
+    finally:
+        grown.cancel()
+
+
+def finish_reason(candidate: Candidate) -> str:
+    """``stop`` for a candidate that ended by itself, ``length`` for one that was cut."""
+    return "stop" if candidate.finish.is_complete else "length"
+
+
+def text_of(candidate: Candidate, stop: Iterable[str]) -> str:
+    """The text of a candidate without the client's stop string that ended it."""
+    text = candidate.text
+    if candidate.finish is not Finish.STOP:
+        return text
+    return text[: len(text) - max((len(end) for end in stop if text.endswith(end)), default=0)]
