@@ -108,6 +108,8 @@ class Health:
             probe = self._probes[pulse] = _Probe(asyncio.create_task(self._probed(pulse)), now)
         _, late = await asyncio.wait([probe.task], timeout=max(0.0, probe.began + self._limit_s - now))
         if late:
+            if not probe.task.cancelling():
+                LOGGER.warning("engine %s was asked for one token and gave none in time", pulse.name)
             probe.task.cancel()
             if not pulse.is_at_work():
                 pulse.ended(EngineUnavailable("no answer"), self._limit_s)
