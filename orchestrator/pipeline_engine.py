@@ -8,14 +8,14 @@ journal records just that: what happened within is not shared with other draws, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Self
 
 from pydantic import model_validator
 
 from .budget import COUNTED, Budget, amounts, in_units
 from .canonical import stable_id
-from .engine import Capabilities, Completion, EngineSpec, Facts, Prompt, Reading, Request, Sampling
+from .engine import Capabilities, Completion, Engine, EngineSpec, Facts, Prompt, Reading, Request, Sampling
 from .errors import BudgetExceeded, EngineRefused, EngineUnavailable, UsageError
 from .journal import Retries
 from .meter import Meter
@@ -94,6 +94,11 @@ class PipelineEngine:
         self._asked: dict[Sampling, Pipeline] = {}
         self._learn()
 
+    @property
+    def engines(self) -> Mapping[str, Engine]:
+        """Those of the pipeline, by name."""
+        return self._runtime.engines
+
     async def start(self) -> None:
         """Start the pipeline's engines; a second call does nothing."""
         if not self._is_started:
@@ -109,7 +114,7 @@ class PipelineEngine:
 
     async def count(self, prompt: Prompt) -> int:
         """Tokens of the rendered prompt on the engine that makes most of it."""
-        return max([await engine.count(prompt) for engine in self._runtime.engines.values()])
+        return max([await engine.count(prompt) for engine in self.engines.values()])
 
     async def encode(self, text: str) -> tuple[int, ...]:
         """None: it shows no ids."""
@@ -141,7 +146,7 @@ class PipelineEngine:
 
     def _learn(self) -> None:
         """What the engines are, as far as they know by now."""
-        spec, engines = self.spec, self._runtime.engines
+        spec, engines = self.spec, self.engines
         facts = {name: Facts(e.identity, e.capabilities, e.meter) for name, e in engines.items()}
         identities = {name: fact.identity for name, fact in facts.items()}
         self.identity = "pipeline:" + stable_id((spec.pipeline.nodes, spec.budget, identities))

@@ -23,6 +23,8 @@ from ponder.orchestrator.engines.diffusion import DiffusionSpec
 from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.errors import EngineRefused, EngineUnavailable
+from ponder.orchestrator.pipeline import Pipeline
+from ponder.orchestrator.pipeline_engine import PipelineEngineSpec
 from ponder.orchestrator.runtime import Runtime, Task
 from ponder.orchestrator.strategy import Strategy
 from ponder.orchestrator.types import Message, Query
@@ -112,6 +114,18 @@ async def test_same_bytes_as_in_this_process(tmp_path: Path) -> None:
     there, _ = await page(sweep_of("ray"), tmp_path / "ray.db")
     spread, _ = await page(sweep_of("ray", latency_s=0.01, replicas=3, runners=2), tmp_path / "spread.db")
     assert here == there == spread
+
+
+async def test_a_pipeline_is_an_engine_of_a_sweep_wherever_it_runs(tmp_path: Path) -> None:
+    """What it may cost is known to runners in other processes too."""
+    plain = sweep_of("local", size=8)
+    best = Pipeline.series(BestOfN(n=2, max_tokens=64, verifier=ProcessReward()), engines=plain.engines)
+    changes = {"engines": {**plain.engines, "generator": PipelineEngineSpec(pipeline=best)}}
+    changes["budget"] = Budget(total_tokens=40_000)
+    found = [
+        await page(plain.model_copy(update={**changes, "where": where}), tmp_path / where) for where in ("local", "ray")
+    ]
+    assert found[0][0] == found[1][0] and found[0][1].done > 0
 
 
 async def test_resumes_in_this_process_what_began_on_ray(tmp_path: Path) -> None:
