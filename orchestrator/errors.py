@@ -74,7 +74,7 @@ class BudgetExceeded(PonderError):
     """
 
     def __init__(self, dimension: str, wanted: float, left: float) -> None:
-        super().__init__(f"{dimension}: {wanted:.15g} needed at most, {left:.15g} left; raise the budget's {dimension}")
+        super().__init__(f"{dimension}: may need {wanted:.15g}, {left:.15g} left; raise the budget's {dimension}")
         self.dimension = dimension
         self.wanted = wanted
         self.left = left

@@ -32,6 +32,8 @@ def brought(model: Model, spec: Mapping[str, Any] | None, allowed: Set[str]) -> 
         return model.pipeline, model.most_answers
     try:
         pipeline = Pipeline.series(build_strategy(spec), name=model.name, engines=model.pipeline.engines)
+        if any(isinstance(part, Pipeline) and part.engines for part in parts(pipeline.nodes)):
+            raise refuse(PARAM, "it runs on the engines of the model, so leave out engines", "not_allowed")
         kinds = {part.kind for part in parts(pipeline) if not isinstance(part, Node)} - {"pipeline"}
         if not kinds <= allowed:
             known = ", ".join(sorted(allowed)) or "none"

@@ -293,7 +293,7 @@ async def test_kept_room_is_as_good_as_spent() -> None:
     ledger = Ledger(Budget(total_tokens=100))
     held = await ledger.reserve(Usage(0, 0, 60))
     held.settle_keeping(Usage(0, 0, 20), Usage(0, 0, 30))
-    with pytest.raises(BudgetExceeded, match=r"60 needed at most, 50 left"):
+    with pytest.raises(BudgetExceeded, match=r"may need 60, 50 left"):
         await ledger.reserve(Usage(0, 0, 60))
     held.settle_keeping(Usage(0, 0, 10), Usage(0, 0, 5))
     assert ledger.room().total_tokens == 65
@@ -306,17 +306,17 @@ async def test_kept_room_is_as_good_as_spent() -> None:
 async def test_what_was_spent_before_counts() -> None:
     ledger = Ledger(Budget(calls=3), spent=Usage(calls=2))
     ledger.charge(Usage(calls=2))
-    with pytest.raises(BudgetExceeded, match=r"calls: 1 needed at most, 0 left; raise the budget's calls"):
+    with pytest.raises(BudgetExceeded, match=r"calls: may need 1, 0 left; raise the budget's calls"):
         await ledger.reserve(Usage(calls=1))
     assert ledger.room().calls == 0
 
 
 async def test_refusals_show_every_digit() -> None:
     ledger = Ledger(Budget(total_tokens=12_345_678, cost_usd=0.29))
-    with pytest.raises(BudgetExceeded, match=r"total_tokens: 12345679 needed at most, 12345678 left") as caught:
+    with pytest.raises(BudgetExceeded, match=r"total_tokens: may need 12345679, 12345678 left") as caught:
         await ledger.reserve(Usage(prompt_tokens=12_345_679))
     assert (caught.value.dimension, caught.value.wanted, caught.value.left) == ("total_tokens", 12_345_679, 12_345_678)
-    with pytest.raises(BudgetExceeded, match=r"cost_usd: 0.290000001 needed at most, 0.29 left"):
+    with pytest.raises(BudgetExceeded, match=r"cost_usd: may need 0.290000001, 0.29 left"):
         await ledger.reserve(Usage(nano_usd=290_000_001))
 
 

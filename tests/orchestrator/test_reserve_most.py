@@ -207,7 +207,7 @@ async def test_what_it_leaves_is_held_until_the_parts_have_ended() -> None:
     assert (parts, ledger.room().nfe) == (3, 1)
     held.settle(Usage(nfe=6))
     assert ledger.room().nfe == 4
-    with pytest.raises(BudgetExceeded, match="nfe: 5 needed at most, 4 left"):
+    with pytest.raises(BudgetExceeded, match="nfe: may need 5, 4 left"):
         await ledger.reserve_most(Usage(nfe=2), 1, Usage(nfe=3))
 
 

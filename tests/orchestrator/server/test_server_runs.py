@@ -1,0 +1,154 @@
+"""Runs and those who wait for them: live streams, requests that are sent again, reports, and turns."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import httpx
+import openai
+import orjson
+import pytest
+from scripted import ScriptedEngine, ScriptedSpec
+from serving import QUESTION, pipeline, serving, single, vote
+
+from ponder.orchestrator.engine import Completion, Progress, Request, Watch
+from ponder.orchestrator.engines.simulated import SimulatedSpec
+from ponder.orchestrator.types import Finish
+from ponder.strategies import Fuse, Sample
+
+SLOW_TOKENS = SimulatedSpec(token_latency_s=0.02)
+CHAT = "/v1/chat/completions"
+
+
+def body(model: str, **more: object) -> dict[str, object]:
+    return {"model": model, "messages": QUESTION, **more}
+
+
+@pytest.mark.parametrize("stages", [(Sample(),), (Sample(n=4), Fuse())])
+def test_the_answer_streams_while_it_is_written(stages: tuple[Sample, ...]) -> None:
+    with (
+        serving([pipeline("live", *stages, engine=SLOW_TOKENS)]) as server,
+        openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client,
+    ):
+        whole = client.chat.completions.create(**body("live", seed=3)).choices[0].message.content
+        pieces: list[tuple[float, str]] = []
+        for chunk in client.chat.completions.create(**body("live", seed=3, stream=True)):
+            if chunk.choices[0].delta.content:
+                pieces.append((time.monotonic(), chunk.choices[0].delta.content))
+        assert "".join(text for _, text in pieces) == whole
+        assert len(pieces) > 10
+        assert pieces[-1][0] - pieces[0][0] > 0.3
+
+
+def test_a_stop_string_is_held_back_while_the_answer_streams() -> None:
+    with (
+        serving([single("live", SLOW_TOKENS)]) as server,
+        openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client,
+    ):
+        chunks = client.chat.completions.create(**body("live", seed=3, stream=True, stop=["step 2"]))
+        told = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+        assert told.startswith("step 1: ") and "step 2" not in told and told.endswith("\n")
+
+
+def test_an_engine_that_takes_back_what_it_told_ends_the_stream_with_an_error() -> None:
+    class Fickle(ScriptedEngine):
+        @property
+        def capabilities(self):
+            return super().capabilities.model_copy(update={"streams": True})
+
+        async def complete(self, request: Request, watch: Watch | None = None) -> Completion:
+            assert watch is not None
+            watch(Progress(1, "one thing"))
+            return Completion((), "another thing", Finish.EOS, self.meter.generation(9, 9))
+
+    class FickleSpec(ScriptedSpec):
+        def open(self) -> ScriptedEngine:
+            return Fickle(self)
+
+    with (
+        serving([single("fickle", FickleSpec(name="fickle"))]) as server,
+        openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client,
+        pytest.raises(openai.APIError, match="did not write the same again"),
+    ):
+        list(client.chat.completions.create(**body("fickle", stream=True)))
+
+
+async def both(server_url: str, first: dict[str, str], second: dict[str, str], sent: object) -> list[httpx.Response]:
+    async with httpx.AsyncClient(base_url=server_url, timeout=20) as client:
+        one = asyncio.create_task(client.post(CHAT, json=sent, headers=first))
+        await asyncio.sleep(0.3)
+        return [await client.post(CHAT, json=sent, headers=second), await one]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("headers", [{"x-stainless-retry-count": "1"}, {"idempotency-key": "one"}])
+async def test_a_request_that_is_sent_again_meets_its_run(headers: dict[str, str], stream: bool) -> None:
+    with serving([single("slow", ScriptedSpec(name="again", latency_s=1.0))]) as server:
+        first = {} if "x-stainless-retry-count" in headers else headers
+        one, other = await both(server.url, first, headers, body("slow", stream=stream))
+        assert one.status_code == other.status_code == 200
+        assert one.headers["x-request-id"] == other.headers["x-request-id"]
+        assert one.text == other.text
+        assert len(ScriptedEngine.opened["again"].requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("second", "more"), [({}, {}), ({"x-stainless-retry-count": "1"}, {"seed": 4}), ({"idempotency-key": "two"}, {})]
+)
+async def test_other_requests_run_by_themselves(second: dict[str, str], more: dict[str, object]) -> None:
+    with serving([single("slow", ScriptedSpec(name="apart", latency_s=0.6))]) as server:
+        async with httpx.AsyncClient(base_url=server.url, timeout=20) as client:
+            headers = {"idempotency-key": "one"} if second.get("idempotency-key") else {}
+            one = asyncio.create_task(client.post(CHAT, json=body("slow"), headers=headers))
+            await asyncio.sleep(0.2)
+            other = await client.post(CHAT, json=body("slow", **more), headers=second)
+            assert (await one).headers["x-request-id"] != other.headers["x-request-id"]
+        assert len(ScriptedEngine.opened["apart"].requests) == 2
+
+
+def test_the_sdk_times_out_comes_again_and_pays_once() -> None:
+    with (
+        serving([single("slow", ScriptedSpec(name="patient", latency_s=2.2))]) as server,
+        openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", timeout=1.2, max_retries=2) as client,
+    ):
+        assert client.chat.completions.create(**body("slow")).choices[0].message.content == "the answer"
+        engine = ScriptedEngine.opened["patient"]
+        assert (len(engine.requests), engine.cancelled) == (1, 0)
+
+
+async def test_a_run_can_be_looked_at_by_its_owner() -> None:
+    spec = ScriptedSpec(name="looked", latency_s=0.8)
+    with serving([vote("vote", 4, spec)]) as server:
+        async with httpx.AsyncClient(base_url=server.url, timeout=20) as client:
+            async with client.stream("POST", CHAT, json=body("vote", stream=True)) as response:
+                path = f"/v1/ponder/runs/{response.headers['x-request-id']}"
+                going = (await client.get(path)).json()
+                async for _ in response.aiter_raw():
+                    pass
+            ended = (await client.get(path)).json()
+            missing = await client.get("/v1/ponder/runs/chatcmpl-none")
+        assert going["status"] == "running" and going["in_flight"] == 4 and going["ended"] is None
+        assert [(step["strategy"], step["draws"]) for step in going["steps"]] == [("pipeline", 4)]
+        assert ended["status"] == "done" and ended["in_flight"] == 0 and ended["stopped"] == "done"
+        assert ended["usage"]["calls"] == 4 and ended["ended"] > ended["created"]
+        assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
+
+
+def test_who_comes_when_all_places_are_taken_waits_for_a_turn() -> None:
+    with serving([single("slow", ScriptedSpec(name="turns", latency_s=0.3))], most_runs=1, most_waiting=2) as server:
+
+        async def call() -> list[int]:
+            async with httpx.AsyncClient(base_url=server.url, timeout=20) as client:
+                answers = await asyncio.gather(*(client.post(CHAT, json=body("slow")) for _ in range(5)))
+            return sorted(answer.status_code for answer in answers)
+
+        assert asyncio.run(call()) == [200, 200, 200, 429, 429]
+        assert ScriptedEngine.opened["turns"].most_in_flight == 1
+
+
+def test_the_last_chunk_tells_the_account() -> None:
+    with serving([vote("vote", 4)]) as server:
+        events = httpx.post(f"{server.url}{CHAT}", json=body("vote", stream=True, seed=5)).text.split("\n\n")
+        last = orjson.loads(events[-3].removeprefix("data: "))
+        assert last["ponder"]["usage"]["calls"] == 4 and last["ponder"]["seed"] == 5
