@@ -130,7 +130,7 @@ class PipelineEngine:
         pipeline = self._as_asked(request)
         bound = self.meter.generation(await self.count(request.prompt), request.sampling.max_tokens)
         messages = request.prompt.messages
-        query = Query(id=stable_id(messages), messages=messages)
+        query = Query(id=stable_id(messages), messages=messages, images=request.prompt.images)
         task = Task(id=query.id, strategy=pipeline, query=query, budget=self.spec.budget, seed=request.seed)
         try:
             done = await self._runtime.execute(task, _lease(bound, self.spec.budget))
@@ -174,7 +174,6 @@ class PipelineEngine:
         prompt, sampling = request.prompt, request.sampling
         asked = {
             "continue a text": prompt.text or prompt.tokens,
-            "see images": prompt.images,
             "tell probabilities": request.labels or sampling.logprobs or sampling.top_logprobs,
         }
         if not self._is_started:
@@ -192,6 +191,7 @@ def _capabilities(engines: Sequence[Capabilities]) -> Capabilities:
         context_length=min(can.context_length for can in engines),
         exact_count=False,
         tokenizer=tokenizers.pop() if len(tokenizers) == 1 else "",
+        image_tokens=max(can.image_tokens for can in engines),
     )
 
 

@@ -6,14 +6,14 @@ import asyncio
 import random
 import subprocess
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from ponder.orchestrator.budget import COUNTED, NANO, Budget, amounts, unit_of
 from ponder.orchestrator.canonical import canonical_json
-from ponder.orchestrator.engine import Completion, EngineSpec, Prompt, Request, Sampling
-from ponder.orchestrator.engines.simulated import SimulatedSpec
+from ponder.orchestrator.engine import Capabilities, Completion, EngineSpec, Prompt, Request, Sampling, Watch
+from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ponder.orchestrator.engines.simulated_faults import Faults
 from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.errors import (
@@ -173,7 +173,6 @@ async def test_sampling_goes_to_the_draws_within() -> None:
         ({"logprobs": True}, "tell probabilities"),
         ({"labels": (1, 2)}, "tell probabilities"),
         ({"prompt": Prompt(QUERY.messages, text="step 1: ")}, "continue a text"),
-        ({"prompt": Prompt(QUERY.messages, images=(Image(1, 1, 3, b"abc"),))}, "see images"),
     ],
 )
 async def test_what_only_a_model_can_do_is_refused(asked: dict[str, Any], why: str) -> None:
@@ -183,6 +182,34 @@ async def test_what_only_a_model_can_do_is_refused(asked: dict[str, Any], why: s
         await inner().open().read(PROMPT)
     with pytest.raises(EngineRefused, match="must be started"):
         await inner().open().complete(Request(PROMPT, Sampling(), 0))
+
+
+class SeeingSpec(SimulatedSpec):
+    def open(self) -> SimulatedEngine:
+        return Seeing(self)
+
+
+class Seeing(SimulatedEngine):
+    shown: ClassVar[set[tuple[Image, ...]]] = set()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return super().capabilities.model_copy(update={"image_tokens": 7})
+
+    async def count(self, prompt: Prompt) -> int:
+        return await super().count(prompt) + 7 * len(prompt.images)
+
+    async def complete(self, request: Request, watch: Watch | None = None) -> Completion:
+        Seeing.shown.add(request.prompt.images)
+        return await super().complete(request, watch)
+
+
+async def test_images_are_shown_to_engines_within_that_see() -> None:
+    query = QUERY.model_copy(update={"images": (Image(1, 1, 3, b"abc"),)})
+    seen = await arun(outer(Sample(max_tokens=48), inner(model=SeeingSpec(world=WORLD))), query)
+    assert seen.text and Seeing.shown == {query.images}
+    blind = await arun(outer(Sample(max_tokens=48), inner()), query)
+    assert "must take images" in blind.reason and not blind.candidates
 
 
 async def test_what_a_strategy_within_cannot_follow_is_refused() -> None:
