@@ -147,7 +147,7 @@ def _handlers() -> Mapping[Any, ExceptionHandler]:
 
     async def misroute(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        posts = ", POST ".join(PATHS.values())
+        posts = ", POST ".join(path for paths in PATHS.values() for path in paths)
         rule = f"{request.method} {request.url.path[:64]} is not offered; this server has POST {posts}, GET {MODELS}"
         refusal = Refusal(error.status_code, f"{rule} and GET {OPEN_PATH}", code="not_offered")
         return Response(refusal.body(), refusal.status, error.headers, "application/json")

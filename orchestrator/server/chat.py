@@ -8,7 +8,7 @@ from typing import Any
 
 from ..pipeline import Pipeline
 from .chat_wording import ChatWording
-from .endpoint import PATHS, Job
+from .endpoint import CHAT, Job
 from .overrides import with_sampling
 from .served import Model
 from .spoken import TextEndpoint
@@ -18,8 +18,8 @@ from .wire import ChatRequest, read_request
 class ChatCompletions(TextEndpoint[ChatRequest]):
     """The endpoint of conversations."""
 
-    prefix = "chatcmpl"
-    path = PATHS["text"]
+    prefix = "chatcmpl-"
+    path = CHAT
 
     def read(self, data: Mapping[str, Any]) -> ChatRequest:
         return read_request(data)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
-from ..types import Result, Usage
+from ..types import Candidate, Result, Usage
 from .account import account
 from .refusal import Refusal
 from .spoken import Event, finish_reason, text_of
@@ -40,27 +40,35 @@ class ChatWording:
     seed: int
     includes_usage: bool = False
 
+    whole_kind: ClassVar[str] = "chat.completion"
+    chunk_kind: ClassVar[str] = "chat.completion.chunk"
+
     def whole(self, result: Result) -> dict[str, Any]:
         """The completion."""
-        choices = [
-            {
-                "index": i,
-                "message": {"role": "assistant", "content": text_of(candidate, self.stop), "refusal": None},
-                "logprobs": None,
-                "finish_reason": finish_reason(candidate),
-            }
-            for i, candidate in enumerate(result.candidates[: self.n])
-        ]
+        choices = [self.choice(i, candidate) for i, candidate in enumerate(result.candidates[: self.n])]
         told = {"usage": token_usage(result, self.n), "ponder": account(result, self.seed)}
-        return self._around("chat.completion", {"choices": choices, **told})
+        return self._around(self.whole_kind, {"choices": choices, **told})
+
+    def choice(self, index: int, candidate: Candidate) -> dict[str, Any]:
+        """One answer of a completion."""
+        message = {"role": "assistant", "content": text_of(candidate, self.stop), "refusal": None}
+        return {"index": index, "message": message, "logprobs": None, "finish_reason": finish_reason(candidate)}
+
+    def beginning(self) -> dict[str, Any]:
+        """What a chunk holds that begins an answer."""
+        return {"delta": {"role": "assistant", "content": ""}}
+
+    def more(self, text: str) -> dict[str, Any]:
+        """What a chunk holds that says more of one, or no more."""
+        return {"delta": {"content": text} if text else {}}
 
     def opening(self) -> Iterable[Event]:
         """The chunk that begins the first answer."""
-        return [self._opening(0)]
+        return [self._chunk(0, self.beginning())]
 
     def piece(self, text: str) -> Event:
         """A chunk with more of the first answer."""
-        return self._chunk(0, {"content": text})
+        return self._chunk(0, self.more(text))
 
     def rest(self, result: Result, said: int) -> Iterator[Event]:
         """The answers in pieces, how each ends, and the usage.
@@ -70,14 +78,14 @@ class ChatWording:
         chosen = result.candidates[: self.n]
         for i, candidate in enumerate(chosen):
             if i > 0:
-                yield self._opening(i)
+                yield self._chunk(i, self.beginning())
             text = text_of(candidate, self.stop)[said if i == 0 else 0 :]
             for start in range(0, len(text), PIECE):
-                yield self._chunk(i, {"content": text[start : start + PIECE]})
-            end = self._chunk(i, {}, finish_reason(candidate))
+                yield self._chunk(i, self.more(text[start : start + PIECE]))
+            end = self._chunk(i, self.more(""), finish_reason(candidate))
             yield {**end, "ponder": account(result, self.seed)} if i == len(chosen) - 1 else end
         if self.includes_usage:
-            yield self._around("chat.completion.chunk", {"choices": [], "usage": token_usage(result, self.n)})
+            yield self._around(self.chunk_kind, {"choices": [], "usage": token_usage(result, self.n)})
 
     def failure(self, refusal: Refusal) -> Event:
         """The error, as the SDK expects it."""
@@ -88,13 +96,10 @@ class ChatWording:
         head = {"id": self.id, "object": kind, "created": self.created, "model": self.model}
         return {**head, "system_fingerprint": self.fingerprint, **content}
 
-    def _chunk(self, index: int, delta: dict[str, Any], finish: str | None = None) -> Event:
-        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
+    def _chunk(self, index: int, said: dict[str, Any], finish: str | None = None) -> Event:
+        choice = {"index": index, **said, "logprobs": None, "finish_reason": finish}
         usage = {"usage": None} if self.includes_usage else {}
-        return self._around("chat.completion.chunk", {"choices": [choice], **usage})
-
-    def _opening(self, index: int) -> Event:
-        return self._chunk(index, {"role": "assistant", "content": ""})
+        return self._around(self.chunk_kind, {"choices": [choice], **usage})
 
 
 def token_usage(result: Result, n: int) -> dict[str, Any]:

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 SEEDS = 2**53
-PATHS: Mapping[Medium, str] = {"text": "/v1/chat/completions", "image": "/v1/images/generations"}
+CHAT, RESPONSES, COMPLETIONS = "/v1/chat/completions", "/v1/responses", "/v1/completions"
+IMAGES = "/v1/images/generations"
+PATHS: Mapping[Medium, tuple[str, ...]] = {"text": (CHAT, RESPONSES, COMPLETIONS), "image": (IMAGES,)}
 """Where models are asked, by what they make."""
 
 
@@ -81,6 +83,10 @@ class Endpoint(Generic[A]):
         """
         return pipeline
 
+    def told(self, refusal: Refusal) -> Refusal:
+        """A refusal as this endpoint words it."""
+        return refusal
+
     def is_heard(self, asked: A) -> bool:
         """Whether the answer is wanted while it is written."""
         return False
@@ -94,7 +100,7 @@ class Endpoint(Generic[A]):
         raise TypeError(f"{type(self).__name__} must implement answer")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = f"{self.prefix}-{secrets.token_hex(12)}"
+        request_id = f"{self.prefix}{secrets.token_hex(12)}"
         try:
             request = Request(scope, receive)
             work = await self._work(request, request_id)
@@ -103,7 +109,7 @@ class Endpoint(Generic[A]):
         except (ClientGone, ClientDisconnect):
             return
         except Exception as error:
-            await send_refusal(refusal_of(error, request_id), send, {"x-request-id": request_id})
+            await send_refusal(self.told(refusal_of(error, request_id)), send, {"x-request-id": request_id})
 
     async def _work(self, request: Request, request_id: str) -> Work:
         """The run that answers a request: one that it began before, where it is sent again, or a new one.
@@ -134,7 +140,7 @@ class Endpoint(Generic[A]):
         check_allowed(key, asked.model)
         model = self.desk.models.pick(asked.model, asked.reasoning_effort, asked.ponder.budget)
         if model.medium != self.medium:
-            rule = f"this model makes {model.medium}s, not {self.medium}s; ask it at POST {PATHS[model.medium]}"
+            rule = f"this model makes {model.medium}s, not {self.medium}s; ask it at POST {PATHS[model.medium][0]}"
             raise refuse("model", rule, "wrong_endpoint")
         pipeline, most = brought(model, asked.ponder.strategy, self.desk.strategies)
         if asked.n > most:

@@ -18,7 +18,7 @@ from ..runtime import Done
 from ..types import Result, Usage
 from .account import account, headers
 from .asked import refuse
-from .endpoint import PATHS, Endpoint, Job
+from .endpoint import IMAGES, Endpoint, Job
 from .image_wire import ImageRequest, read_request
 from .refusal import check_answered
 from .reply import send_json
@@ -33,8 +33,8 @@ class ImageGenerations(Endpoint[ImageRequest]):
     """The endpoint of images."""
 
     medium = "image"
-    prefix = "img"
-    path = PATHS["image"]
+    prefix = "img-"
+    path = IMAGES
 
     def read(self, data: Mapping[str, Any]) -> ImageRequest:
         return read_request(data)

@@ -29,7 +29,7 @@ async def send_refusal(refusal: Refusal, send: Send, headers: Mapping[str, str] 
 
 
 class EventStream:
-    """A response made of server-sent events. Only data and comments are sent: clients take other events for data."""
+    """A response made of server-sent events, in OpenAI's words alone: clients take others for parts of the answer."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -39,7 +39,9 @@ class EventStream:
         await self._send({"type": "http.response.start", "status": 200, "headers": _raw({**fixed, **headers})})
 
     async def event(self, data: dict[str, Any]) -> None:
-        await self._write(b"data: " + orjson.dumps(data) + b"\n\n")
+        """An event, called by its type where it has one."""
+        name = f"event: {data['type']}\n".encode() if "type" in data else b""
+        await self._write(name + b"data: " + orjson.dumps(data) + b"\n\n")
 
     async def keep_alive(self) -> None:
         """A comment, which clients skip."""

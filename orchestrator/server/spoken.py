@@ -87,7 +87,7 @@ class TextEndpoint(Endpoint[T]):
             for event in wording.opening():
                 await stream.event(event)
             said = await self._live(work, ended, wording, stream)
-            for event in _ending(job, ended, wording, said):
+            for event in self._ending(job, ended, wording, said):
                 await stream.event(event)
             await stream.close(is_done=self.ends_with_done)
         finally:
@@ -109,6 +109,22 @@ class TextEndpoint(Endpoint[T]):
                 await stream.keep_alive()
         return said
 
+    def _ending(self, job: Job[T], ended: asyncio.Future[Done], wording: Wording, said: str) -> list[Event]:
+        """How a stream goes on once the run has ended: the rest of the answer, or why there is none."""
+        try:
+            result = _answered(ended.result(), job.id)
+            if not text_of(result.candidates[0], wording.stop).startswith(said):
+                raise unavailable(
+                    "the engine failed while it wrote and did not write the same again", "engine_unavailable"
+                )
+            rest = list(wording.rest(result, len(said)))
+        except Exception as error:
+            refusal = refusal_of(error, job.id)
+            tally().refused(refusal.code)
+            return [wording.failure(self.told(refusal))]
+        tally().began_answer()
+        return rest
+
 
 def _answered(done: Done, request_id: str) -> Result:
     """The result, where it holds an answer.
@@ -118,21 +134,6 @@ def _answered(done: Done, request_id: str) -> Result:
     """
     check_answered(done.result, done.is_cut, request_id)
     return done.result
-
-
-def _ending(job: Job[Any], ended: asyncio.Future[Done], wording: Wording, said: str) -> list[Event]:
-    """How a stream goes on once the run has ended: the rest of the answer, or why there is none."""
-    try:
-        result = _answered(ended.result(), job.id)
-        if not text_of(result.candidates[0], wording.stop).startswith(said):
-            raise unavailable("the engine failed while it wrote and did not write the same again", "engine_unavailable")
-        rest = list(wording.rest(result, len(said)))
-    except Exception as error:
-        refusal = refusal_of(error, job.id)
-        tally().refused(refusal.code)
-        return [wording.failure(refusal)]
-    tally().began_answer()
-    return rest
 
 
 async def _news(work: Work, ended: asyncio.Future[Done], length: int, patience_s: float) -> bool:
