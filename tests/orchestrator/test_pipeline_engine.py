@@ -245,6 +245,9 @@ async def test_its_own_budget_bounds_what_is_reserved_and_gives_the_best_so_far(
     assert (told.calls, told.prompt_tokens <= 500, told.completion_tokens) == (3, True, 384)
     with pytest.raises(EngineRefused, match="must pay for one attempt"):
         await draw(inner(budget=Budget(calls=0)))
+    slow = MODEL.model_copy(update={"latency_s": 60.0})
+    with pytest.raises(EngineUnavailable, match="no answer: seconds: the deadline"):
+        await draw(inner(model=slow, budget=Budget(seconds=0.05)))
 
 
 async def test_lost_calls_within_are_paid_and_the_rest_answers() -> None:
