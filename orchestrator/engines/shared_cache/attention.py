@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -44,6 +45,7 @@ def shared_attention(
         ``[1, T, heads, head_size]``, and None for the weights.
     """
     layer, spec = int(module.layer_idx), shared_layers[int(module.layer_idx)]  # type: ignore[arg-type]
+    is_plain = spec.softcap is None and spec.sinks is None and not query.is_cuda
     whole, rest = paired(key[0], spec.rope.pairs, spec.pairs)
     keys = turned(whole, rest, shared_pass.local_turns(spec.rope), key.dtype)
     turning, still = paired(query[0].float() * scaling, spec.rope.pairs, spec.pairs)
@@ -52,14 +54,13 @@ def shared_attention(
         here = group.columns
         _write(group.slab, layer, shared_pass.places[i], keys[:, here], value[0][:, here])
         bias, turns = shared_pass.bias(i, spec.window), shared_pass.query_turns(i, spec.rope)
-        is_plain = group.slab.is_chain and spec.softcap is None and spec.sinks is None
+        along = _along_chain if is_plain and group.slab.is_chain else partial(_attended, spec=spec)
         for part in group.parts:
             there = slice(here.start + part.start, here.start + part.stop)
             left = None if still is None else still[:, there]
             rows = turned(turning[:, there], left, turns[:, :, part], query.dtype)
             seen = None if bias is None else bias[:, :, part]
-            attended = _along_chain(rows, group, layer, seen) if is_plain else _attended(rows, group, layer, seen, spec)
-            mixed.append(attended)
+            mixed.append(along(rows, group, layer, seen))
     return torch.cat(mixed, dim=1).transpose(0, 1)[None], None
 
 
@@ -71,7 +72,10 @@ def _write(slab: Slab, layer: int, places: Tensor, keys: Tensor, values: Tensor)
 
 
 def _along_chain(rows: Tensor, group: Group, layer: int, bias: Tensor | None) -> Tensor:
-    """The same as `_attended` where the slab is one chain: keys and values are one matrix a head."""
+    """The same as `_attended` where the slab is one chain: keys and values are one matrix a head.
+
+    Not for GPUs: there torch may take cuDNN's attention, which plans each length of a text anew, for milliseconds.
+    """
     keys, values = group.slab.keys[layer][:, :, : group.width], group.slab.values[layer][None, :, : group.width]
     return scaled_dot_product_attention(rows, keys, values, bias, scale=1.0, enable_gqa=True)[0]
 
