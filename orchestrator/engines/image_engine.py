@@ -51,10 +51,21 @@ class ImageEngine(Generic[M]):
 
     @cached_property
     def model(self) -> M:
-        """The model, loaded when it is first needed."""
+        """The model, loaded when it is first needed.
+
+        Raises:
+            EngineRefused: it cannot be loaded here, or does not fit the memory.
+        """
         if self._source.takes_gpu:
             require_gpu()
-        return self._source.load()
+        try:
+            return self._source.load()
+        except RuntimeError as error:
+            told = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            raise EngineRefused(
+                f"a model of engine {self.kind!r} must load where it runs, but {told}; free memory there, or take a "
+                "smaller dtype or another device"
+            ) from error
 
     @cached_property
     def identity(self) -> str:

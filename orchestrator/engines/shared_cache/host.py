@@ -97,7 +97,7 @@ class Host:
         A call that fails or is cancelled lets go of the cache: what was computed is then not what is recorded.
 
         Raises:
-            EngineUnavailable: a pass failed.
+            EngineUnavailable: a pass failed, or there is no memory for a cache.
             EngineRefused: the workspace cannot be, or its cache is not held and may not be made anew.
         """
         try:
@@ -115,7 +115,7 @@ class Host:
         """Draw one completion.
 
         Raises:
-            EngineUnavailable: a pass failed.
+            EngineUnavailable: a pass failed, or there is no memory for a cache.
             EngineRefused: a token that the model does not know, or a request that never fits the memory.
         """
         if not ids:

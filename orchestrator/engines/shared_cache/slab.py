@@ -10,6 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ...errors import EngineUnavailable
+
 Array = npt.NDArray[np.int64]
 
 
@@ -35,8 +37,18 @@ class CacheShape:
         return 2 * self.layers * self.kv_heads * self.head_size * self.dtype.itemsize
 
     def zeros(self, *leading: int) -> Tensor:
-        """Storage for heads."""
-        return torch.zeros((*leading, self.head_size), dtype=self.dtype, device=self.device)
+        """Storage for heads.
+
+        Raises:
+            EngineUnavailable: the device has no memory for it now.
+        """
+        try:
+            return torch.zeros((*leading, self.head_size), dtype=self.dtype, device=self.device)
+        except RuntimeError as error:
+            told = " ".join(str(error).split())[:200]
+            raise EngineUnavailable(
+                f"a shared cache must find memory on {self.device}, but: {told}; lower cache_gib"
+            ) from None
 
 
 @dataclass(slots=True)

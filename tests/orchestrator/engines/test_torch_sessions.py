@@ -302,6 +302,14 @@ async def test_a_pass_that_fails_lets_go_of_the_cache_and_is_worth_another_try(g
         assert replace((await advanced(host, later, samplings, again=True))[0], rebuilding=Usage()) == second
 
 
+async def test_a_cache_for_which_there_is_no_memory_is_told_and_takes_none(generator_folder: Path) -> None:
+    with hosted(generator_folder, gib=2.0**40) as host:
+        at = space(LAYOUTS["combined"], 2, room=10**15).then(Said(0, (9,)), Said(1, (10,)))
+        with pytest.raises(EngineUnavailable, match=r"must find memory on cpu, but: .* allocate .*; lower cache_gib"):
+            await advanced(host, at, [Sampling(max_tokens=1)] * 2)
+        assert host.taken == 0
+
+
 async def test_closing_ends_what_is_being_drawn(generator_folder: Path) -> None:
     with hosted(generator_folder, ends=()) as host:
         at = space(LAYOUTS["combined"], 2).then(Said(0, (9,)), Said(1, (10,)))
