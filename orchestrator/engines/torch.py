@@ -86,8 +86,8 @@ class TorchEngine:
 
     @cached_property
     def identity(self) -> str:
-        """The model, its weights and the type of its arithmetic."""
-        return f"torch:{self._files.fingerprint}:{stable_id((self.spec.dtype, self.spec.device))}"
+        """The model, its weights, the type of its arithmetic and where that is done."""
+        return f"torch:{self._files.fingerprint}:{stable_id((self.spec.dtype, self.spec.found_device))}"
 
     @cached_property
     def capabilities(self) -> Capabilities:

@@ -124,7 +124,7 @@ async def run(
 async def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
     mortal: MortalEngine, tmp_path: Path, layout: str
 ) -> None:
-    strategy = Scribes(layout=layout)
+    strategy = Scribes(layout=layout, lines=5)
     mortal.advances = 0
     whole = await run(mortal, tmp_path / "whole", strategy)
     advances = mortal.advances
