@@ -299,7 +299,7 @@ def on_cuda() -> list[dict[str, float]]:
     )
     with torch.device("cuda"):
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16, attn_implementation="sdpa")
-        rig = Rig(model, PROMPTS[-1] + WORKERS[-1] * (OWN + REPEATS))
+    rig = Rig(model, PROMPTS[-1] + WORKERS[-1] * (OWN + REPEATS))
     weights = sum(weight.nbytes for weight in rig.plain.parameters())
     speed = bandwidth()
     rows = steps(rig)
