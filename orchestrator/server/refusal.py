@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
+from functools import partial
 
 import orjson
 
@@ -45,6 +46,10 @@ class Refusal(Exception):
         self.code = code
         self.kind = kind
         self.headers = dict(headers or {})
+
+    def __reduce__(self) -> tuple[partial[Refusal], tuple[int, str]]:
+        more = partial(Refusal, param=self.param, code=self.code, kind=self.kind, headers=self.headers)
+        return more, (self.status, str(self))
 
     def body(self) -> bytes:
         """The error as JSON."""
