@@ -21,6 +21,7 @@ from ..pipeline import Pipeline
 from .auth import KEY_IN_SCOPE, OPEN_PATH, Gate
 from .cards import card
 from .chat import ChatCompletions
+from .completions import Completions
 from .desk import Desk
 from .endpoint import PATHS, Endpoint, check_allowed
 from .health import Health
@@ -31,6 +32,7 @@ from .metrics import Metrics
 from .refusal import Refusal
 from .reports import PATH as RUNS
 from .reports import report
+from .responses import Responses
 from .runs import Runs
 from .served import Models
 
@@ -79,7 +81,7 @@ def create_app(
     metrics.watch_runs(lambda: len(runs), lambda: runs.waiting)
     metrics.watch_engines(health.standing)
     desk = Desk(models, runs, budget, seed, keep_alive_s, frozenset(strategies))
-    endpoints = (ChatCompletions(desk), ImageGenerations(desk))
+    endpoints = (ChatCompletions(desk), Responses(desk), Completions(desk), ImageGenerations(desk))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -65,7 +65,7 @@ def read(kind: type[A], data: Mapping[str, Any], neutral: Neutral) -> A:
     """
     known = neutral.keys() | kind.model_fields.keys()
     given = {key: value for key, value in data.items() if value is not None or key not in known}
-    given = {key: value for key, value in given.items() if not _asks_nothing(key, value, neutral)}
+    given = {key: value for key, value in given.items() if not asks_nothing(key, value, neutral)}
     try:
         asked = kind.model_validate(given, strict=True)
     except ValidationError as error:
@@ -81,13 +81,23 @@ def refuse(param: str, rule: str, code: str = "invalid_value") -> Refusal:
     return Refusal(400, f"{param}: {rule}", param=param, code=code)
 
 
-def _asks_nothing(key: str, value: Any, neutral: Neutral) -> bool:
-    """Whether a parameter that is not offered is sent with a value that asks for nothing."""
+def asks_nothing(key: str, value: Any, neutral: Neutral, place: str = "") -> bool:
+    """Whether a parameter that is not offered is sent with a value that asks for nothing.
+
+    Args:
+        key: what it is called.
+        value: as it came.
+        neutral: what may be sent.
+        place: of what holds it, with a dot at its end.
+
+    Raises:
+        Refusal: it asks for something.
+    """
     if key not in neutral:
         return False
     allowed, reason = neutral[key]
     if not any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in allowed):
-        raise refuse(key, f"it is not offered by this server: {reason}; leave it out", "unsupported_parameter")
+        raise refuse(place + key, f"it is not offered by this server: {reason}; leave it out", "unsupported_parameter")
     return True
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ..pipeline import Pipeline
 from .chat_wording import ChatWording
@@ -20,6 +19,7 @@ class ChatCompletions(TextEndpoint[ChatRequest]):
 
     prefix = "chatcmpl-"
     path = CHAT
+    words: ClassVar[type[ChatWording]] = ChatWording
 
     def read(self, data: Mapping[str, Any]) -> ChatRequest:
         return read_request(data)
@@ -27,7 +27,7 @@ class ChatCompletions(TextEndpoint[ChatRequest]):
     def prepared(self, model: Model, pipeline: Pipeline, asked: ChatRequest) -> Pipeline:
         return with_sampling(pipeline, asked)
 
-    def wording(self, job: Job[ChatRequest]) -> ChatWording:
+    def wording(self, job: Job[ChatRequest], created: int) -> ChatWording:
         asked, fingerprint = job.asked, job.pipeline.id
-        told = (job.id, int(time.time()), job.model.name, fingerprint, asked.n, asked.stop, job.seed)
-        return ChatWording(*told, includes_usage=asked.includes_usage)
+        told = (job.id, created, job.model.name, fingerprint, asked.n, asked.stop, job.seed)
+        return self.words(*told, includes_usage=asked.includes_usage)

@@ -59,8 +59,8 @@ class TextEndpoint(Endpoint[T]):
     medium = "text"
     ends_with_done = True
 
-    def wording(self, job: Job[T]) -> Wording:
-        """How this endpoint words its answer."""
+    def wording(self, job: Job[T], created: int) -> Wording:
+        """How this endpoint words the answer of a run that was created so many seconds after the epoch."""
         raise TypeError(f"{type(self).__name__} must implement wording")
 
     def is_heard(self, asked: T) -> bool:
@@ -68,7 +68,7 @@ class TextEndpoint(Endpoint[T]):
 
     async def answer(self, job: Job[T], work: Work, send: Send) -> None:
         """Answer at once, when the run is done, or in events."""
-        wording = self.wording(job)
+        wording = self.wording(job, int(work.created))
         if job.asked.stream:
             return await self._stream(job, work, wording, send)
         result = _answered(await work.outcome(), job.id)
