@@ -84,7 +84,7 @@ class Accounts:
             raise
         lease_id = secrets.token_hex(16)
         self._leases[lease_id] = account, held
-        if self._file is not None and held.bound != Usage():
+        if self._file is not None and held.bound != Usage():  # what holds nothing has nothing to be charged
             try:
                 await self._file.begin(lease_id, key_name, held.bound)
             except BaseException:

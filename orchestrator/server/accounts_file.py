@@ -45,7 +45,7 @@ class _Batch:
     spent: dict[str, Usage] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.leases or self.ended)
+        return bool(self.leases or self.ended or self.spent)
 
     def tell(self, error: Exception | None) -> None:
         """Wake whoever waits for its lease."""
@@ -69,6 +69,7 @@ class AccountsFile:
         self._connection = _open(self.path)
         self._thread = ThreadPoolExecutor(1, "ponder-accounts")
         self._next = _Batch()
+        self._begun: set[str] = set()
         self._flushing: asyncio.Task[None] | None = None
         self._later: asyncio.TimerHandle | None = None
 
@@ -83,14 +84,17 @@ class AccountsFile:
             Refusal: it cannot be written.
         """
         future = asyncio.get_running_loop().create_future()
+        self._begun.add(lease)
         self._next.leases.append((lease, key, _text(bound)))
         self._next.waiting.append(future)
         self._flush()
         await future
 
     def end(self, lease: str, key: str, spent: Usage) -> None:
-        """Record that a lease has ended, and what its key has spent with it; it is on disk soon."""
-        self._next.ended.append((lease,))
+        """Record that a lease has ended, if it was begun, and what its key has spent with it; it is on disk soon."""
+        if lease in self._begun:
+            self._begun.remove(lease)
+            self._next.ended.append((lease,))
         self._next.spent[key] = spent
         if self._later is None:
             self._later = asyncio.get_running_loop().call_later(END_WITHIN_S, self._flush)
@@ -113,17 +117,23 @@ class AccountsFile:
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
         while self._next:
-            batch, self._next, pause = self._next, _Batch(), asyncio.create_task(asyncio.sleep(APART_S))
+            began, batch, self._next = loop.time(), self._next, _Batch()
             error = await loop.run_in_executor(self._thread, self._commit, batch)
             if error is None:
                 batch.tell(None)
-                await pause
-                continue
-            LOGGER.error("accounts in %s must be writable, but: %s; requests are refused until then", self.path, error)
-            self._next.ended[:0] = batch.ended
-            self._next.spent = batch.spent | self._next.spent
-            batch.tell(unavailable("the server cannot keep its accounts now; try again later", "accounts_unavailable"))
-            return
+            else:
+                self._put_back(batch, error)
+            if error is not None and not self._next.leases:
+                return
+            await asyncio.sleep(began + APART_S - loop.time())
+
+    def _put_back(self, batch: _Batch, error: Exception) -> None:
+        """Refuse the leases of a batch that could not be written, and keep the ends for the next."""
+        LOGGER.error("accounts in %s must be writable, but: %s; requests are refused until then", self.path, error)
+        self._begun.difference_update(lease for lease, _, _ in batch.leases)
+        self._next.ended[:0] = batch.ended
+        self._next.spent = batch.spent | self._next.spent
+        batch.tell(unavailable("the server cannot keep its accounts now; try again later", "accounts_unavailable"))
 
     def _commit(self, batch: _Batch) -> Exception | None:
         try:

@@ -28,6 +28,7 @@ class Gate:
     def __init__(self, app: ASGIApp, keys: Keys) -> None:
         self._app = app
         self._keys = keys
+        self._anyone = Key.anyone()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -56,7 +57,7 @@ class Gate:
         hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
         if len(hosts) != 1 or not is_loopback(_host_name(hosts[0])):
             raise _not_local()
-        return Key.anyone()
+        return self._anyone
 
     def _sent(self, authorization: list[bytes]) -> Key | None:
         """The key in the ``Authorization`` headers of a request: just one, ``Bearer`` and a known key."""

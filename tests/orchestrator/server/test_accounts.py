@@ -18,6 +18,7 @@ import pytest
 from ponder.orchestrator.budget import COUNTED, Budget, amounts
 from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.server.accounts import Accounts, Lease
+from ponder.orchestrator.server.accounts_file import APART_S
 from ponder.orchestrator.server.keys import Key
 from ponder.orchestrator.server.refusal import Refusal
 from ponder.orchestrator.types import Usage
@@ -307,16 +308,22 @@ async def test_a_full_disk_refuses_requests_until_there_is_room(
     path = tmp_path / "accounts"
     async with kept_in(path, key(budget=Budget(total_tokens=100), at_once=2)) as accounts:
         first = await accounts.lease("alice", LEAST, Budget(total_tokens=60))
+        await asyncio.sleep(2 * APART_S)
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
         try:
             await accounts.settle(first.id, Usage(30))
-            with pytest.raises(Refusal, match="cannot keep its accounts now") as told:
-                await accounts.lease("alice", LEAST, Budget(total_tokens=60))
+            asking = [asyncio.create_task(accounts.lease("alice", LEAST, Budget(total_tokens=30)))]
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            asking.append(asyncio.create_task(accounts.lease("alice", LEAST, Budget(total_tokens=30))))
+            refused = await asyncio.gather(*asking, return_exceptions=True)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        assert (told.value.status, told.value.headers) == (503, {"retry-after": "1"})
-        assert "must be writable" in caplog.text
+        for told in refused:
+            assert isinstance(told, Refusal) and "cannot keep its accounts now" in str(told)
+            assert (told.status, told.headers) == (503, {"retry-after": "1"})
+        assert caplog.text.count("must be writable") == 2
         assert (await accounts.lease("alice", LEAST, MOST)).budget.total_tokens == 70
     async with kept_in(path, key()) as accounts:
         assert (await accounts.spent("alice")).total_tokens == 100
