@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from .budget import Deferred, Reservation, amounts
 from .canonical import digest
 from .draw import Ask, Attempts, Draw, draw_key, seed_of
-from .engine import Completion, Engine, Prompt, Request, check_fits
+from .engine import Completion, Engine, Prompt, Request, check_fits, check_form
 from .errors import BudgetExceeded, EngineError, EngineRefused, JournalError, UsageError, VerifierError
 from .run_state import Run, Step
 from .types import Candidate, Finish, Usage
@@ -203,6 +203,7 @@ class Effects:
         """The most that one draw may cost, and the most that judging it may, where it will be."""
         source, most = self._engine(ask.engine), ask.sampling.max_tokens
         tokens = await self._count(prompt, ask.engine)
+        check_form(source.capabilities, ask.sampling, ask.engine)
         check_fits(source.capabilities, tokens, most, ask.engine)
         rest = ask.then.bound(self._run.engines, tokens, most, ask.n) if ask.then else Usage()
         return source.meter.generation(tokens, most), rest if rest != Usage() else None

@@ -15,33 +15,13 @@ from .errors import EngineRefused, UsageError
 from .flops import ModelShape, ParameterCount
 from .images import Image
 from .meter import Meter, Price
+from .sampling import Sampling as Sampling
 from .types import Finish, Message, Usage
 from .workspace import Opening, Workspace
 
 MAX_DRAWS = 4096
 LOWEST_LOGPROB = -9999.0
 """The log-probability, in nats, of what cannot follow: minus infinity has no JSON. It is the one that vLLM writes."""
-
-
-class Sampling(BaseModel):
-    """How the next tokens are drawn.
-
-    Args:
-        temperature: softmax temperature; 0 is greedy.
-        top_p: nucleus mass kept.
-        max_tokens: most tokens to generate.
-        stop: strings that end a candidate; kept in its text.
-        logprobs: whether to return the log-probability of each chosen token.
-        top_logprobs: how many ranked log-probabilities a token's confidence is the mean of; 0 returns none.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    temperature: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 1.0
-    top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
-    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 512
-    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    logprobs: bool = False
-    top_logprobs: Annotated[int, Field(ge=0, le=20)] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +174,7 @@ class Capabilities(BaseModel):
         denoising: what its denoiser is, where it is a `DenoisingEngine`.
         looks: whether it is a `LookingEngine`.
         image_tokens: most tokens that an image takes in a prompt; 0 where prompts may hold none.
+        structured: whether it holds what it generates to a `Sampling.json_schema`.
         tokenizer: names the tokenizer; engines that name the same split a text alike. Empty where it is not known.
     """
 
@@ -213,6 +194,7 @@ class Capabilities(BaseModel):
     denoising: Denoising | None = None
     looks: bool = False
     image_tokens: int = 0
+    structured: bool = False
 
     @property
     def images(self) -> bool:
@@ -353,6 +335,19 @@ class EngineSpec(BaseModel):
             prompt_price=self.prompt_price,
             cached_price=self.cached_price,
             completion_price=self.completion_price,
+        )
+
+
+def check_form(capabilities: Capabilities, sampling: Sampling, engine: str) -> None:
+    """Refuse to draw in a form that the engine cannot hold to.
+
+    Raises:
+        EngineRefused: a schema is given, and the engine is not `structured`.
+    """
+    if sampling.json_schema is not None and not capabilities.structured:
+        raise EngineRefused(
+            f"engine {engine} must hold what it generates to a JSON schema, but cannot; use vLLM, a server that takes "
+            "response_format, or leave json_schema out"
         )
 
 

@@ -21,7 +21,7 @@ from .canonical import canonical_json, digest
 from .denoising import Look, Looked
 from .draw import COMPLETION, ONE_TOKEN, Ask, Attempts, draw_key, seed_of, within
 from .effects import GRACE_S, Effects, cancel, prompt_of
-from .engine import Completion, Engine, LookingEngine, Prompt, Reading, Request, check_draws, check_fits
+from .engine import Completion, Engine, LookingEngine, Prompt, Reading, Request, check_draws, check_fits, check_form
 from .errors import BudgetExceeded, EngineError, EngineRefused, JournalError, UsageError, VerifierError
 from .fund import Fund
 from .images import Image
@@ -272,6 +272,7 @@ class Judging(Effects):
             EngineRefused: it does not fit the engine's context.
         """
         source, tokens = self._engine(engine), await self._count(request.prompt, engine)
+        check_form(source.capabilities, request.sampling, engine)
         check_fits(source.capabilities, tokens, request.sampling.max_tokens, engine)
         return source.meter.generation(tokens, request.sampling.max_tokens, judging=True)
 

@@ -282,6 +282,8 @@ class Plan:
             self._need(engine, "continue_prefix", "continue a text")
         if sampling.logprobs or sampling.top_logprobs:
             self._need(engine, "logprobs", "give log-probabilities")
+        if sampling.json_schema is not None:
+            self._need(engine, "structured", "hold what it writes to a JSON schema")
         meter, prompt = self._engine(engine).meter, self.prompt_tokens.get(engine, 1)
         least = 1 if reads else prompt
         most = max(least, self._within(engine, prompt + after + reads, 1 if after else sampling.max_tokens))

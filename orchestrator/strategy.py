@@ -51,7 +51,9 @@ class Strategy(BaseModel):
 
     @property
     def follows(self) -> frozenset[str]:
-        """The knobs by which whoever asks may change how it draws an answer: of temperature, top_p, max_tokens, stop.
+        """The knobs by which whoever asks may change how it draws an answer.
+
+        They are among temperature, top_p, max_tokens, stop, and json_schema where each answer is one draw.
 
         A temperature and a nucleus mass take the place of its own, a number of tokens goes to `capped`, and strings
         are added to `stop`. One that `writes` and follows none cannot be asked for anything special.

@@ -16,7 +16,7 @@ from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyVerifier
 from .adaptive_branching import AdaptiveBranching
-from .drawing import Drawing, Draws
+from .drawing import Draws, FormedDrawing
 from .posteriors import Gaussian, Posterior
 from .ranking import ranked
 from .reward import note_cut, reward
@@ -34,7 +34,7 @@ the question asks for."""
 UNKNOWN = "unknown"
 
 
-class ABMCTS(Drawing):
+class ABMCTS(FormedDrawing):
     """Search over whole answers, deciding by Thompson sampling between a new answer and a better old one.
 
     The tree's nodes are whole answers. A child of the root is a fresh draw, a child of an answer refines it. Which node

@@ -14,14 +14,14 @@ from ..orchestrator.plan import Plan
 from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers.answers import AnyAnswer, NumberAnswer
-from .drawing import Drawing, Draws
+from .drawing import Draws, FormedDrawing
 from .leader import beta_confidence, dirichlet_confidence
 from .voting import vote
 
 CRITERIA = {"beta": beta_confidence, "dirichlet": dirichlet_confidence}
 
 
-class AdaptiveConsistency(Drawing):
+class AdaptiveConsistency(FormedDrawing):
     """Draw until the most frequent answer is likely enough to stay so, `n` at most, and vote.
 
     Candidates without an answer are no votes: they neither agree nor stop anything. Launched draws vote in the order of

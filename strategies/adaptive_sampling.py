@@ -14,13 +14,13 @@ from ..orchestrator.plan import Plan
 from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyVerifier, SelfEvaluation
-from .drawing import Drawing, Draws
+from .drawing import Draws, FormedDrawing
 from .ranking import ranked
 
 Temperature = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 
 
-class AdaptiveSampling(Drawing):
+class AdaptiveSampling(FormedDrawing):
     """Draw in rounds until an attempt is good enough; the best one answers.
 
     What a round draws does not depend on the threshold, so that with the same seed a lower one draws a part of what a

@@ -11,12 +11,12 @@ from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyVerifier
 from ..verifiers.answers import AnyAnswer, NumberAnswer
-from .drawing import Drawing, Draws
+from .drawing import Draws, FormedDrawing
 from .ranking import ranked
 from .voting import note_unweighable, vote
 
 
-class BestOfN(Drawing):
+class BestOfN(FormedDrawing):
     """Draw `n` candidates and put first the one the verifier likes best.
 
     With `weighted`, the scores of candidates with the same answer are added and the best answer wins; a negative score

@@ -13,10 +13,10 @@ from ..orchestrator.types import Candidate, Query
 from ..verifiers.trace_confidence import Measure
 from .confidence import CONFIDENCE, most_confident, with_confidence
 from .confident_drawing import ConfidentDrawing, Share
-from .drawing import Draws
+from .drawing import Draws, FormedDrawing
 
 
-class ConfidenceVote(ConfidentDrawing):
+class ConfidenceVote(ConfidentDrawing, FormedDrawing):
     """Draw `n` candidates and let the most confident of them vote.
 
     Each voter's confidence is its weight. The share that votes is one of the candidates with an answer; the others come

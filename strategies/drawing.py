@@ -6,8 +6,9 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from ..orchestrator.engine import MAX_DRAWS, Sampling
+from ..orchestrator.engine import MAX_DRAWS
 from ..orchestrator.plan import Plan
+from ..orchestrator.sampling import JsonSchema, Sampling, is_free
 from ..orchestrator.shape import Shape
 from ..orchestrator.strategy import Strategy
 from ..orchestrator.verifier import Verifier
@@ -79,3 +80,23 @@ class Drawing(Strategy):
             ShapeError: there are some.
         """
         check_first(self, shape, plan)
+
+
+class FormedDrawing(Drawing):
+    """A `Drawing` whose answers are one draw each, so that an engine can hold them to a form.
+
+    Args:
+        json_schema: the JSON text of a schema that each answer is valid under, where the engine can hold it to one and
+            it is not cut; None leaves the form free.
+    """
+
+    json_schema: JsonSchema | None = Field(None, exclude_if=is_free)
+
+    @property
+    def sampling(self) -> Sampling:
+        free = super().sampling
+        return free if self.json_schema is None else free.model_copy(update={"json_schema": self.json_schema})
+
+    @property
+    def follows(self) -> frozenset[str]:
+        return super().follows | {"json_schema"}

@@ -12,11 +12,11 @@ from ..orchestrator.plan import Plan
 from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers.answers import AnyAnswer, NumberAnswer
-from .drawing import Drawing, Draws
+from .drawing import Draws, FormedDrawing
 from .voting import vote
 
 
-class EarlyStoppingSelfConsistency(Drawing):
+class EarlyStoppingSelfConsistency(FormedDrawing):
     """Draw windows of candidates until one window is unanimous, `n` candidates at most, and vote.
 
     A window stops only when it is whole and every candidate of it has the same answer: one without an answer, or one

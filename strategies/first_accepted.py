@@ -15,11 +15,11 @@ from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyVerifier
 from ..verifiers.reliability import WorthTrying
 from .abstention import abstention
-from .drawing import Drawing, Draws
+from .drawing import Draws, FormedDrawing
 from .ranking import ranked
 
 
-class FirstAccepted(Drawing):
+class FirstAccepted(FormedDrawing):
     """Draw until the verifier accepts a candidate, `n` times at most.
 
     A score of at least `threshold` accepts; what cannot be judged is not accepted. The accepted candidate comes first;

@@ -11,7 +11,7 @@ from ..orchestrator.prompting import FENCED, Template, asked, fill, numbered, qu
 from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from .asking import described, reading
-from .drawing import Drawing
+from .drawing import FormedDrawing
 from .placing import check_given
 
 PROMPT = f"""Below are a question and numbered responses to it, some perhaps with a critique. {FENCED}
@@ -26,7 +26,7 @@ Any of them may be wrong. Write one answer that is better than each: take over w
 supply what is missing. Do not copy one response, and do not mention that there were any. Begin the answer at once."""
 
 
-class Fuse(Drawing):
+class Fuse(FormedDrawing):
     """Replace the candidates by `n` answers fused from them.
 
     Every candidate is shown, with its critique where it has one. The fused answers are new candidates, without

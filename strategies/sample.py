@@ -9,10 +9,10 @@ from ..orchestrator.context import Context
 from ..orchestrator.plan import Plan
 from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
-from .drawing import Drawing
+from .drawing import FormedDrawing
 
 
-class Sample(Drawing):
+class Sample(FormedDrawing):
     """Draw `n` candidates and pass them on in the order of their index.
 
     With `n` = 1 it is one call of the model.

@@ -10,11 +10,11 @@ from ..orchestrator.plan import Plan
 from ..orchestrator.shape import Shape
 from ..orchestrator.types import Candidate, Query
 from ..verifiers.answers import AnyAnswer, NumberAnswer
-from .drawing import Drawing, Draws
+from .drawing import Draws, FormedDrawing
 from .voting import vote
 
 
-class SelfConsistency(Drawing):
+class SelfConsistency(FormedDrawing):
     """Draw `n` candidates and put first those whose answer is the most frequent.
 
     Answers are compared by canonical key, so that equality is an equivalence; candidates without an answer abstain.

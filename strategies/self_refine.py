@@ -19,13 +19,13 @@ from ..verifiers import AnyVerifier
 from ..verifiers.answers import AnyAnswer, NumberAnswer
 from .asking import reading
 from .chunks import at_most
-from .drawing import Drawing
+from .drawing import FormedDrawing
 from .ranking import ranked
 from .refinement_prompts import CRITIQUE, REVISION
 from .voting import vote
 
 
-class SelfRefine(Drawing):
+class SelfRefine(FormedDrawing):
     """Draft, critique and revise, by one model in turn, and choose among all drafts.
 
     The verifier chooses, or, without one, the vote of their answers, ties to the earlier draft. A draft is revised no
@@ -139,4 +139,4 @@ class SelfRefine(Drawing):
 
     @property
     def _criticising(self) -> Sampling:
-        return at_most(self.sampling, self.critique_tokens).model_copy(update={"stop": ()})
+        return at_most(self.sampling, self.critique_tokens).model_copy(update={"stop": (), "json_schema": None})

@@ -17,7 +17,7 @@ from ..orchestrator.types import Candidate, Query
 from ..verifiers import AnyVerifier
 from ..verifiers.answers import AnyAnswer, NumberAnswer
 from .asking import reading
-from .drawing import Drawing, Draws
+from .drawing import Draws, FormedDrawing
 from .ranking import ranked
 from .voting import note_unweighable, vote
 
@@ -31,7 +31,7 @@ Earlier responses:
 Find out what went wrong in them, if anything, and write a new and complete response to the question."""
 
 
-class SequentialParallel(Drawing):
+class SequentialParallel(FormedDrawing):
     """Share `n` draws between `chains` side by side and revisions within each.
 
     A verifier chooses the best of each chain, then the best of those; without one all answers vote. With as many chains

@@ -104,10 +104,13 @@ def refused_field(raw: bytes, fields: Iterable[str]) -> str | None:
     """The first of the optional `fields` that a complaint names.
 
     `max_tokens` counts only where the server asks for ``max_completion_tokens`` instead: it is named in many others.
+    `response_format` does not where the complaint is about the schema in it.
     """
     said = complaint(raw)
     for name in sorted(fields):
         if name == "max_tokens" and "max_completion_tokens" not in said:
+            continue
+        if name == "response_format" and "schema" in said.lower():
             continue
         if re.search(rf"(?<!\w){name}(?!\w)", said):
             return name

@@ -21,8 +21,8 @@ from ..types import Finish, Message, Usage
 
 API = Literal["chat", "completions"]
 Reads = Literal["pooling", "classify", "score"]
-PLAIN = frozenset({"seed", "logprobs", "max_tokens"})
-NEEDED = frozenset({"logprobs", "logprob_token_ids", "continue_final_message"})
+PLAIN = frozenset({"seed", "logprobs", "max_tokens", "response_format"})
+NEEDED = frozenset({"logprobs", "logprob_token_ids", "continue_final_message", "response_format"})
 """Optional fields without which an answer would be another one."""
 STREAMING = frozenset({"stream", "stream_options", "return_token_ids"})
 """Optional fields with which a stream counts its tokens, and tells what the whole cost."""
@@ -81,6 +81,7 @@ class Dialect:
             exact_count=self.tokenizes,
             streams=self.streams,
             image_tokens=image_tokens if self.api == "chat" and self.generates else 0,
+            structured=self.api == "chat" and "response_format" in takes,
         )
 
 
@@ -114,6 +115,8 @@ def body(
         made["logprobs"] = _needed(dialect, "logprobs", "log-probabilities", is_chat or ranks or 1)
     if ranks and is_chat:
         made["top_logprobs"] = ranks
+    if sampling.json_schema is not None:
+        made["response_format"] = _needed(dialect, "response_format", "a form", _form(sampling.json_schema))
     if request.labels:
         made["logprob_token_ids"] = _needed(dialect, "logprob_token_ids", "chosen log-probabilities", request.labels)
         made["return_tokens_as_token_ids"] = True
@@ -230,6 +233,14 @@ def _asked(prompt: Prompt, dialect: Dialect) -> dict[str, Any]:
     messages.append({"role": "assistant", "content": prompt.text})
     goes_on = _needed(dialect, "continue_final_message", "continuing a text", True)
     return {"messages": messages, "continue_final_message": goes_on, "add_generation_prompt": False}
+
+
+def _form(schema: str) -> dict[str, Any]:
+    """A schema as servers take it; that of any object is theirs to know."""
+    form = orjson.loads(schema)
+    if form == {"type": "object"}:
+        return {"type": "json_object"}
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": form, "strict": True}}
 
 
 def joined(messages: Sequence[Message]) -> str:

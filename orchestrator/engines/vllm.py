@@ -27,6 +27,8 @@ from .vllm_output import completion, pooling_params, sampling_params, teller
 from .vllm_process import Core, Launch
 
 GIB = 1 << 30
+FORMS = {"backend": "guidance", "disable_any_whitespace": True}
+"""The backend that refuses what it cannot hold to (others generate freely there); small models fill spaces forever."""
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -119,6 +121,7 @@ class VLLMEngine:
             context_length=self.spec.max_model_len or self._files.context_length,
             tokenizer=self._files.tokenizer,
             streams=generates,
+            structured=generates,
         )
 
     @cached_property
@@ -325,7 +328,9 @@ class VLLMEngine:
             "disable_log_stats": True,
             "use_tqdm_on_load": False,
         }
-        if spec.runner == "pooling":
+        if spec.runner == "generate":
+            arguments["structured_outputs_config"] = FORMS
+        else:
             steps = {"tok_pooling_type": "STEP", "step_tag_id": self._step_mark}
             arguments["pooler_config"] = {"task": self._task, **({} if self._step_mark is None else steps)}
         if spec.block_size is not None:

@@ -34,8 +34,17 @@ def sampling_params(request: Request, is_watched: bool = False) -> Any:
         logprobs=_ranks(request),
         logprob_token_ids=list(request.labels) or None,
         output_kind=RequestOutputKind.CUMULATIVE if is_watched else RequestOutputKind.FINAL_ONLY,
+        structured_outputs=_form(sampling.json_schema),
         skip_clone=True,
     )
+
+
+def _form(schema: str | None) -> Any:
+    if schema is None:
+        return None
+    from vllm.sampling_params import StructuredOutputsParams
+
+    return StructuredOutputsParams(json=schema)
 
 
 def _ranks(request: Request) -> int | None:

@@ -22,6 +22,7 @@ from ponder.orchestrator.types import Finish
 pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session")]
 LONG = "what is 12+12-7+5*3-1+2? show every step of the way, one a line."
 GREEDY = Sampling(temperature=0, max_tokens=24)
+NUMBER = '{"enum": [12, 345]}'
 
 
 async def draw(engine: Engine, prompt: Prompt, seed: int = 0, **knobs: Any) -> Completion:
@@ -322,3 +323,13 @@ async def test_a_reward_model_without_a_mark_is_read_once_and_closing_fails_what
         lost = await asyncio.wait_for(asyncio.gather(*flood, return_exceptions=True), timeout=20)
     assert any(isinstance(outcome, EngineUnavailable) for outcome in lost)
     assert len(reading.rows) == 1 and 0 < reading.rows[0][-1] < 1
+
+
+async def test_a_form_is_held_to_or_refused(abacus_generator: VLLMEngine) -> None:
+    drawn = [
+        await draw(abacus_generator, asked("12+7*3"), seed, temperature=2, json_schema=NUMBER) for seed in range(4)
+    ]
+    assert {each.text for each in drawn} <= {"12", "345"} and {each.finish for each in drawn} == {Finish.EOS}
+    for bad in ('{"type": "strange"}', '{"not": {}}', '{"$ref": "http://127.0.0.1/x"}'):
+        with pytest.raises(EngineRefused, match="Grammar error"):
+            await draw(abacus_generator, asked("12+7*3"), json_schema=bad)
