@@ -13,7 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from ..budget import COUNTED, Budget
+from ..budget import Budget
 from ..errors import UsageError
 
 VARIABLE = "PONDER_API_KEYS"
@@ -126,28 +126,17 @@ class Keys:
         """Whether `word` is one of them. For texts of our own: how long it takes may depend on the word."""
         return _digest(word) in self._keys
 
-    def check_served(self, models: Iterable[str], most: Budget) -> None:
-        """Refuse keys that do not fit what is served.
-
-        Args:
-            models: that are served, by name.
-            most: what any one request may cost. It limits what a key's budget limits, for a request without a limit
-                would hold all that its key has left, and the others would wait for it.
+    def check_models(self, served: Iterable[str]) -> None:
+        """Refuse keys to models that are not there.
 
         Raises:
-            UsageError: a key opens a model that is none of `models`, or has a budget in what `most` leaves open.
+            UsageError: a key opens a model that is none of `served`.
         """
-        served = set(models)
+        known = set(served)
         for key in self:
-            if unknown := sorted({*(key.models or ())} - served):
-                wrong = f"key {key.name!r} opens {unknown[0]!r}; choose from {', '.join(sorted(served))}"
+            if unknown := sorted({*(key.models or ())} - known):
+                wrong = f"key {key.name!r} opens {unknown[0]!r}; choose from {', '.join(sorted(known))}"
                 raise UsageError(f"the models of a key must be served, but {wrong}")
-            for name in COUNTED:
-                if getattr(key.budget, name) is not None and getattr(most, name) is None:
-                    raise UsageError(
-                        f"what a key may pay must be limited for each request too, but key {key.name!r} has a budget in"
-                        f" {name} and no request is limited in it; limit the budget of one request, as by {name}=AMOUNT"
-                    )
 
 
 def _in_file(path: Path) -> list[Read]:

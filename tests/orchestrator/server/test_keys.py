@@ -140,13 +140,11 @@ def test_refuses_a_missing_file_and_an_unsound_variable(tmp_path: Path) -> None:
         Keys.load(None, {"PONDER_API_KEYS": "short"})
 
 
-def test_refuses_keys_that_do_not_fit_what_is_served(tmp_path: Path) -> None:
-    keys, models, most = keys_in(tmp_path, TABLES), ["vote", "search-1"], Budget(total_tokens=900, cost_usd=0.1)
-    keys.check_served([*models, "other"], most)
+def test_refuses_keys_to_models_that_are_not_served(tmp_path: Path) -> None:
+    keys = keys_in(tmp_path, TABLES)
+    keys.check_models(["vote", "search-1", "other"])
     with pytest.raises(UsageError, match="key 'alice' opens 'search-1'; choose from other, vote"):
-        keys.check_served(["vote", "other"], most)
-    with pytest.raises(UsageError, match=r"'alice' has a budget in cost_usd.* as by cost_usd=AMOUNT"):
-        keys.check_served(models, Budget(total_tokens=900, seconds=60))
+        keys.check_models(["vote", "other"])
 
 
 def test_keeps_no_key_and_shows_no_digest(tmp_path: Path) -> None:
