@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..runtime import Done
+from .directory import Alone, Directory, Place
 from .refusal import unavailable
 from .trace import Trace
 
@@ -44,6 +45,7 @@ class Work:
         created: seconds since the epoch.
         ended: likewise; None while it is in flight.
         ending: once it has ended, why, and how much of it was lost.
+        is_elsewhere: whether another replica runs it, and what is known of it here is that it is awaited.
     """
 
     id: str
@@ -58,6 +60,7 @@ class Work:
     ending: Mapping[str, Any] = field(default_factory=dict)
     task: asyncio.Task[Done] | None = None
     clients: int = 0
+    is_elsewhere: bool = False
 
     async def outcome(self) -> Done:
         """What it returns, once it has.
@@ -80,10 +83,18 @@ class Runs:
         at_once: how many may run side by side.
         waiting: how many may wait for their turn besides, for half a minute each.
         ended: told of each run that has ended.
+        directory: where replicas find each other's runs.
     """
 
-    def __init__(self, at_once: int, waiting: int = 0, ended: Callable[[Work], None] = lambda work: None) -> None:
+    def __init__(
+        self,
+        at_once: int,
+        waiting: int = 0,
+        ended: Callable[[Work], None] = lambda work: None,
+        directory: Directory = Alone(),
+    ) -> None:
         self._at_once, self._waiting, self._told = at_once, waiting, ended
+        self.directory = directory
         self._places = asyncio.Semaphore(at_once)
         self._works: dict[str, Work] = {}
         self._attachable: dict[Fingerprint, Work] = {}
@@ -108,6 +119,12 @@ class Runs:
         """The run that the same request began, unless it failed or its answer has arrived."""
         return self._attachable.get(fingerprint)
 
+    def announce(self, work: Work | None = None) -> None:
+        """Let other replicas find a run, or all that a request sent again may attach to."""
+        for each in self._attachable.values() if work is None else [work]:
+            if not each.is_elsewhere:
+                self.directory.began(each.fingerprint, Place(each.id, each.job.seed))
+
     def start(self, work: Work, run: Callable[[], Coroutine[Any, Any, Done]]) -> None:
         """Start a run; it goes on while it has clients.
 
@@ -121,6 +138,7 @@ class Runs:
         work.task = asyncio.create_task(self._placed(work, run))
         self._works[work.id] = self._attachable[work.fingerprint] = work
         self._in_flight.add(work)
+        self.announce(work)
         work.task.add_done_callback(lambda task: self._end(work, task))
 
     @contextmanager
@@ -129,7 +147,7 @@ class Runs:
         work.clients += 1
         try:
             yield
-        except ClientGone:
+        except (ClientGone, asyncio.CancelledError):
             if work.clients == 1 and work.state in ("waiting", "running"):
                 asyncio.get_running_loop().call_later(grace_s, _cancel_unattended, work)
             raise
@@ -186,6 +204,8 @@ class Runs:
     def _detach(self, work: Work) -> None:
         if self._attachable.get(work.fingerprint) is work:
             del self._attachable[work.fingerprint]
+            if not work.is_elsewhere:
+                self.directory.left(work.fingerprint, work.id)
 
     def _forget(self) -> None:
         """Let go of runs that ended long ago, and of the oldest where there are too many."""
