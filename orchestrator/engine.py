@@ -24,6 +24,9 @@ LOWEST_LOGPROB = -9999.0
 """The log-probability, in nats, of what cannot follow: minus infinity has no JSON. It is the one that vLLM writes."""
 
 
+FREE = Sampling()
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """A conversation, rendered by the engine's own chat template, and what was already generated after it.
@@ -175,6 +178,7 @@ class Capabilities(BaseModel):
         looks: whether it is a `LookingEngine`.
         image_tokens: most tokens that an image takes in a prompt; 0 where prompts may hold none.
         structured: whether it holds what it generates to a `Sampling.json_schema`.
+        fixed: of temperature, top_p and stop, those that are its own; a request must leave them as `Sampling` has them.
         tokenizer: names the tokenizer; engines that name the same split a text alike. Empty where it is not known.
     """
 
@@ -195,6 +199,7 @@ class Capabilities(BaseModel):
     looks: bool = False
     image_tokens: int = 0
     structured: bool = False
+    fixed: frozenset[str] = frozenset()
 
     @property
     def images(self) -> bool:
@@ -339,11 +344,16 @@ class EngineSpec(BaseModel):
 
 
 def check_form(capabilities: Capabilities, sampling: Sampling, engine: str) -> None:
-    """Refuse to draw in a form that the engine cannot hold to.
+    """Refuse to draw in a form that the engine cannot hold to, or in a way that it cannot follow.
 
     Raises:
-        EngineRefused: a schema is given, and the engine is not `structured`.
+        EngineRefused: a schema is given, and the engine is not `structured`; or a knob is changed that is `fixed`.
     """
+    if fixed := [name for name in sorted(capabilities.fixed) if getattr(sampling, name) != getattr(FREE, name)]:
+        raise EngineRefused(
+            f"engine {engine} must draw by a {fixed[0]} of its own, but is asked for {getattr(sampling, fixed[0])!r}; "
+            f"leave it at {getattr(FREE, fixed[0])!r}"
+        )
     if sampling.json_schema is not None and not capabilities.structured:
         raise EngineRefused(
             f"engine {engine} must hold what it generates to a JSON schema, but cannot; use vLLM, a server that takes "

@@ -8,14 +8,26 @@ journal records just that: what happened within is not shared with other draws, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import model_validator
 
 from .budget import COUNTED, Budget, amounts, in_units
 from .canonical import stable_id
-from .engine import Capabilities, Completion, Engine, EngineSpec, Facts, Prompt, Reading, Request, Sampling
+from .engine import (
+    FREE,
+    Capabilities,
+    Completion,
+    Engine,
+    EngineSpec,
+    Facts,
+    Prompt,
+    Reading,
+    Request,
+    Sampling,
+    check_form,
+)
 from .errors import BudgetExceeded, EngineRefused, EngineUnavailable, UsageError
 from .journal import Retries
 from .meter import Meter
@@ -29,6 +41,8 @@ from .shape import Shape
 from .types import COUNTS, Candidate, Finish, Query, Usage
 
 MOST_KEPT = 256
+KNOBS = frozenset({"temperature", "top_p", "stop", "json_schema"})
+"""What a request may change of the draws within, beside their length."""
 
 
 class PipelineEngineSpec(EngineSpec):
@@ -150,7 +164,7 @@ class PipelineEngine:
         facts = {name: Facts(e.identity, e.capabilities, e.meter) for name, e in engines.items()}
         identities = {name: fact.identity for name, fact in facts.items()}
         self.identity = "pipeline:" + stable_id((spec.pipeline.nodes, spec.budget, identities))
-        self.capabilities = _capabilities([fact.capabilities for fact in facts.values()])
+        self.capabilities = _capabilities(spec.pipeline, {name: fact.capabilities for name, fact in facts.items()})
         self.meter: Meter = PipelineMeter(pipeline=spec.pipeline, engines=facts, budget=spec.budget)
 
     def _as_asked(self, request: Request) -> Pipeline:
@@ -176,6 +190,7 @@ class PipelineEngine:
             "continue a text": prompt.text or prompt.tokens,
             "tell probabilities": request.labels or sampling.logprobs or sampling.top_logprobs,
         }
+        check_form(self.capabilities, sampling, self.spec.pipeline.name)
         if not self._is_started:
             raise EngineRefused(f"engine {self.identity!r} must be started before it is asked; await its start first")
         if wanted := [what for what, given in asked.items() if given]:
@@ -183,15 +198,20 @@ class PipelineEngine:
             raise EngineRefused(f"pipeline {name!r} cannot {wanted[0]}; ask an engine that is a model")
 
 
-def _capabilities(engines: Sequence[Capabilities]) -> Capabilities:
+def _capabilities(pipeline: Pipeline, engines: Mapping[str, Capabilities]) -> Capabilities:
     """It writes, and no more: a text of several draws has no token ids and no log-probabilities."""
-    tokenizers = {can.tokenizer for can in engines}
+    known = engines.values()
+    tokenizers = {can.tokenizer for can in known}
+    followed = KNOBS.intersection(*(part.follows for part in writers(pipeline)))
+    answering = pipeline.infer(Shape(), Plan()).drawn_by or frozenset(engines)
     return Capabilities(
-        seed=all(can.seed for can in engines),
-        context_length=min(can.context_length for can in engines),
+        seed=all(can.seed for can in known),
+        context_length=min(can.context_length for can in known),
         exact_count=False,
         tokenizer=tokenizers.pop() if len(tokenizers) == 1 else "",
-        image_tokens=max(can.image_tokens for can in engines),
+        image_tokens=max(can.image_tokens for can in known),
+        structured="json_schema" in followed and all(engines[name].structured for name in answering),
+        fixed=(KNOBS - {"json_schema"} - followed).union(*(can.fixed for can in known)),
     )
 
 
@@ -201,12 +221,9 @@ def _drawing(pipeline: Pipeline, sampling: Sampling) -> Pipeline:
     Raises:
         UsageError: one of its strategies cannot.
     """
-    asked = {"temperature": sampling.temperature, "top_p": sampling.top_p, "stop": sampling.stop}
-    changes = {knob: value for knob, value in asked.items() if value not in (1.0, ())}
-    for knob, value in changes.items():
-        if stays := sorted({part.kind for part in writers(pipeline) if knob not in part.follows}):
-            raise UsageError(f"{knob} must be {asked[knob]!r}, but {', '.join(stays)} cannot follow; leave it as it is")
-        pipeline = redrawn(pipeline, knob, value)
+    for knob in sorted(KNOBS):
+        if (value := getattr(sampling, knob)) != getattr(FREE, knob):
+            pipeline = redrawn(pipeline, knob, value)
     return redrawn(pipeline, "max_tokens", sampling.max_tokens)
 
 

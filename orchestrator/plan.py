@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from .denoising import Denoising, Flow
-from .engine import Engine, Sampling
+from .engine import Engine, Sampling, check_form
 from .errors import EngineRefused, ShapeError
 from .shape import Estimate, Shape
 from .types import COUNTS, Usage
@@ -288,6 +288,7 @@ class Plan:
         least = 1 if reads else prompt
         most = max(least, self._within(engine, prompt + after + reads, 1 if after else sampling.max_tokens))
         try:
+            check_form(self._engine(engine).capabilities, sampling, engine)
             return Estimate(meter.shortest(least), meter.generation(most, sampling.max_tokens))
         except EngineRefused as error:
             raise self.refuse(f"engine {engine!r} must draw as asked, but: {error}", "or use another") from None

@@ -33,7 +33,7 @@ from ponder.orchestrator.run import arun
 from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.strategy import Strategy
 from ponder.orchestrator.types import Finish, Query, Usage
-from ponder.strategies import BestOfN, BudgetForcing, RandomNoiseSearch, Sample, SelfConsistency, SelfDebug
+from ponder.strategies import BestOfN, BudgetForcing, Fuse, RandomNoiseSearch, Sample, SelfConsistency, SelfDebug
 from ponder.testing.image_world import denoising, looking
 from ponder.testing.rows import Rows
 from ponder.verifiers import ClassLogprob, ExactMatch, ListwiseJudge, ProcessReward
@@ -190,17 +190,21 @@ class SeeingSpec(SimulatedSpec):
 
 
 class Seeing(SimulatedEngine):
+    """An engine that sees, and holds what it writes to any form, or says that it does."""
+
     shown: ClassVar[set[tuple[Image, ...]]] = set()
+    forms: ClassVar[set[str | None]] = set()
 
     @property
     def capabilities(self) -> Capabilities:
-        return super().capabilities.model_copy(update={"image_tokens": 7})
+        return super().capabilities.model_copy(update={"image_tokens": 7, "structured": True})
 
     async def count(self, prompt: Prompt) -> int:
         return await super().count(prompt) + 7 * len(prompt.images)
 
     async def complete(self, request: Request, watch: Watch | None = None) -> Completion:
         Seeing.shown.add(request.prompt.images)
+        Seeing.forms.add(request.sampling.json_schema)
         return await super().complete(request, watch)
 
 
@@ -212,10 +216,23 @@ async def test_images_are_shown_to_engines_within_that_see() -> None:
     assert "must take images" in blind.reason and not blind.candidates
 
 
+async def test_a_form_goes_to_the_draws_within_where_all_can_hold_to_it() -> None:
+    form, seeing = '{"type":"object"}', SeeingSpec(world=WORLD)
+    Seeing.forms.clear()
+    assert (await draw(inner(model=seeing), json_schema=form)).text and Seeing.forms == {form}
+    fused = inner(BEST, Fuse(max_tokens=48), SelfDebug(max_tokens=48, verifier=ProcessReward()), model=seeing)
+    for spec in (inner(), fused):
+        with pytest.raises(EngineRefused, match="JSON schema"):
+            await draw(spec, json_schema=form)
+
+
 async def test_what_a_strategy_within_cannot_follow_is_refused() -> None:
     revised = inner(Sample(max_tokens=48), SelfDebug(max_tokens=48, verifier=ProcessReward()))
-    with pytest.raises(EngineRefused, match="self_debug cannot follow"):
+    with pytest.raises(EngineRefused, match="must draw by a stop of its own"):
         await draw(revised, stop=("\n",))
+    for spec in (revised, inner(Sample(max_tokens=48), model=revised)):
+        with pytest.raises(ShapeError, match=r"must draw by a stop of its own, .*; leave it at"):
+            await arun(outer(Sample(max_tokens=48, stop=("\n",)), spec), QUERY)
 
 
 async def test_an_answer_that_may_be_longer_than_asked_is_refused_before_anything_runs() -> None:
