@@ -22,6 +22,7 @@ from .engine import Engine, EngineSpec
 from .errors import BudgetExceeded, EngineError, EngineUnavailable
 from .journal import Journal, Memory, Retries, Store
 from .pipeline import AnyStrategy
+from .plan import Plan
 from .plans import Plans
 from .run_state import Run, Watcher, Written
 from .shape import Estimate
@@ -159,7 +160,11 @@ class Runtime:
 
     async def estimate(self, strategy: Strategy, query: Query) -> Estimate:
         """The least and the most that `strategy` may cost on `query`."""
-        return self._plans.of(strategy, await self._plans.counted(query)).estimate
+        return (await self.plan(strategy, query)).estimate
+
+    async def plan(self, strategy: Strategy, query: Query) -> Plan:
+        """What `strategy` may draw on `query`; only to be read."""
+        return self._plans.of(strategy, await self._plans.counted(query))
 
     def open_ledger(self, budget: Budget) -> Ledger:
         """The ledger that holds one task to its budget or its lease."""

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from ..budget import Budget
 from ..frontier import Frontier
 from ..pipeline import Pipeline
+from .accounts import Accounts
 from .auth import KEY_IN_SCOPE, OPEN_PATH, Gate
 from .cards import card
 from .chat import ChatCompletions
@@ -49,6 +50,7 @@ def create_app(
     *,
     frontiers: Iterable[Frontier] = (),
     keys: Keys = Keys(),
+    accounts: Accounts | None = None,
     budget: Budget = Budget(),
     seed: int | None = None,
     strategies: Iterable[str] = (),
@@ -64,6 +66,7 @@ def create_app(
         pipelines: by the names that clients use.
         frontiers: whose points are among the pipelines; each is a model of its own besides, where effort picks one.
         keys: what opens it; without any it answers only to loopback names.
+        accounts: what each key may spend; None keeps it in memory.
         budget: the most that one request may cost, whatever it asks for.
         seed: for requests that send none; None draws one for each.
         strategies: kinds of strategies and verifiers that requests may bring.
@@ -80,7 +83,8 @@ def create_app(
     health = Health(models, runs)
     metrics.watch_runs(lambda: len(runs), lambda: runs.waiting)
     metrics.watch_engines(health.standing)
-    desk = Desk(models, runs, budget, seed, keep_alive_s, frozenset(strategies))
+    accounts = Accounts(keys) if accounts is None else accounts
+    desk = Desk(models, runs, accounts, budget, seed, keep_alive_s, frozenset(strategies))
     endpoints = (ChatCompletions(desk), Responses(desk), Completions(desk), ImageGenerations(desk))
 
     @asynccontextmanager
@@ -92,6 +96,7 @@ def create_app(
             runs.cancel()
             health.close()
             await models.close()
+            await accounts.close()
 
     routes = [*_routes(desk, health, endpoints), Route(METRICS, _scraped(metrics))]
     app = Starlette(

@@ -8,7 +8,9 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..budget import NANO, Budget
-from ..types import Message
+from ..canonical import stable_id
+from ..images import Image
+from ..types import Message, Query
 from .dial import Effort
 from .refusal import SHOWN, Refusal
 
@@ -45,6 +47,17 @@ class Asked(BaseModel):
     def conversation(self) -> tuple[Message, ...]:
         """What is asked, as the pipeline gets it."""
         raise TypeError(f"{type(self).__name__} must implement conversation")
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """What is shown after the words of its last message."""
+        return ()
+
+    @property
+    def query(self) -> Query:
+        """What is asked; its id names it, whoever asks."""
+        messages, images = self.conversation, self.images
+        return Query(id=stable_id((messages, images) if images else messages), messages=messages, images=images)
 
 
 class AskedForText(Asked):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..budget import Budget
+from .accounts import Accounts
 from .runs import Runs
 from .served import Models
 
@@ -18,6 +19,7 @@ class Desk:
     Args:
         models: what can be asked.
         runs: the runs in flight.
+        accounts: what each key may spend.
         budget: the most that one request may cost, whatever it asks for; without seconds, 600.
         seed: for requests that send none; None draws one for each.
         keep_alive_s: seconds between the comments that keep a silent stream open.
@@ -26,6 +28,7 @@ class Desk:
 
     models: Models
     runs: Runs
+    accounts: Accounts
     budget: Budget = Budget(seconds=MOST_SECONDS)
     seed: int | None = None
     keep_alive_s: float = 5.0

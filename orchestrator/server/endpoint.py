@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from collections.abc import Mapping
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from starlette.requests import ClientDisconnect, Request
 
-from ..budget import Budget
+from ..budget import COUNTED, Budget, amounts, in_units
+from ..canonical import stable_id
 from ..pipeline import Pipeline
 from ..runtime import Done
 from ..shape import Medium
+from ..types import Query, Usage
+from .accounts import Accounts
 from .asked import A, refuse
 from .auth import KEY_IN_SCOPE
 from .brought import brought
@@ -48,9 +52,24 @@ class Job(Generic[A]):
     budget: Budget
     seed: int
 
-    async def run(self, trace: Trace) -> Done:
-        """Run it, followed by `trace`."""
-        return await self.model.run(self.pipeline, self.asked.conversation, self.budget, self.seed, trace.watcher())
+    async def run(self, key: Key, accounts: Accounts, trace: Trace) -> Done:
+        """Run it within what its key may still spend, followed by `trace`."""
+        query = self.asked.query
+        least, most = await self._needs(query, key.budget)
+        lease = await accounts.lease(key.name, least, most)
+        try:
+            return await self.model.run(self.pipeline, query, lease.budget, self.seed, trace.watcher())
+        finally:
+            await asyncio.shield(accounts.settle(lease.id, trace.paid))
+
+    async def _needs(self, query: Query, limits: Budget) -> tuple[Usage, Budget]:
+        """The least that it costs, and the most that it may, limited in what `limits` limits."""
+        if limits == Budget():
+            return Usage(), self.budget
+        plan = await self.model.runtime.plan(self.pipeline, query)
+        named = zip(COUNTED, amounts(plan.estimate.most), limits.limits(), strict=True)
+        most = {name: in_units(amount, name) for name, amount, limit in named if limit is not None}
+        return plan.attempt.most, self.budget.at_most(Budget.model_validate(most))
 
 
 class Endpoint(Generic[A]):
@@ -120,7 +139,8 @@ class Endpoint(Generic[A]):
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise Refusal(415, "a body must be JSON; send it with Content-Type: application/json")
         body = await read_body(request.stream())
-        key, named = request.scope[KEY_IN_SCOPE], request.headers.get("idempotency-key", "")
+        key: Key = request.scope[KEY_IN_SCOPE]
+        named = request.headers.get("idempotency-key", "")
         fingerprint: Fingerprint = (key.name, self.path, named, hashlib.sha256(body).hexdigest())
         if (named or _retries(request)) and (work := self.desk.runs.again(fingerprint)) is not None:
             tally().attached(work.model)
@@ -128,7 +148,7 @@ class Endpoint(Generic[A]):
         job = self._job(self.read(parse(body)), key, request_id)
         tally().model = job.model.name
         work = Work(request_id, key.name, job.model.name, fingerprint, job, Trace(is_heard=self.is_heard(job.asked)))
-        self.desk.runs.start(work, lambda: job.run(work.trace))
+        self.desk.runs.start(work, lambda: job.run(key, self.desk.accounts, work.trace))
         return work
 
     def _job(self, asked: A, key: Key, request_id: str) -> Job[A]:

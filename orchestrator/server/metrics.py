@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -80,10 +81,11 @@ class Metrics:
         self._attached.inc()
 
     def watch_runs(self, in_flight: Callable[[], int], waiting: Callable[[], int]) -> None:
-        """Show runs in flight, and how many of them wait for their turn, as they are when they are read."""
+        """Show runs in flight, how many of them wait for their turn, and all tasks, as they are when they are read."""
         for name, told, count in (
             ("runs_in_flight", "Runs in flight, those that wait for their turn included.", in_flight),
             ("runs_waiting", "Runs that wait for their turn.", waiting),
+            ("tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks())),
         ):
             Gauge(f"ponder_{name}", told, registry=self._registry).set_function(count)
 

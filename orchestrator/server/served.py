@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import count
 
 from ..budget import Budget
-from ..canonical import stable_id
 from ..engine import Engine, EngineSpec, Prompt, check_fits
 from ..errors import EngineRefused, EngineUnavailable, UsageError
 from ..frontier import Frontier
@@ -73,8 +72,8 @@ class Model:
         facts = [self.engines[name].capabilities.denoising for name in self.pipeline.engine_names()]
         return {each.size for each in facts if each is not None and each.size is not None}
 
-    async def check_fits(self, pipeline: Pipeline, messages: tuple[Message, ...]) -> None:
-        """Refuse a conversation that leaves no room for an answer.
+    async def check_fits(self, pipeline: Pipeline, query: Query) -> None:
+        """Refuse a query that leaves no room for an answer.
 
         Raises:
             Refusal: the prompt and an answer exceed the context of an engine, or its template does not take it.
@@ -82,7 +81,7 @@ class Model:
         for drawing in drawings(pipeline):
             engine = self.engines[drawing.engine]
             try:
-                tokens = await engine.count(Prompt(messages))
+                tokens = await engine.count(Prompt(query.messages, images=query.images))
                 check_fits(engine.capabilities, tokens, drawing.max_tokens, drawing.engine)
             except EngineUnavailable:
                 continue
@@ -91,11 +90,10 @@ class Model:
                 raise Refusal(400, message, param="messages", code="context_length_exceeded") from None
 
     async def run(
-        self, pipeline: Pipeline, messages: tuple[Message, ...], budget: Budget, seed: int, watcher: Watcher = Watcher()
+        self, pipeline: Pipeline, query: Query, budget: Budget, seed: int, watcher: Watcher = Watcher()
     ) -> Done:
-        """Run the pipeline, drawing as this request asks, over one conversation."""
-        await self.check_fits(pipeline, messages)
-        query = Query(id=stable_id(messages), messages=messages)
+        """Run the pipeline, drawing as this request asks, over one query."""
+        await self.check_fits(pipeline, query)
         task = Task(id=query.id, strategy=pipeline, query=query, budget=budget, seed=seed)
         return await self.runtime.execute(task, budget, watcher)
 

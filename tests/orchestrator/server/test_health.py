@@ -25,11 +25,11 @@ from ponder.orchestrator.server.health import Health, State
 from ponder.orchestrator.server.pulse import Pulse
 from ponder.orchestrator.server.runs import Runs
 from ponder.orchestrator.server.served import Models, by_name
-from ponder.orchestrator.types import Message
+from ponder.orchestrator.types import Query
 from ponder.strategies import Hogwild
 
 FRESH_S = 0.3
-ASKED = (Message(role="user", content="Problem 3?"),)
+ASKED = Query.ask("Problem 3?")
 
 
 @asynccontextmanager
