@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 from starlette.requests import ClientDisconnect, Request
 
 from ..budget import COUNTED, Budget, amounts, in_units
-from ..canonical import stable_id
 from ..pipeline import Pipeline
 from ..runtime import Done
 from ..shape import Medium

@@ -17,7 +17,7 @@ from ..plan import Plan
 from ..run_state import Watcher
 from ..runtime import Done, Runtime, Task
 from ..shape import Medium, Shape
-from ..types import Message, Query
+from ..types import Query
 from .asked import refuse
 from .dial import Dial, Effort
 from .overrides import check_servable, drawings

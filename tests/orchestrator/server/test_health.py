@@ -75,7 +75,7 @@ async def test_calls_that_go_well_spare_the_probe() -> None:
     async with watched(model, fresh_s=5) as health:
         await health._models["single"].run(model, ASKED, Budget(), 0)
         assert (await health.state()).is_well
-        assert [request.prompt.messages for request in ScriptedEngine.opened["asked"].requests] == [ASKED]
+        assert [request.prompt.messages for request in ScriptedEngine.opened["asked"].requests] == [ASKED.messages]
 
 
 @pytest.mark.parametrize("how", [{"fault": "unavailable"}, {"fault": "crash"}, {"fault": "refused"}, {"text": ""}])
