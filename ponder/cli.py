@@ -205,8 +205,15 @@ def serve(
     pipelines: Annotated[list[Path], typer.Argument(help="TOML files of pipelines and frontiers, or folders of them.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8000,
-    key_file: Annotated[Path | None, typer.Option(help="API keys, one a line; or set PONDER_API_KEYS.")] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(help="API keys, one a line, or [[keys]] tables with their limits; or set PONDER_API_KEYS."),
+    ] = None,
+    accounts: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Where what each key has spent is kept; forgotten if not given.")
+    ] = None,
     budget: BudgetOption = None,
+    at_once: Annotated[int, typer.Option(min=1, help="Requests that may run at once; as many more may wait.")] = 1024,
     allow: Annotated[
         list[str] | None,
         typer.Option(help="A kind of strategy or verifier that requests may bring; once for each."),
@@ -222,9 +229,17 @@ def serve(
         _say(f"serving {names} at {url}/v1 (stop with Ctrl-C)")
 
     loaded = load_all(pipelines)
-    limits = parse_budget(budget) or Budget()
     serve_pipelines(
-        loaded, host=host, port=port, key_file=key_file, budget=limits, strategies=allow or (), on_ready=announce
+        loaded,
+        host=host,
+        port=port,
+        key_file=key_file,
+        accounts_file=accounts,
+        budget=parse_budget(budget) or Budget(),
+        strategies=allow or (),
+        most_runs=at_once,
+        most_waiting=at_once,
+        on_ready=announce,
     )
 
 

@@ -34,7 +34,7 @@ from .refusal import Refusal
 from .reports import PATH as RUNS
 from .reports import report
 from .responses import Responses
-from .runs import Runs
+from .runs import MOST_RUNS, Runs
 from .served import Models
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 MODELS = "/v1/models"
 METRICS = "/metrics"
-MOST_RUNS = 1024
 
 
 def create_app(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Fingerprint = tuple[str, ...]
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
+MOST_RUNS = 1024
 KEPT_S = 300.0
 MOST_KEPT = 1024
 PATIENCE_S = 30.0

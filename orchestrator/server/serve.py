@@ -12,9 +12,11 @@ from ..budget import Budget
 from ..errors import UsageError
 from ..frontier import Frontier
 from ..pipeline import Pipeline
+from .accounts import Accounts
 from .auth import check_binding
 from .keys import Keys
 from .redaction import Redaction
+from .runs import MOST_RUNS
 from .served import by_name
 
 LOGGERS = ("ponder.server", "uvicorn.error")
@@ -27,9 +29,12 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     key_file: str | Path | None = None,
+    accounts_file: str | Path | None = None,
     budget: Budget = Budget(),
     seed: int | None = None,
     strategies: Iterable[str] = (),
+    most_runs: int = MOST_RUNS,
+    most_waiting: int = MOST_RUNS,
     drain_s: float = 10.0,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
@@ -41,10 +46,13 @@ def serve(
         served: each with its own name; the points of a frontier are called NAME-1 and on.
         host: where to listen; other than loopback only with keys.
         port: 0 takes a free one.
-        key_file: one key a line; more may come from ``PONDER_API_KEYS``.
+        key_file: one key a line, or ``[[keys]]`` tables with limits; more may come from ``PONDER_API_KEYS``.
+        accounts_file: keeps what each key has spent when the server stops; without one it is forgotten.
         budget: the most that one request may cost, whatever it asks for.
         seed: for requests that send none; None draws one for each.
         strategies: kinds of strategies and verifiers that requests may bring.
+        most_runs: most requests that run at once.
+        most_waiting: most that wait for their turn besides.
         drain_s: seconds that requests in flight may take to end after the first signal.
         on_ready: called with the address, such as ``http://127.0.0.1:8000``, once requests are taken.
 
@@ -56,12 +64,23 @@ def serve(
     check_binding(host, keys)
     served = list(served)
     named, frontiers = by_name(served), [each for each in served if isinstance(each, Frontier)]
+    keys.check_models([*named, *(frontier.name for frontier in frontiers)])
     try:
         from .app import create_app
         from .listener import Listener
     except ImportError as error:
         raise UsageError(f"serving needs {error.name}; add it with: pip install 'ponder[serve]'") from None
-    app = create_app(named, frontiers=frontiers, keys=keys, budget=budget, seed=seed, strategies=strategies)
+    app = create_app(
+        named,
+        frontiers=frontiers,
+        keys=keys,
+        accounts=Accounts(keys, accounts_file),
+        budget=budget,
+        seed=seed,
+        strategies=strategies,
+        most_runs=most_runs,
+        most_waiting=most_waiting,
+    )
     redaction = Redaction(keys)
     with listen(host, port) as door:
         address = url(door)
