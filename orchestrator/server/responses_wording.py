@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -52,7 +51,6 @@ class ResponsesWording:
         is_whole = best.finish.is_complete
         return {
             **self._response("completed" if is_whole else "incomplete"),
-            "completed_at": int(time.time()),
             "incomplete_details": None if is_whole else {"reason": "max_output_tokens"},
             "output": [self._message(best)],
             "usage": usage(result),
