@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from ..pipeline import Pipeline
 from .chat_wording import ChatWording
 from .endpoint import CHAT, Job
-from .overrides import with_sampling
+from .overrides import as_asked
 from .served import Model
 from .spoken import TextEndpoint
 from .wire import ChatRequest, read_request
@@ -25,7 +25,7 @@ class ChatCompletions(TextEndpoint[ChatRequest]):
         return read_request(data)
 
     def prepared(self, model: Model, pipeline: Pipeline, asked: ChatRequest) -> Pipeline:
-        return with_sampling(pipeline, asked)
+        return as_asked(pipeline, asked, model.engines)
 
     def wording(self, job: Job[ChatRequest], created: int) -> ChatWording:
         asked, fingerprint = job.asked, job.pipeline.id

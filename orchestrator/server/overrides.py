@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ...strategies.drawing import Drawing
-from ..errors import UsageError
+from ..engine import Engine
+from ..errors import ShapeError, UsageError
 from ..parts import needing_reference, parts
 from ..pipeline import Pipeline
+from ..plan import Plan
 from ..redrawn import redrawn, writers
+from ..shape import Shape
 from .asked import refuse
 from .wire import ChatRequest
 
-SAMPLED = ("temperature", "top_p", "max_tokens", "stop")
+
+def as_asked(pipeline: Pipeline, asked: ChatRequest, engines: Mapping[str, Engine]) -> Pipeline:
+    """The pipeline, drawing as the request asks, on engines that can do that.
+
+    Raises:
+        Refusal: a strategy cannot follow, or an engine cannot see images, or hold to a form.
+    """
+    if asked.shown and not all(engines[name].capabilities.images for name in pipeline.engine_names()):
+        raise refuse(asked.shown[0].place, "this model does not see images; send text alone", "unsupported_value")
+    changed = with_sampling(pipeline, asked)
+    if asked.response_format.schema_text is not None:
+        try:
+            changed.infer(Shape(), Plan(engines))
+        except ShapeError:
+            rule = "this model cannot hold its answers to JSON; leave it out"
+            raise refuse("response_format", rule, "unsupported_parameter") from None
+    return changed
 
 
 def with_sampling(pipeline: Pipeline, asked: ChatRequest) -> Pipeline:
     """The pipeline, drawing as the request asks.
 
-    Temperature and nucleus mass replace those of every strategy that draws what may become the answer; the number of
-    tokens is a cap on theirs; stop strings are added to theirs. Judges keep their own.
+    Temperature, nucleus mass and the form of answers replace those of every strategy that draws what may become the
+    answer; the number of tokens is a cap on theirs; stop strings are added to theirs. Judges keep their own.
 
     Raises:
         Refusal: one of these strategies cannot follow.
@@ -62,9 +82,18 @@ def check_servable(pipeline: Pipeline, name: str) -> None:
 
 
 def _wanted(asked: ChatRequest) -> dict[str, Any]:
-    return {name: asked.most_tokens if name == "max_tokens" else getattr(asked, name) for name in SAMPLED}
+    """What a request asks of knobs, by their names."""
+    return {
+        "temperature": asked.temperature,
+        "top_p": asked.top_p,
+        "max_tokens": asked.most_tokens,
+        "stop": asked.stop,
+        "json_schema": asked.response_format.schema_text,
+    }
 
 
 def _sent(asked: ChatRequest, name: str) -> str:
     """What the client called a knob."""
+    if name == "json_schema":
+        return "response_format"
     return "max_completion_tokens" if name == "max_tokens" and asked.max_tokens is None else name

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..pipeline import Pipeline
 from .endpoint import RESPONSES, Job
-from .overrides import with_sampling
+from .overrides import as_asked
 from .refusal import Refusal
 from .responses_wire import WORDS, ResponsesRequest, read_request
 from .responses_wording import ResponsesWording
@@ -26,7 +26,7 @@ class Responses(TextEndpoint[ResponsesRequest]):
         return read_request(data)
 
     def prepared(self, model: Model, pipeline: Pipeline, asked: ResponsesRequest) -> Pipeline:
-        return with_sampling(pipeline, asked)
+        return as_asked(pipeline, asked, model.engines)
 
     def told(self, refusal: Refusal) -> Refusal:
         return WORDS.told(refusal)

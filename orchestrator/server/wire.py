@@ -7,8 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from ..images import Image
 from ..types import Message
 from .asked import AskedForText, Neutral, read, refuse
+from .forms import ResponseFormat
+from .shown import Shown, taken_out
 
 MOST_MESSAGES = 1000
 MOST_STOPS = 4
@@ -21,11 +24,16 @@ NEUTRAL: Neutral = {
     "logit_bias": (({},), "the pipeline fixes its logits"),
     "logprobs": ((False,), "log-probabilities are not given"),
     "modalities": ((["text"],), "answers are text"),
+    "moderation": ((), "nothing is moderated"),
+    "prediction": ((), "nothing is predicted ahead"),
     "presence_penalty": ((0,), "the pipeline fixes its penalties"),
-    "response_format": (({"type": "text"},), "answers are plain text"),
+    "prompt_cache_options": (({}, {"mode": "implicit"}), "caches are the engine's own"),
+    "prompt_cache_retention": (("in_memory",), "caches are the engine's own"),
     "tool_choice": (("none", "auto"), "tools are not called"),
     "tools": (([],), "tools are not called"),
     "top_logprobs": ((), "log-probabilities are not given"),
+    "verbosity": (("medium",), "say it in the messages"),
+    "web_search_options": ((), "nothing is looked up"),
 }
 EMPTY_IN_MESSAGES = ("annotations", "audio", "function_call", "name", "reasoning_content", "refusal", "tool_calls")
 """Keys that clients copy from an answer into the next request; they must be null or empty."""
@@ -37,7 +45,7 @@ def _text(content: object) -> object:
         return content
     texts = [part["text"] for part in content if _is_text(part)]
     if len(texts) != len(content):
-        raise ValueError('parts must be {"type": "text", "text": "..."}; images, audio and files are not taken')
+        raise ValueError('parts must be {"type": "text", "text": "..."} or images; audio and files are not taken')
     return "\n".join(texts)
 
 
@@ -51,7 +59,7 @@ def _stops(stop: object) -> object:
 
 
 class ChatMessage(BaseModel):
-    """One turn, text only."""
+    """One turn: its text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     role: Literal["system", "developer", "user", "assistant"]
@@ -67,9 +75,14 @@ class StreamOptions(BaseModel):
 
 
 class ChatRequest(AskedForText):
-    """A request for a text. The last block is taken and has no effect on the answer."""
+    """A request for a text. The last block is taken and has no effect on the answer.
+
+    `shown` are the images of its last message, and no parameter.
+    """
 
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MOST_MESSAGES)]
+    shown: tuple[Shown, ...] = ()
+    response_format: ResponseFormat = ResponseFormat()
     stream_options: StreamOptions | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -89,6 +102,10 @@ class ChatRequest(AskedForText):
         return tuple(Message(role=message.role, content=message.content) for message in self.messages)
 
     @property
+    def images(self) -> tuple[Image, ...]:
+        return tuple(each.image for each in self.shown)
+
+    @property
     def includes_usage(self) -> bool:
         """Whether a stream ends with a chunk of usage."""
         return self.stream_options is not None and self.stream_options.include_usage
@@ -105,20 +122,20 @@ def read_request(data: Mapping[str, Any]) -> ChatRequest:
     Raises:
         Refusal: a parameter is missing, unknown, of a wrong type, out of range, or asks for what is not offered.
     """
-    request = read(ChatRequest, {**data, "messages": _plain_messages(data.get("messages"))}, NEUTRAL)
+    if "shown" in data:
+        raise refuse("shown", "it is not a parameter of this server; leave it out", "unknown_parameter")
+    messages: Any = data.get("messages")
+    shown: tuple[Shown, ...] = ()
+    if isinstance(messages, list) and len(messages) <= MOST_MESSAGES:
+        messages, shown = taken_out([_plain_message(i, message) for i, message in enumerate(messages)])
+    request = read(ChatRequest, {**data, "messages": messages, "shown": shown}, NEUTRAL)
     if request.stream_options is not None and not request.stream:
         raise refuse("stream_options", "it must come with stream; set stream or leave it out")
     return request
 
 
-def _plain_messages(messages: Any) -> Any:
-    """The messages without the empty keys that clients copy from answers."""
-    if not isinstance(messages, list):
-        return messages
-    return [_plain_message(i, message) for i, message in enumerate(messages)]
-
-
 def _plain_message(place: int, message: Any) -> Any:
+    """A message without the empty keys that clients copy from answers."""
     if not isinstance(message, dict):
         return message
     for key in EMPTY_IN_MESSAGES:

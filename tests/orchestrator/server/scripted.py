@@ -22,6 +22,8 @@ class ScriptedSpec(EngineSpec):
     text: str = "the answer"
     finish: Finish = Finish.EOS
     context_length: int = 4096
+    image_tokens: int = 0
+    structured: bool = False
 
     def open(self) -> ScriptedEngine:
         ScriptedEngine.opened[self.name] = ScriptedEngine(self)
@@ -42,7 +44,10 @@ class ScriptedEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(context_length=self.spec.context_length)
+        spec = self.spec
+        return Capabilities(
+            context_length=spec.context_length, image_tokens=spec.image_tokens, structured=spec.structured
+        )
 
     @property
     def meter(self) -> Meter:
@@ -58,7 +63,8 @@ class ScriptedEngine:
         self.closes += 1
 
     async def count(self, prompt: Prompt) -> int:
-        return sum(len(message.content) for message in prompt.messages) + 1
+        words = sum(len(message.content) for message in prompt.messages)
+        return words + 1 + self.spec.image_tokens * len(prompt.images)
 
     async def complete(self, request: Request) -> Completion:
         self.requests.append(request)

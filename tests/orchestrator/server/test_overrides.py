@@ -64,6 +64,6 @@ def test_parts_are_capped_each() -> None:
 
 def test_a_request_that_a_strategy_cannot_follow_is_refused() -> None:
     assert changed(Picky(), max_tokens=10).max_tokens == 10  # type: ignore[attr-defined]
-    with pytest.raises(Refusal, match=r"'picky' as the request changes it is not valid: .*at least 10") as caught:
+    with pytest.raises(Refusal, match=r"'picky', changed as asked, is not valid: .*at least 10") as caught:
         changed(Picky(), max_tokens=9)
     assert caught.value.status == 400
