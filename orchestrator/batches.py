@@ -33,7 +33,7 @@ def _nothing(bound: Usage) -> Reservation | None:
     return None
 
 
-def _kept_for_nothing(number: int, held: Reservation) -> None:
+def _kept_for_nothing(numbers: Sequence[int], held: Reservation) -> None:
     held.release()
 
 
@@ -51,7 +51,7 @@ class Batch(Generic[C]):
         size: most parts in one call.
         rest: set aside with each part for what comes after.
         leaving: what the budget must still hold afterwards.
-        keep: told the number of each part that was made, and the room kept for what comes after it.
+        keep: told the numbers of parts that were made, and the room kept for what comes after them, which they share.
         set_aside: room that was set aside for so much; None where there is none.
     """
 
@@ -64,7 +64,7 @@ class Batch(Generic[C]):
     size: int
     rest: Usage = Usage()
     leaving: Usage = Usage()
-    keep: Callable[[int, Reservation], None] = _kept_for_nothing
+    keep: Callable[[Sequence[int], Reservation], None] = _kept_for_nothing
     set_aside: Callable[[Usage], Reservation | None] = _nothing
 
 
@@ -101,9 +101,11 @@ async def _piece(effects: Effects, batch: Batch[C], piece: range, held: Reservat
         found = await attempts.attempt(batch.make([piece[number] for number in some]))
         if len(found) != len(some):
             raise EngineRefused(f"engine {batch.engine!r} must give {len(some)} parts, got {len(found)}")
+        for usage in {each.usage for each in found}:
+            _check_allowed(usage, batch)
         records = [batch.write(each) for each in found]
         known.update(zip(records, found, strict=True))
-        return [(record, _allowed(each.usage, batch)) for record, each in zip(records, found, strict=True)]
+        return [(record, each.usage) for record, each in zip(records, found, strict=True)]
 
     keys = [batch.keys[number] for number in piece]
     try:
@@ -113,29 +115,26 @@ async def _piece(effects: Effects, batch: Batch[C], piece: range, held: Reservat
     except BaseException as error:
         held.settle(attempts.due(error).times(len(piece)))
         raise
-    parts: list[C | None] = []
+    parts: dict[int, C] = {}
     spent: list[Usage] = []
-    for number, record in zip(piece, records, strict=True):
+    for number, key, record in zip(piece, keys, records, strict=True):
         if isinstance(record, Exception):
             effects._lost(record, held.split(whole), attempts)
-            parts.append(None)
             continue
-        part = known[record] if record in known else batch.read(record)
-        parts.append(part)
-        usage = Usage() if batch.keys[number] in run.read else part.usage
-        run.read.add(batch.keys[number])
-        if batch.rest == Usage():
-            spent.append(usage)
-        else:
-            kept = held.split(whole)
-            kept.settle_keeping(usage, batch.rest)
-            batch.keep(number, kept)
-    held.settle(Usage.total(spent))
-    return parts
+        parts[number] = part = known[record] if record in known else batch.read(record)
+        if key not in run.read:
+            run.read.add(key)
+            spent.append(part.usage)
+    if batch.rest == Usage() or not parts:
+        held.settle(Usage.total(spent))
+    else:
+        held.settle_keeping(Usage.total(spent), batch.rest, len(parts))
+        batch.keep(list(parts), held)
+    return [parts.get(number) for number in piece]
 
 
-def _allowed(usage: Usage, batch: Batch[C]) -> Usage:
-    """What a part cost, unless the engine spent more on it than it was allowed.
+def _check_allowed(usage: Usage, batch: Batch[C]) -> None:
+    """Refuse what a part cost where the engine spent more on it than it was allowed.
 
     Raises:
         EngineRefused: it did.
@@ -145,4 +144,3 @@ def _allowed(usage: Usage, batch: Batch[C]) -> Usage:
             f"engine {batch.engine!r} must keep to {batch.bound.as_dict()} a part, but reports {usage.as_dict()}; its "
             "counts cannot be trusted"
         )
-    return usage

@@ -122,11 +122,12 @@ class Budget(BaseModel):
 class Reservation:
     """Room held in a ledger until it is settled. Left unsettled, it is charged in full."""
 
-    __slots__ = ("_ledger", "_open", "bound", "is_kept")
+    __slots__ = ("_ledger", "_open", "_share", "bound", "is_kept")
 
     def __init__(self, ledger: Ledger, bound: Usage) -> None:
         self._ledger = ledger
         self._open = True
+        self._share = bound
         self.bound = bound
         self.is_kept = False
 
@@ -142,14 +143,20 @@ class Reservation:
             self._open = False
             self._ledger._settle(self, usage)
 
-    def settle_keeping(self, usage: Usage, rest: Usage) -> None:
-        """Charge `usage` and go on holding `rest`: for work whose next part is certain to come.
+    def settle_keeping(self, usage: Usage, rest: Usage, shares: int = 1) -> None:
+        """Charge `usage` and go on holding `shares` times `rest`: for work whose next parts are certain to come.
 
         Once the reservation is settled, a call does nothing.
         """
         if self._open:
-            self._ledger._keep(self, usage, rest)
-            self.bound = rest
+            kept = rest.times(shares)
+            self._ledger._keep(self, usage, kept)
+            self.bound, self._share = kept, rest
+
+    def shared(self, shares: int) -> Reservation:
+        """A reservation of its own for so many shares of what was kept; each may be taken once."""
+        part = self._share.times(shares)
+        return self if part == self.bound else self.split(part)
 
     @classmethod
     def joined(cls, parts: Sequence[Reservation]) -> Reservation | None:

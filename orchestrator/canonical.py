@@ -26,6 +26,23 @@ def digest(*parts: Any) -> bytes:
     return hashlib.blake2b(canonical_json(parts), digest_size=DIGEST_BYTES).digest()
 
 
+class Digests:
+    """Digests that differ in their last part alone: ``Digests(*parts).of(last)`` is ``digest(*parts, last)``.
+
+    >>> Digests("a", 1).of((2, 3)) == digest("a", 1, (2, 3))
+    True
+    """
+
+    def __init__(self, *parts: Any) -> None:
+        self._begun = hashlib.blake2b(canonical_json(parts)[:-1] + b",", digest_size=DIGEST_BYTES)
+
+    def of(self, last: Any) -> bytes:
+        """The digest that ends with a part."""
+        digest = self._begun.copy()
+        digest.update(canonical_json(last) + b"]")
+        return digest.digest()
+
+
 def stable_id(value: Any) -> str:
     """Twelve hexadecimal digits that name `value` the same way in every process.
 
@@ -36,10 +53,10 @@ def stable_id(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, bytes):
-        return value.hex()
     raise TypeError(f"{type(value).__name__} has no canonical JSON")

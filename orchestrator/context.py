@@ -8,6 +8,7 @@ over the same journal gets the same values at any concurrency, and a draw made o
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -236,23 +237,24 @@ class Context(Effects):
         A verifier that fails, whatever it raises, and one the budget cannot pay, leaves ``Score(None)``. One that
         tells nothing in a whole run counts as a failure of the run.
         """
-        unique: dict[tuple[object, ...], Candidate] = {}
-        for candidate in candidates:
-            unique.setdefault(candidate.seen, candidate)
-        judging = self._judging(verifier, candidates)
+        numbers: dict[tuple[object, ...], int] = {}
+        same = [numbers.setdefault(candidate.seen, len(numbers)) for candidate in candidates]
+        unique = dict(zip(reversed(same), reversed(candidates), strict=True))
+        judging, name = self._judging(verifier, candidates), verifier.name
         try:
-            told = await judging.scores(query, list(unique.values()), verifier)
+            told = await judging.scores(query, [unique[number] for number in range(len(unique))], verifier)
         finally:
             judging.release()
-        scores = dict(zip(unique, told, strict=True))
+        scores = [told[number] for number in same]
         if not judging.is_failed:
-            self._run.tell(verifier.name, [scores[c.seen] for c in candidates])
-        return [_judged(c, verifier.name, scores[c.seen]) for c in candidates]
+            self._run.tell(name, scores)
+        return [_judged(candidate, name, score) for candidate, score in zip(candidates, scores, strict=True)]
 
     def _judging(self, verifier: Verifier, candidates: Sequence[Candidate] = ()) -> Judging:
         """The door of a verifier that judges `candidates`, and what was set aside with them."""
-        kept = [self._run.kept.pop((each.origin, each.index), None) for each in candidates]
-        return Judging(self._run, verifier.name, verifier.kind, [held for held in kept if held is not None])
+        kept = Counter(self._run.kept.pop((each.origin, each.index), None) for each in candidates)
+        held = [room.shared(shares) for room, shares in kept.items() if room is not None]
+        return Judging(self._run, verifier.name, verifier.kind, held)
 
     async def answer(self, candidates: Sequence[Candidate], key: AnswerReader) -> list[Candidate]:
         """The candidates, each with its canonical answer; None abstains.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
+from operator import gt
 from typing import Literal, get_args
 
 import orjson
@@ -94,7 +94,7 @@ class Passage:
 
     def __post_init__(self) -> None:
         way = (self.latent.t, *self.times)
-        if not all(later < earlier for earlier, later in pairwise(way)) or not way[-1] >= 0.0:
+        if not all(map(gt, way, self.times)) or not way[-1] >= 0.0:
             raise UsageError(f"a passage must go to falling times, down to 0 at most, got {way}; sort them")
         if self.decodes and self.end > 0.0 and not self.looks:
             raise UsageError(

@@ -263,7 +263,11 @@ class Places:
 
     def at(self, i: int) -> tuple[bytes, int]:
         """The key of the `i`-th draw, and its index in the context."""
-        return draw_key(self._content, self._first + i), self._created + i
+        return draw_key(self._content, self._first + i), self.index(i)
+
+    def index(self, i: int) -> int:
+        """The index of the `i`-th draw in the context."""
+        return self._created + i
 
 
 def prompt_of(ask: Ask) -> Prompt:

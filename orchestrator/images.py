@@ -138,7 +138,30 @@ class Latent:
 
 def stacked(latents: Sequence[Latent]) -> Array:
     """The values of latents of one shape, as an array ``[latents, *shape]``."""
-    return np.stack([latent.array for latent in latents])
+    return _array([latent.values for latent in latents], latents[0].shape)
+
+
+def slopes(latents: Sequence[Latent]) -> Array:
+    """The velocities of latents of one shape, which know them, as an array ``[latents, *shape]``."""
+    return _array([latent.velocity for latent in latents], latents[0].shape)
+
+
+def unstacked(values: NDArray[Any], t: float, velocities: NDArray[Any] | None = None) -> list[Latent]:
+    """The latents of an array ``[latents, *shape]``, all at one time.
+
+    >>> [latent.array.tolist() for latent in unstacked(np.array([[0.5, 1.0], [1.5, 2.0]]), 1.0)]
+    [[0.5, 1.0], [1.5, 2.0]]
+    """
+    known = [b""] * len(values) if velocities is None else _rows(velocities)
+    return [Latent(t, values.shape[1:], *row) for row in zip(_rows(values), known, strict=True)]
+
+
+def _array(rows: Sequence[bytes], shape: tuple[int, ...]) -> Array:
+    return np.frombuffer(bytearray().join(rows), np.float32).reshape(len(rows), *shape)
+
+
+def _rows(values: NDArray[Any]) -> list[bytes]:
+    return [row.tobytes() for row in np.ascontiguousarray(values, np.float32)]
 
 
 def _bytes(values: NDArray[Any]) -> bytes:

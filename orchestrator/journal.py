@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -67,6 +67,8 @@ class Retries:
 T = TypeVar("T")
 Call = Callable[[], Awaitable[tuple[bytes, Usage]]]
 BatchCall = Callable[[list[int]], Awaitable[list[tuple[bytes, Usage]]]]
+Found = Mapping[bytes, bytes | Exception]
+"""The values at keys, or why they are lost."""
 Bound = Usage | Callable[[], Awaitable[Usage]]
 """The most that a call may cost; a function is asked before each attempt."""
 
@@ -84,7 +86,7 @@ class Journal:
         self.store = store
         self.run = run
         self.retries = retries
-        self._flights: dict[bytes, asyncio.Future[bytes]] = {}
+        self._flights: dict[bytes, asyncio.Future[Found]] = {}
         self._mark, self._attempts = os.urandom(8), itertools.count()
 
     async def draw(
@@ -97,14 +99,14 @@ class Journal:
             EngineError: the call failed for good.
         """
         while (flight := self._flights.get(key)) is not None:
-            if (joined := await _joined(flight)) is not None:
+            if (joined := await _joined(flight, key)) is not None:
                 return joined
         flight = self._flights[key] = asyncio.get_running_loop().create_future()
         try:
             value = (await self.store.get([key])).get(key)
             if value is None:
                 value = await self._pay(key, bound, call, gate, account)
-            flight.set_result(value)
+            flight.set_result({key: value})
             return value
         except asyncio.CancelledError:
             flight.cancel()
@@ -144,14 +146,14 @@ class Journal:
             numbers.setdefault(key, number)
         joined = {key: flight for key in numbers if (flight := self._flights.get(key)) is not None}
         mine = {key: number for key, number in numbers.items() if key not in joined}
-        found = await self._lead(mine, bound, call, gate, account, leaving=leaving)
+        found = {**await self._lead(mine, bound, call, gate, account, leaving=leaving)}
         for key, flight in joined.items():
 
             async def one(key: bytes = key) -> tuple[bytes, Usage]:
                 return (await call([numbers[key]]))[0]
 
             try:
-                value = await _joined(flight)
+                value = await _joined(flight, key)
                 found[key] = await self.draw(key, bound, one, gate, account) if value is None else value
             except (BudgetExceeded, EngineError) as error:
                 found[key] = error
@@ -166,11 +168,11 @@ class Journal:
         account: Ledger,
         *,
         leaving: Usage,
-    ) -> dict[bytes, bytes | Exception]:
+    ) -> Found:
         """The effects that nobody has in flight, by their keys and numbers; others may join them meanwhile."""
         keys = list(numbers)
-        flights = {key: asyncio.get_running_loop().create_future() for key in keys}
-        self._flights |= flights
+        flight: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        self._flights |= dict.fromkeys(keys, flight)
         found: dict[bytes, bytes | Exception] = {}
         try:
             found |= await self.store.get(keys)
@@ -178,13 +180,14 @@ class Journal:
                 found |= await self._pay_all(
                     missing, bound, lambda some: call([numbers[key] for key in some]), gate, account, leaving=leaving
                 )
-            for key, flight in flights.items():
-                _land(flight, found[key])
+            flight.set_result(found)
             return found
+        except asyncio.CancelledError:
+            flight.cancel()
+            raise
         except BaseException as error:
-            for flight in flights.values():
-                if not flight.done():
-                    flight.cancel() if isinstance(error, asyncio.CancelledError) else _land(flight, error)
+            flight.set_exception(error)
+            flight.exception()
             raise
         finally:
             for key in keys:
@@ -263,11 +266,11 @@ class Journal:
     ) -> dict[bytes, bytes]:
         """What is made of the first of `keys`, which are then those that were `tried`."""
         reservation, count = await account.reserve_most(bound, len(keys), leaving)
-        keys, tokens = keys[:count], [self._token() for _ in range(count)]
+        keys, tokens, most = keys[:count], [self._token() for _ in range(count)], _text(bound)
         tried[:] = keys
         try:
             await self.store.append(
-                [("intents", (t, self.run, key, _text(bound))) for t, key in zip(tokens, keys, strict=True)]
+                [("intents", (t, self.run, key, most)) for t, key in zip(tokens, keys, strict=True)]
             )
         except BaseException as error:
             reservation.release()
@@ -325,23 +328,17 @@ class Journal:
             raise
 
 
-def _land(flight: asyncio.Future[bytes], value: bytes | BaseException) -> None:
-    """End a flight with its value, or with why there is none, which nobody may be waiting for."""
-    if isinstance(value, bytes):
-        flight.set_result(value)
-    else:
-        flight.set_exception(value)
-        flight.exception()
-
-
-async def _joined(flight: asyncio.Future[bytes]) -> bytes | None:
+async def _joined(flight: asyncio.Future[Found], key: bytes) -> bytes | None:
     """The value of a draw that another has in flight; None where that was cancelled, or its account was short.
 
     Raises:
         EngineError: the draw failed for good.
     """
     try:
-        return await asyncio.shield(flight)
+        found = (await asyncio.shield(flight))[key]
+        if isinstance(found, Exception):
+            raise found
+        return found
     except BudgetExceeded:
         return None
     except asyncio.CancelledError:

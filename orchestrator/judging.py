@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from .batches import Batch, made
 from .budget import Reservation
-from .canonical import canonical_json, digest
+from .canonical import Digests, canonical_json, digest
 from .denoising import Look, Looked
 from .draw import COMPLETION, ONE_TOKEN, Ask, Attempts, draw_key, seed_of, within
 from .effects import GRACE_S, Effects, cancel, prompt_of
@@ -122,7 +122,8 @@ class Judging(Effects):
         """
         source, prompt, told = self._looking(engine), query.prompt, self._run.looked
         cost = source.meter.looking()
-        keys = [digest("look", source.identity, prompt, image) for image in images]
+        begun = Digests("look", source.identity, prompt)
+        keys = [begun.of(image) for image in images]
         asked = {key: image for key, image in zip(keys, images, strict=True) if image is not None and key not in told}
         shown = list(asked.values())
 

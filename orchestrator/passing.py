@@ -9,7 +9,7 @@ from typing import cast
 
 from .batches import Batch, made
 from .budget import Reservation
-from .canonical import digest
+from .canonical import Digests, digest
 from .denoising import Denoised, Denoising, Flow, Passage
 from .effects import Effects
 from .engine import DenoisingEngine, Engine
@@ -66,16 +66,16 @@ async def denoised(effects: Effects, ask: Denoise) -> list[Candidate | None]:
     async def make(numbers: list[int]) -> list[Denoised]:
         return await engine.denoise([passages[number] for number in numbers])
 
-    def keep(number: int, held: Reservation) -> None:
-        run.kept[effects.path, places.at(number)[1]] = held
+    def keep(numbers: Sequence[int], held: Reservation) -> None:
+        run.kept.update({(effects.path, places.index(number)): held for number in numbers})
 
-    keys = [_key(engine.identity, passage) for passage in passages]
+    keys = _keys(engine.identity, passages)
     await effects._check([(digest(keys), len(keys))])
     write, read = Denoised.to_bytes, Denoised.from_bytes
     batch = Batch(ask.engine, keys, bound, make, write, read, facts.batch, rest, ask.leaving, keep)
     found = await made(effects, batch)
     return [
-        None if done is None else _candidate(effects, done, ask.moves[number], places.at(number)[1])
+        None if done is None else _candidate(effects, done, ask.moves[number], places.index(number))
         for number, done in enumerate(found)
     ]
 
@@ -121,12 +121,18 @@ def _passages(ask: Denoise) -> list[Passage]:
     return found
 
 
-def _key(identity: str, passage: Passage) -> bytes:
-    """The name of a passage: all of it but the velocity at its start, which follows from the rest where it is known."""
-    flow, latent = passage.flow, passage.latent
-    what = (identity, flow.interpolant, flow.solver, flow.guidance, passage.prompt, passage.times, passage.looks)
-    start = (latent.t, latent.shape, digest_of(latent), bool(latent.velocity))
-    return digest("denoise", what, passage.decodes, start)
+def _keys(identity: str, passages: Sequence[Passage]) -> list[bytes]:
+    """The name of each: all of it but the velocity at its start, which follows from the rest where it is known."""
+    first, begun = passages[0], dict[tuple[float, ...], Digests]()
+    flow = (first.flow.interpolant, first.flow.solver, first.flow.guidance)
+    for times in {passage.times for passage in passages}:
+        what = (identity, *flow, first.prompt, times, first.looks)
+        begun[times] = Digests("denoise", what, first.decodes)
+    return [begun[passage.times].of(_start(passage.latent)) for passage in passages]
+
+
+def _start(latent: Latent) -> tuple[object, ...]:
+    return latent.t, latent.shape, digest_of(latent), bool(latent.velocity)
 
 
 def digest_of(latent: Latent) -> bytes:
@@ -138,7 +144,7 @@ def _candidate(effects: Effects, done: Denoised, move: Move, index: int) -> Cand
     """What a passage made; None where it is lost, which is noted: it holds NaN, say."""
     if done.latent is None:
         if (kept := effects._run.kept.pop((effects.path, index), None)) is not None:
-            kept.release()
+            kept.shared(1).release()
         effects._fail(EngineRefused(f"a latent must stay finite while it is denoised, but is lost: {done.lost}"))
         return None
     finish = Finish.EOS if done.latent.t == 0.0 else Finish.STEP

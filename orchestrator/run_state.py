@@ -83,9 +83,9 @@ class Run:
 
     `is_starved` tells that the account, not the ledger, ended the run: with more in it, the run would go on.
     `is_cut` tells that work was lost for a reason that may pass: run again, it may go better. `reason` holds no figure
-    that depends on when it was noted. `kept` is room set aside for judgements, `read` what is judged, or denoised,
-    and paid for already. `looked` holds what was told of images. `told` counts what each verifier said, by its reason
-    where it could not tell.
+    that depends on when it was noted. `kept` is room set aside for judgements, by the places of what will be judged;
+    some share one. `read` is what is judged, or denoised, and paid for already. `looked` holds what was told of images.
+    `told` counts what each verifier said, by its reason where it could not tell.
 
     Args:
         task: names the run among those of its journal.

@@ -11,7 +11,7 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from operator import attrgetter
+from operator import attrgetter, sub
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -169,15 +169,15 @@ class Usage:
         )
 
     def __sub__(self, other: Usage) -> Usage:
-        return Usage(*(mine - its for mine, its in zip(_counts(self), _counts(other), strict=True)))
+        return Usage(*map(sub, _counts(self), _counts(other)))
 
     def times(self, count: int) -> Usage:
         """So many times as much."""
-        return Usage(*(count * amount for amount in _counts(self)))
+        return Usage(*[count * amount for amount in _counts(self)])
 
     @classmethod
     def total(cls, usages: Iterable[Usage]) -> Usage:
-        return sum(usages, cls())
+        return cls(*map(sum, zip(*map(_counts, usages), strict=True)))
 
     def as_dict(self) -> dict[str, int]:
         """The counts that are not zero."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Sequence
 
 import numpy as np
@@ -37,12 +36,14 @@ class DenoisingStates:
 
         That of a state's n-th child follows from its values and n, so that states that are equal get different ones.
         """
-        addresses = [digest_of(state).hex() for state in states]
-        drawn = {
-            address: iter(self._ctx.noise(self._query, count, address, engine=self._engine))
-            for address, count in Counter(addresses).items()
-        }
-        return np.stack([next(drawn[address]) for address in addresses])
+        places: dict[bytes, list[int]] = {}
+        for place, state in enumerate(states):
+            places.setdefault(state.values, []).append(place)
+        found = np.empty((len(states), *states[0].shape), np.float32)
+        for equal in places.values():
+            address = digest_of(states[equal[0]]).hex()
+            found[equal] = self._ctx.noise(self._query, len(equal), address, engine=self._engine)
+        return found
 
     async def ended(self, states: Sequence[Candidate | None]) -> list[Candidate | None]:
         """The image that each state becomes with no more noise, from wherever it stands."""
@@ -60,8 +61,8 @@ class DenoisingStates:
         verifier = self._verifier
         if verifier is None or not states:
             return [(state, None) for state in states]
-        judged = await self._ctx.score(self._query, states, verifier)
-        return [(state, state.scores[verifier.name].value) for state in judged]
+        judged, name = await self._ctx.score(self._query, states, verifier), verifier.name
+        return [(state, state.scores[name].value) for state in judged]
 
     def is_terminal(self, state: Candidate) -> bool:
         return state.finish.is_terminal

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..orchestrator.context import Context
 from ..orchestrator.denoising import Flow
-from ..orchestrator.images import Array, Latent, stacked
+from ..orchestrator.images import Array, slopes, stacked, unstacked
 from ..orchestrator.interpolants import Interpolant
 from ..orchestrator.passing import Denoise, Move, digest_of
 from ..orchestrator.types import Candidate, Query
@@ -64,8 +64,7 @@ class DenoisingSteps(DenoisingStates):
         heads = [parent for parent, count in parents for _ in range(count)]
         if parents[0][0] is None:
             noise = self._ctx.noise(self._query, len(heads), engine=self._engine)
-            moves = [Move(Latent.of(values, 1.0)) for values in noise]
-            ends = await self._moved(moves, 0)
+            ends = await self._moved([Move(latent) for latent in unstacked(noise, 1.0)], 0)
         elif (place := self._place(heads[0])) == self._way.stops[-1]:
             return await self._last([parent for parent, _ in parents if parent is not None])
         else:
@@ -119,10 +118,10 @@ class DenoisingSteps(DenoisingStates):
     def _steps(self, heads: Sequence[Candidate], to: float, z: Array) -> list[Move]:
         """A random step from each state, all at one time."""
         states = [head.latent for head in heads if head.latent is not None]
-        x, velocity, t = stacked(states), np.stack([state.slope for state in states]), states[0].t
+        x, velocity, t = stacked(states), slopes(states), states[0].t
         g = diffusion_at(t, self._way.diffusion)
         made = sde_steps(self._way.path, x, velocity, (t, to), g=g, z=z)
-        return [Move(Latent.of(values, to), (), head) for values, head in zip(made, heads, strict=True)]
+        return [Move(latent, (), head) for latent, head in zip(unstacked(made, to), heads, strict=True)]
 
     async def _moved(self, moves: Sequence[Move], at: int) -> list[Candidate | None]:
         """What is evaluated at a place of the grid, leaving enough in the budget for one state to come to its end.

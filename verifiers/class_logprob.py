@@ -45,5 +45,5 @@ def _score(looked: Looked, wanted: int | None) -> Score:
         return Score(None, scale="reward", detail=why, usage=looked.usage)
     logits = [logit for logit in looked.seen if logit is not None]
     highest = max(logits)
-    total = highest + math.log(math.fsum(math.exp(logit - highest) for logit in logits))
+    total = highest + math.log(math.fsum([math.exp(logit - highest) for logit in logits]))
     return Score(logits[wanted] - total, scale="reward", usage=looked.usage)

@@ -19,20 +19,21 @@ def name_of(verifier: Verifier, *spelled: str) -> str:
     True
     """
     knobs = _changed(verifier)
-    words = [f":{knobs[name]}" for name in spelled if name in knobs]
-    return verifier.kind + "".join(words) + digits(verifier, *spelled)
+    words = [f":{knobs.pop(name)}" for name in spelled if name in knobs]
+    return verifier.kind + "".join(words) + _digits(knobs)
 
 
 def digits(model: BaseModel, *told: str) -> str:
     """Six digits that name the knobs which are not by default, those in `told` apart; nothing where there are none."""
-    knobs = {name: value for name, value in _changed(model).items() if name not in told}
+    return _digits({name: value for name, value in _changed(model).items() if name not in told})
+
+
+def _digits(knobs: dict[str, Any]) -> str:
     return f":{stable_id(knobs)[:6]}" if knobs else ""
 
 
 def _changed(model: BaseModel) -> dict[str, Any]:
     """The knobs that are not by default, but for the kind; one that has no default never is."""
-    fields = {name: field for name, field in type(model).model_fields.items() if name != "kind"}
-    values = {
-        name: (getattr(model, name), field.get_default(call_default_factory=True)) for name, field in fields.items()
-    }
+    fields, told = type(model).model_fields, model.model_fields_set - {"kind"}
+    values = {name: (getattr(model, name), fields[name].get_default(call_default_factory=True)) for name in told}
     return {name: value for name, (value, default) in values.items() if value != default}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..denoising import Denoised, Denoising, Passage
 from ..engine import Capabilities, EngineSpec
 from ..errors import EngineRefused, EngineUnavailable
-from ..images import Image, Latent, stacked
+from ..images import Image, stacked, unstacked
 from ..meter import Meter, Price, Rate, Seconds
 from .denoisers import AnyDenoiser, Condition, Denoiser
 from .denoisers.walk import Arrival, Place, State, walk
@@ -110,8 +110,9 @@ class DiffusionEngine(ImageEngine[Denoiser]):
         """Where each passage ends; rows of everything in flight are evaluated together."""
         groups: dict[Hashable, list[int]] = {}
         for number, passage in enumerate(passages):
-            self._check(passage)
             groups.setdefault(_alike(passage), []).append(number)
+        for numbers in groups.values():
+            self._check(passages[numbers[0]])
         found: list[Denoised | None] = [None] * len(passages)
         begun = [(numbers, self._begin([passages[number] for number in numbers])) for numbers in groups.values()]
         try:
@@ -232,16 +233,11 @@ class DiffusionEngine(ImageEngine[Denoiser]):
         rows = first.evaluations * facts.rows(first.flow.guidance)
         usage = self.meter.denoising(rows, int(first.decodes))
         is_finite = _finite(end.x) & _finite(end.data)
+        velocity = None if end.velocity is None else end.velocity[is_finite]
+        latents = iter(unstacked(end.x[is_finite], first.end, velocity))
         images = iter(self._images(end.data[is_finite]) if first.decodes else [])
-        found = []
-        for row, passage in enumerate(walking.passages):
-            if not is_finite[row]:
-                found.append(Denoised(None, None, usage, f"NaN or infinity at time {passage.end:.3g}"))
-                continue
-            velocity = None if end.velocity is None else end.velocity[row]
-            latent = Latent.of(end.x[row], passage.end, velocity)
-            found.append(Denoised(latent, next(images) if first.decodes else None, usage))
-        return found
+        lost = Denoised(None, None, usage, f"NaN or infinity at time {first.end:.3g}")
+        return [Denoised(next(latents), next(images, None), usage) if whole else lost for whole in is_finite]
 
     def _images(self, data: State) -> list[Image]:
         return [Image.of(pixels) for pixels in self.model.decode(data)] if len(data) else []
@@ -257,4 +253,5 @@ def _parts(rows: int, size: int) -> list[slice]:
 
 def _alike(passage: Passage) -> Hashable:
     """Equal for passages that go together."""
-    return passage.flow, passage.latent.t, passage.times, passage.looks, passage.decodes, bool(passage.latent.velocity)
+    start = (passage.latent.t, passage.latent.shape, bool(passage.latent.velocity))
+    return passage.flow, start, passage.times, passage.looks, passage.decodes

@@ -77,8 +77,11 @@ async def test_room_for_judging_is_set_aside_with_each_and_used() -> None:
     made = [each for each in await stage.ctx.denoise(stage.ask(5, then=JUDGE)) if each]
     assert len(made) == 3
     assert stage.ledger.spent == ONE.times(3)
-    assert (stage.ledger.outstanding, stage.ledger.room().flops) == (3, 250)
-    judged = await stage.ctx.score(PICTURE, made, JUDGE)
+    assert (stage.ledger.outstanding, stage.ledger.room().flops) == (1, 250)
+    judged = await stage.ctx.score(PICTURE, made[1:2], JUDGE)
+    assert stage.ledger.spent == ONE.times(3) + LOOK
+    assert (stage.ledger.outstanding, stage.ledger.room().flops) == (1, 250)
+    judged += await stage.ctx.score(PICTURE, [made[0], made[2]], JUDGE)
     assert all(each.scores[JUDGE.name].value is not None for each in judged)
     assert stage.ledger.spent == ONE.times(3) + LOOK.times(3)
     assert (stage.ledger.outstanding, stage.ledger.room().flops) == (0, 250)
@@ -94,14 +97,14 @@ async def test_room_is_left_for_one_to_come_to_its_end() -> None:
 
 
 async def test_what_is_lost_costs_itself_alone_and_keeps_no_room() -> None:
-    stage = ImageStage(manner=Manner(loses=range(1, 3)))
+    stage = ImageStage(Budget(verifier_calls=9), manner=Manner(loses=range(1, 3)))
     made = await stage.ctx.denoise(stage.ask(4, then=JUDGE))
     assert [each is not None for each in made] == [True, False, False, True]
     assert [each.index for each in made if each] == [0, 3]
     assert (stage.run.failures, "must stay finite" in stage.run.reason) == (2, True)
-    assert (stage.ledger.spent, stage.ledger.outstanding) == (ONE.times(4), 2)
+    assert (stage.ledger.spent, stage.ledger.room().verifier_calls) == (ONE.times(4), 7)
     stage.run.release_kept()
-    assert stage.ledger.outstanding == 0
+    assert (stage.ledger.outstanding, stage.ledger.room().verifier_calls) == (0, 9)
 
 
 async def test_a_call_that_is_refused_loses_all_of_its_parts_and_is_charged_for_them() -> None:

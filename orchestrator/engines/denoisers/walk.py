@@ -6,10 +6,10 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ...denoising import Denoising, Passage
+from ...images import slopes, stacked
 from ...interpolants import Conversion, Interpolant
 
 State = NDArray[Any]
@@ -40,8 +40,9 @@ def walk(passages: list[Passage], facts: Denoising) -> Walk:
     first = passages[0]
     path = first.flow.interpolant or facts.interpolant
     seen = Conversion(facts.interpolant, path)
-    x: State = np.stack([passage.latent.array for passage in passages])
-    velocity = np.stack([passage.latent.slope for passage in passages]) if first.latent.velocity else None
+    latents = [passage.latent for passage in passages]
+    x: State = stacked(latents)
+    velocity: State | None = slopes(latents) if first.latent.velocity else None
     t = first.latent.t
     for to in first.times:
         if velocity is None:

@@ -80,7 +80,7 @@ def _together(model: ImageModel, images: Sequence[Image], prompt: str) -> list[S
     except Exception as error:
         text = f"{model.identity} must look at images, but raised {type(error).__name__}: {error}"
         raise EngineRefused(text) from error
-    return [tuple(float(value) if np.isfinite(value) else None for value in row) for row in values]
+    return [tuple(row) for row in np.where(np.isfinite(values), values, np.array(None)).tolist()]
 
 
 def _alone(model: ImageModel, image: Image, prompt: str) -> Seen:
