@@ -71,6 +71,14 @@ class Flow:
                 f"{self.solver!r} and {self.guidance}; mend the flow"
             )
 
+    def evaluations(self, steps: int, *, to_data: bool = True) -> int:
+        """How often the velocity is evaluated in so many steps, of which the last goes to time 0 or not.
+
+        >>> Flow(solver="heun").evaluations(4), Flow(solver="heun").evaluations(4, to_data=False), Flow().evaluations(4)
+        (7, 8, 4)
+        """
+        return 2 * steps - (to_data and steps > 0) if self.solver == "heun" else steps
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -110,9 +118,7 @@ class Passage:
     @property
     def evaluations(self) -> int:
         """How often its velocity is evaluated."""
-        steps = len(self.times)
-        if self.flow.solver == "heun":
-            steps = 2 * steps - (bool(steps) and self.end == 0.0)
+        steps = self.flow.evaluations(len(self.times), to_data=self.end == 0.0)
         looks = self.looks and self.end > 0.0
         is_known = bool(self.latent.velocity) and bool(self.times or looks)
         return steps + looks - is_known

@@ -102,8 +102,7 @@ class WholeImages(DenoisingStrategy):
         return await ctx.score(query, made, then) if then else made
 
     def _evaluations(self, steps: int | None) -> int:
-        steps = steps or self.steps
-        return 2 * steps - 1 if self.solver == "heun" else steps
+        return self.flow(self.solver).evaluations(steps or self.steps)
 
 
 def noise_of(candidate: Candidate) -> Candidate:
