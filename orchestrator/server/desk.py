@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..budget import Budget
-from .accounts import Accounts
 from .runs import Runs
 from .served import Models
+from .till import Till
 
 MOST_SECONDS = 600.0
 
@@ -28,7 +28,7 @@ class Desk:
 
     models: Models
     runs: Runs
-    accounts: Accounts
+    accounts: Till
     budget: Budget = Budget(seconds=MOST_SECONDS)
     seed: int | None = None
     keep_alive_s: float = 5.0

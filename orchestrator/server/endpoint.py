@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from starlette.requests import ClientDisconnect, Request
@@ -16,11 +16,11 @@ from ..pipeline import Pipeline
 from ..runtime import Done
 from ..shape import Medium
 from ..types import Query, Usage
-from .accounts import Accounts
 from .asked import A, refuse
 from .auth import KEY_IN_SCOPE
 from .brought import brought
 from .desk import Desk
+from .directory import Place
 from .keys import Key
 from .measured import tally
 from .refusal import SHOWN, Refusal, refusal_of
@@ -28,6 +28,7 @@ from .reply import send_refusal
 from .runs import GRACE_S, ClientGone, Fingerprint, Work, attend
 from .served import Model
 from .strict_json import parse, read_body
+from .till import Till
 from .trace import Trace
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Job(Generic[A]):
     budget: Budget
     seed: int
 
-    async def run(self, key: Key, accounts: Accounts, trace: Trace) -> Done:
+    async def run(self, key: Key, accounts: Till, trace: Trace) -> Done:
         """Run it within what its key may still spend, followed by `trace`."""
         query = self.asked.query
         least, most = await self._needs(query, key.budget)
@@ -141,14 +142,48 @@ class Endpoint(Generic[A]):
         key: Key = request.scope[KEY_IN_SCOPE]
         named = request.headers.get("idempotency-key", "")
         fingerprint: Fingerprint = (key.name, self.path, named, hashlib.sha256(body).hexdigest())
-        if (named or _retries(request)) and (work := self.desk.runs.again(fingerprint)) is not None:
-            tally().attached(work.model)
+        is_again = bool(named or _retries(request))
+        if is_again and (work := self._attached(fingerprint)) is not None:
             return work
         job = self._job(self.read(parse(body)), key, request_id)
         tally().model = job.model.name
-        work = Work(request_id, key.name, job.model.name, fingerprint, job, Trace(is_heard=self.is_heard(job.asked)))
-        self.desk.runs.start(work, lambda: job.run(key, self.desk.accounts, work.trace))
+        if not is_again:
+            return self._begun(job, key, fingerprint)
+        found = await self.desk.runs.directory.claim(fingerprint, Place(job.id, job.seed))
+        if (work := self._attached(fingerprint)) is not None:
+            return work
+        if found is None:
+            return self._begun(job, key, fingerprint)
+        tally().attached(job.model.name)
+        return self._begun(replace(job, id=found.id, seed=found.seed), key, fingerprint, is_elsewhere=True)
+
+    def _attached(self, fingerprint: Fingerprint) -> Work | None:
+        """The run that the same request began here, if it can still answer."""
+        work = self.desk.runs.again(fingerprint)
+        if work is not None:
+            tally().attached(work.model)
         return work
+
+    def _begun(self, job: Job[A], key: Key, fingerprint: Fingerprint, *, is_elsewhere: bool = False) -> Work:
+        """A new run, or one that waits for what becomes of it on another replica.
+
+        Raises:
+            Refusal: there are too many.
+        """
+        trace = Trace(is_heard=self.is_heard(job.asked))
+        work = Work(job.id, key.name, job.model.name, fingerprint, job, trace, is_elsewhere=is_elsewhere)
+        self.desk.runs.start(work, lambda: self._done(work, job, key))
+        return work
+
+    async def _done(self, work: Work, job: Job[A], key: Key) -> Done:
+        """What a run returns; one that was lost on another replica is begun anew here."""
+        if work.is_elsewhere:
+            done = await self.desk.runs.directory.outcome(work.id, work.owner)
+            if done is not None:
+                return done
+            work.is_elsewhere = False
+            self.desk.runs.announce(work)
+        return await job.run(key, self.desk.accounts, work.trace)
 
     def _job(self, asked: A, key: Key, request_id: str) -> Job[A]:
         """The job that a request describes.
