@@ -8,8 +8,9 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from .budget import Deferred, Reservation, amounts
+from .budget import Reservation, amounts
 from .canonical import digest
+from .deferred import Deferred
 from .draw import Ask, Attempts, Draw, draw_key, seed_of
 from .engine import Completion, Engine, Prompt, Request, check_fits, check_form
 from .errors import BudgetExceeded, EngineError, EngineRefused, JournalError, UsageError, VerifierError

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
-from .budget import Deferred
+from .deferred import Deferred
 from .draw import Ask
 from .effects import Effects, Places, Started, cancel, prompt_of
 from .engine import Prompt

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from ...orchestrator.budget import Deferred, Reservation
+from ...orchestrator.budget import Reservation
 from ...orchestrator.context import AnswerReader, Context
+from ...orchestrator.deferred import Deferred
 from ...orchestrator.draw import Ask
 from ...orchestrator.effects import Places, Started
 from ...orchestrator.engine import Prompt

@@ -264,8 +264,6 @@ def test_no_name_or_knob_is_taken_for_a_word_of_the_picture() -> None:
 
 
 async def test_a_budget_too_small_for_one_attempt_is_refused_with_the_figure() -> None:
-    with pytest.raises(
-        BudgetExceeded, match="total_tokens: may need 57, 56 left; raise the budget's total_tokens"
-    ):
+    with pytest.raises(BudgetExceeded, match="total_tokens: may need 57, 56 left; raise the budget's total_tokens"):
         await run(DIAMOND, Budget(total_tokens=56))
     assert (await run(DIAMOND, Budget(total_tokens=57))).candidates
