@@ -24,6 +24,7 @@ from .cards import card
 from .chat import ChatCompletions
 from .completions import Completions
 from .desk import Desk
+from .directory import Alone, Directory
 from .endpoint import PATHS, Endpoint, check_allowed
 from .health import Health
 from .images import ImageGenerations
@@ -36,6 +37,7 @@ from .reports import report
 from .responses import Responses
 from .runs import MOST_RUNS, Runs
 from .served import Models
+from .till import Till
 
 if TYPE_CHECKING:
     from starlette.types import ExceptionHandler
@@ -49,7 +51,8 @@ def create_app(
     *,
     frontiers: Iterable[Frontier] = (),
     keys: Keys = Keys(),
-    accounts: Accounts | None = None,
+    accounts: Till | None = None,
+    directory: Directory = Alone(),
     budget: Budget = Budget(),
     seed: int | None = None,
     strategies: Iterable[str] = (),
@@ -59,13 +62,14 @@ def create_app(
 ) -> Starlette:
     """The application that serves `pipelines` as models. Its lifespan starts and stops their engines.
 
-    Its state holds `models` and `runs`, for whoever runs it.
+    Its state holds `models`, `runs` and `health`, for whoever runs it.
 
     Args:
         pipelines: by the names that clients use.
         frontiers: whose points are among the pipelines; each is a model of its own besides, where effort picks one.
         keys: what opens it; without any it answers only to loopback names.
         accounts: what each key may spend; None keeps it in memory.
+        directory: where replicas find each other's runs.
         budget: the most that one request may cost, whatever it asks for.
         seed: for requests that send none; None draws one for each.
         strategies: kinds of strategies and verifiers that requests may bring.
@@ -78,7 +82,7 @@ def create_app(
     """
     metrics = Metrics()
     models = Models(pipelines, frontiers)
-    runs = Runs(most_runs, most_waiting, lambda work: metrics.spent(work.model, work.trace.paid))
+    runs = Runs(most_runs, most_waiting, lambda work: metrics.spent(work.model, work.trace.paid), directory)
     health = Health(models, runs)
     metrics.watch_runs(lambda: len(runs), lambda: runs.waiting)
     metrics.watch_engines(health.standing)
@@ -90,10 +94,12 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await models.open()
         try:
+            await directory.open(runs)
             yield
         finally:
             runs.cancel()
             health.close()
+            await directory.close()
             await models.close()
             await accounts.close()
 
@@ -105,7 +111,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    app.state.models, app.state.runs = models, runs
+    app.state.models, app.state.runs, app.state.health = models, runs, health
     return app
 
 
@@ -122,7 +128,7 @@ def _routes(desk: Desk, health: Health, endpoints: Sequence[Endpoint[Any]]) -> l
         return _json(card(models, name, since))
 
     async def run(request: Request) -> Response:
-        return _json(report(desk.runs, request.path_params["id"], request.scope[KEY_IN_SCOPE].name))
+        return _json(await report(desk.runs, request.path_params["id"], request.scope[KEY_IN_SCOPE].name))
 
     async def healthy(request: Request) -> Response:
         state = await health.state()
