@@ -4,7 +4,8 @@ A pipeline of one draw is served over an OpenAI-compatible backend that answers 
 same requests go to the backend by itself and through the server, with one and with 64 in flight that begin evenly in
 time, in turn, in one run; the figure is the median over repeats of what the server adds to the p50 and to the p99.
 Start: seconds from the command to the first request taken, and memory then, the median of several starts.
-Goals: at most 2 ms at p50 and 10 ms at p99 are added, both at 1 and at 64 in flight; less than 2 s and 150 MB to start. Client, server and backend share the machine.
+Goals: at most 2 ms at p50 and 10 ms at p99 are added, both at 1 and at 64 in flight; less than 2 s and 150 MB to start.
+Client, server and backend share the machine.
 Takes about three minutes on two idle cores. The last line is the summary, the exit status 1 where a goal is missed.
 Results go to ``results/bench_serve.json``.
 
