@@ -52,14 +52,15 @@ class Words:
             places: of each message of the chat in the request, while it is read.
         """
         old = refusal.param or ""
-        new = self._named(old, places)
+        new = self.named(old, places)
         if new == old or (refusal.code == "unknown_parameter" and not places):
             return refusal
         message = new + str(refusal).removeprefix(old) if str(refusal).startswith(old) else str(refusal)
         more = {"code": refusal.code, "kind": refusal.kind, "headers": refusal.headers}
         return Refusal(refusal.status, message, param=new, **more)  # type: ignore[arg-type]
 
-    def _named(self, param: str, places: Sequence[str]) -> str:
+    def named(self, param: str, places: Sequence[str]) -> str:
+        """What this endpoint calls a parameter of chat."""
         if (found := MESSAGE.fullmatch(param)) and int(found[1]) < len(places):
             place = places[int(found[1])]
             return place + found[2] if place.endswith("]") else place

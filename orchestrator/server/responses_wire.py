@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from . import wire
-from .asked import refuse
+from .asked import Neutral, refuse
 from .in_chat import Words, names
 from .refusal import Refusal
+from .shown import DETAILS
 
 UNCALLED, UNKEPT = "tools are not called", "nothing is stored; send the whole conversation as input"
 HOSTED = "it belongs to another service"
@@ -61,15 +63,16 @@ TEXT = Words(
 STREAM = Words(taken=names("include_obfuscation"))
 ITEM = Words(taken=names("type role content id status phase"))
 """A message. The last three are copied back from an answer and have no effect."""
+BREAKPOINT: Neutral = {"prompt_cache_breakpoint": ((), "caches are the engine's own")}
 PARTS = {
-    "input_text": Words(
-        taken=names("type text"), neutral={"prompt_cache_breakpoint": ((), "caches are the engine's own")}
-    ),
+    "input_text": Words(taken=names("type text"), neutral=BREAKPOINT),
     "output_text": Words(
         taken=names("type text"),
         neutral={"annotations": (([],), "they are no part of a text"), "logprobs": (([],), "they are not read")},
     ),
-    "input_image": Words(taken=names("type image_url detail"), neutral={"file_id": ((), "no files are stored")}),
+    "input_image": Words(
+        taken=names("type image_url detail"), neutral={**BREAKPOINT, "file_id": ((), "no files are stored")}
+    ),
 }
 
 
@@ -77,7 +80,7 @@ class ResponsesRequest(wire.ChatRequest):
     """A request for a response: the chat that it stands for, and what of its own words the response repeats."""
 
     instructions: str | None = None
-    text_format: Mapping[str, Any] = {"type": "text"}
+    text_format: Mapping[str, Any]
 
 
 def read_request(data: Mapping[str, Any]) -> ResponsesRequest:
@@ -99,12 +102,14 @@ def read_request(data: Mapping[str, Any]) -> ResponsesRequest:
         "response_format": _response_format(text_format),
         "stream_options": _inside(given, "stream_options", STREAM) or None,
     }
+    places = [place for place, _ in turns]
     try:
         asked = wire.read_request({**given, **chat})
     except Refusal as refusal:
-        raise WORDS.told(refusal, [place for place, _ in turns]) from None
-    own = {"instructions": instructions, **({"text_format": text_format} if text_format else {})}
-    return ResponsesRequest.model_construct(**dict(asked), **own)
+        raise WORDS.told(refusal, places) from None
+    shown = tuple(replace(each, place=WORDS.named(each.place, places)) for each in asked.shown)
+    own = {"instructions": instructions, "text_format": text_format or {"type": "text"}, "shown": shown}
+    return ResponsesRequest.model_construct(**{**dict(asked), **own})
 
 
 def _turns(said: Any) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -144,6 +149,8 @@ def _part(part: Any, place: str) -> dict[str, Any]:
         raise refuse(place, f"its type must be one of {', '.join(PARTS)}; send text as input_text")
     given = words.given(part, f"{place}.")
     if kind == "input_image":
+        if given.get("detail") not in DETAILS:
+            raise refuse(f"{place}.detail", "it must be auto, low or high")
         shown = {"url": given.get("image_url"), **({"detail": given["detail"]} if "detail" in given else {})}
         return {"type": "image_url", "image_url": shown}
     return {"type": "text", "text": _string(f"{place}.text", given.get("text"))}

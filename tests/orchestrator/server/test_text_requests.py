@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import orjson
 import pytest
 from image_serving import search
 from openai.types import completion_create_params, responses, shared_params
@@ -13,6 +14,8 @@ from openai.types.responses import response_create_params, response_input_item_p
 from scripted import ScriptedEngine, ScriptedSpec
 from serving import Response, ask, single, vote
 
+from ponder.orchestrator.image_bytes import data_url
+from ponder.orchestrator.images import Image
 from ponder.orchestrator.server import completions_wire, responses_wire
 from ponder.orchestrator.server.app import create_app
 from ponder.orchestrator.server.in_chat import Words
@@ -27,6 +30,8 @@ GOOD: Mapping[str, Mapping[str, Any]] = {
 }
 WORDS = {RESPONSES: responses_wire.WORDS, COMPLETIONS: completions_wire.WORDS}
 PLAIN = single("plain", ScriptedSpec(name="texts"))
+FORMING = single("forming", ScriptedSpec(name="forms", structured=True, image_tokens=9, text='{"sum": 5}'))
+BLACK = data_url(Image(2, 2, 1, bytes(4)))
 
 
 class Door:
@@ -34,7 +39,7 @@ class Door:
 
     def __init__(self, runner: asyncio.Runner) -> None:
         self.runner = runner
-        self.app = create_app(by_name([vote(n=2), PLAIN, search("painter")]))
+        self.app = create_app(by_name([vote(n=2), PLAIN, FORMING, search("painter")]))
 
     def ask(self, path: str, change: Mapping[str, Any]) -> Response:
         body = {**GOOD[path], **change}
@@ -63,6 +68,7 @@ def door() -> Iterator[Door]:
         (ITEM, [responses.ResponseOutputMessageParam]),
         (PARTS["input_text"], [responses.ResponseInputTextParam]),
         (PARTS["output_text"], [responses.ResponseOutputTextParam]),
+        (PARTS["input_image"], [responses.ResponseInputImageParam]),
     ],
 )
 def test_all_that_the_client_can_say_is_known(words: Words, shapes: list[type]) -> None:
@@ -113,6 +119,12 @@ BAD = [
     (RESPONSES, {"reasoning": {"depth": 3}}, "reasoning.depth"),
     (RESPONSES, {"text": {"verbosity": "low"}}, "text.verbosity"),
     (RESPONSES, {"text": {"format": "json"}}, "text.format"),
+    (RESPONSES, {"text": {"format": {"type": "json_schema", "name": "?", "schema": {}}}}, "text.format.name"),
+    (RESPONSES, {"text": {"format": {"type": "json_object"}}}, "text.format"),
+    (RESPONSES, {"instructions": "x", **said({"type": "input_image", "image_url": BLACK})}, "input[0].content[0]"),
+    (RESPONSES, said({"type": "input_image", "image_url": "http://x/y.png"}), "input[0].content[0]"),
+    (RESPONSES, said({"type": "input_image", "file_id": "f"}), "input[0].content[0].file_id"),
+    (RESPONSES, said({"type": "input_image", "image_url": BLACK, "detail": "all"}), "input[0].content[0].detail"),
     (RESPONSES, {"stream": True, "stream_options": {"include_obfuscation": 1}}, "stream_options.include_obfuscation"),
     (RESPONSES, {"stream": True, "stream_options": {"include_usage": True}}, "stream_options.include_usage"),
     (RESPONSES, {"messages": []}, "messages"),
@@ -199,6 +211,18 @@ def test_a_conversation_can_be_sent_back(door: Door) -> None:
         Message(role="assistant", content="So it is."),
         Message(role="user", content="And now?"),
     )
+
+
+def test_images_and_schemas_reach_the_engine(door: Door) -> None:
+    schema = {"type": "object", "properties": {"sum": {"type": "integer"}}}
+    form = {"type": "json_schema", "name": "sum", "schema": schema, "strict": True}
+    words, image = {"type": "input_text", "text": "Add."}, {"type": "input_image", "image_url": BLACK, "detail": "auto"}
+    response = door.ask(RESPONSES, {"model": "forming", "text": {"format": form}, **said(words, image)}).json
+    (request,) = ScriptedEngine.opened["forms"].requests
+    assert orjson.loads(request.sampling.json_schema) == schema
+    assert request.prompt.messages == (Message(role="user", content="Add."),)
+    assert [(each.width, each.height) for each in request.prompt.images] == [(2, 2)]
+    assert (response["text"], response["output"][0]["content"][0]["text"]) == ({"format": form}, '{"sum": 5}')
 
 
 def test_a_prompt_is_one_message_of_a_user(door: Door) -> None:
