@@ -129,6 +129,11 @@ class Models:
         """The gates before the engines, one each."""
         return [pulse for _, pulse in self._engines]
 
+    @property
+    def specs(self) -> dict[str, EngineSpec]:
+        """What the engines are made of, by the names of their gates."""
+        return {pulse.name: spec for spec, pulse in self._engines}
+
     def names(self) -> list[str]:
         """What clients may ask for."""
         return [*self.dials, *self._pipelines]

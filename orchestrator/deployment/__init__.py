@@ -1,0 +1,112 @@
+"""The server on a cluster: the application as a Ray Serve deployment of many replicas.
+
+Replicas share the accounts of the keys and where each run is by one actor, the hub. A replica that dies takes its runs
+with it: their clients are told to try again, and their leases are charged in full.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..errors import EngineUnavailable, UsageError
+from ..frontier import Frontier, load_all
+from ..pipeline import Pipeline
+from ..server.auth import is_loopback
+from .front import PATH, VARIABLE
+from .replica import NAME, Replica, application, options
+from .settings import Settings
+
+__all__ = ["Settings", "build", "deploy"]
+
+OBJECT_STORE_BYTES = 200 * 1024 * 1024
+
+
+def build(args: Mapping[str, Any]) -> Any:
+    """The application as Ray Serve deploys it: ``import_path: ponder.orchestrator.deployment:build`` of a Serve config.
+
+    Args:
+        args: those of `Settings`, with `serve`.
+
+    Raises:
+        UsageError: they are not valid, nothing to serve is named, or a file is not sound.
+    """
+    try:
+        settings = Settings.model_validate(args)
+    except ValidationError as error:
+        raise UsageError.from_validation("a deployment", error) from None
+    if settings.serve is None:
+        raise UsageError("a deployment must serve something; name files of pipelines or frontiers as serve")
+    return bound(load_all(settings.serve), settings)
+
+
+def bound(served: Iterable[Pipeline | Frontier], settings: Settings, name: str = NAME) -> Any:
+    """The application over these pipelines and frontiers."""
+    try:
+        from ray import serve
+    except ImportError:
+        raise UsageError("a cluster needs Ray Serve; add it with: pip install 'ponder[ray,serve]'") from None
+    served = list(served)
+    replica = serve.ingress(application(served, settings, name))(Replica)
+    return serve.deployment(replica, **options(served, settings)).bind()
+
+
+def deploy(
+    served: Iterable[Pipeline | Frontier],
+    settings: Settings = Settings(),
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    name: str = NAME,
+    address: str | None = None,
+) -> str:
+    """Serve pipelines and frontiers on a Ray cluster, and say where once they answer; they are served until
+    `ray.serve.shutdown()`, or until the Ray that was started for them ends with this process.
+
+    Joins the cluster at `address` or the one in ``RAY_ADDRESS``, and starts one on this machine where there is none. A
+    cluster that stands already must have been started with ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`` set to
+    ``ponder.orchestrator.deployment.front:middleware``, or a client whose replica dies gets a bare 500.
+
+    Args:
+        served: each with its own name.
+        settings: how they are served.
+        host: where the proxies listen; other than loopback only with keys.
+        port: likewise.
+        name: of the application; its hub is called after it.
+        address: of the cluster.
+
+    Raises:
+        UsageError: something cannot be served, or would stand open.
+        EngineUnavailable: the cluster or an engine does not start.
+    """
+    settings = settings.model_copy(update={"open_on_loopback": is_loopback(host)})
+    app = bound(served, settings, name)
+    _join(address)
+    from ray import serve
+    from ray.serve.config import HTTPOptions
+
+    serve.start(http_options=HTTPOptions(host=host, port=port))
+    try:
+        serve.run(app, name=name, route_prefix="/")
+    except RuntimeError as error:
+        raise EngineUnavailable(f"the replicas of {name!r} must start, but: {error}") from None
+    return f"http://{host}:{port}"
+
+
+def _join(address: str | None) -> None:
+    import ray
+
+    if ray.is_initialized():
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault(VARIABLE, PATH)
+    address = address or os.environ.get("RAY_ADDRESS")
+    local = {} if address else {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    try:
+        ray.init(address=address, logging_level="ERROR", log_to_driver=False, **local)
+    except Exception as error:
+        where = f"the Ray cluster at {address!r}" if address else "a Ray cluster on this machine"
+        raise EngineUnavailable(f"{where} must start, but: {error}; try again") from None

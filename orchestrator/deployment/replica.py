@@ -1,0 +1,143 @@
+"""A replica: the application of `create_app` in a process of Ray Serve, with engines of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..budget import Budget
+from ..engine import EngineSpec
+from ..errors import EngineUnavailable, UsageError
+from ..frontier import Frontier
+from ..pipeline import Pipeline
+from ..server.keys import VARIABLE, Keys
+from ..server.redaction import Redaction
+from ..server.serve import LOGGERS
+from ..server.served import by_name
+from .hub import HubSettings
+from .link import Link, RemoteAccounts
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+NAME = "ponder"
+SPARE = 64
+"""Requests beside the runs that a replica takes: those that list models, look at runs, scrape metrics."""
+
+
+class Replica:
+    """What Ray Serve asks of a replica besides the application.
+
+    A replica whose own engine makes no token is ill, and Ray Serve replaces it. One whose engine is a server elsewhere
+    is not: a new replica would find it no better, and until then this one tells clients what is wrong.
+    """
+
+    async def check_health(self) -> None:
+        """Raise where another replica would do better.
+
+        Raises:
+            EngineUnavailable: an engine of this replica's own is ill.
+        """
+        state = (app := self.app.state).health  # type: ignore[attr-defined]
+        found = await state.state()
+        specs = app.models.specs
+        if ill := [name for name in found.engines if is_own(specs[name])]:
+            raise EngineUnavailable(f"engines must make tokens, but {', '.join(ill)} made none lately")
+
+
+def application(served: Sequence[Pipeline | Frontier], settings: Settings, app_name: str) -> Callable[[], Starlette]:
+    """What builds the application in a replica."""
+
+    def build() -> Starlette:
+        from ponder.orchestrator.deployment.replica import built
+
+        return built(served, settings, app_name)
+
+    return build
+
+
+def built(served: Sequence[Pipeline | Frontier], settings: Settings, app_name: str) -> Starlette:
+    """The application of one replica, which shares accounts and runs with the others.
+
+    Raises:
+        UsageError: it would stand open, or its keys do not fit what is served.
+    """
+    from ..server.app import create_app
+
+    keys = Keys.load(settings.key_file)
+    named = by_name(served)
+    frontiers = [each for each in served if isinstance(each, Frontier)]
+    check(keys, settings)
+    keys.check_models([*named, *(frontier.name for frontier in frontiers)])
+    redaction = Redaction(keys)
+    for name in (*LOGGERS, "ray.serve"):
+        logging.getLogger(name).addFilter(redaction)
+    link = Link(f"{app_name}-hub", HubSettings(tuple(keys), settings.accounts_file), settings.hub_resources)
+    return create_app(
+        named,
+        frontiers=frontiers,
+        keys=keys,
+        accounts=RemoteAccounts(link),
+        directory=link,
+        budget=settings.budget,
+        seed=settings.seed,
+        strategies=settings.allow,
+        most_runs=settings.most_runs,
+        most_waiting=settings.most_waiting,
+    )
+
+
+def check(keys: Keys, settings: Settings) -> None:
+    """Refuse a server that is open to all, or would forget what was spent when the hub is restarted.
+
+    Raises:
+        UsageError: it is, or would.
+    """
+    if not keys and not settings.open_on_loopback:
+        raise UsageError(f"a server on a cluster must have keys, but there are none; give key_file or set {VARIABLE}")
+    limited = [key.name for key in keys if key.budget != Budget()]
+    if limited and settings.accounts_file is None:
+        raise UsageError(
+            f"what keys with budgets spend must outlive the hub, but there is no file for it and {limited[0]!r} has a "
+            "budget; give accounts_file"
+        )
+
+
+def is_own(spec: EngineSpec) -> bool:
+    """Whether an engine works in the replica: one that takes no processor and no GPU is a server elsewhere."""
+    return any(spec.resources().values())
+
+
+def resources(served: Iterable[Pipeline | Frontier]) -> dict[str, float]:
+    """What a replica takes of a cluster: all that its engines take together."""
+    specs: list[EngineSpec] = []
+    for pipeline in by_name(served).values():
+        specs += [spec for spec in pipeline.engines.values() if spec not in specs]
+    taken: dict[str, float] = {"num_cpus": 0}
+    for spec in specs:
+        for name, amount in spec.resources().items():
+            taken[name] = taken.get(name, 0) + amount
+    return taken
+
+
+def options(served: Iterable[Pipeline | Frontier], settings: Settings) -> dict[str, Any]:
+    """How Ray Serve deploys the replicas; what a Serve config file says of the deployment goes before it."""
+    at_once = settings.most_runs + settings.most_waiting + SPARE
+    scale: dict[str, Any] = {"num_replicas": settings.replicas}
+    if settings.most_replicas is not None:
+        target = max(1, settings.most_runs // 2)
+        bounds = {"min_replicas": settings.replicas, "max_replicas": max(settings.replicas, settings.most_replicas)}
+        scale = {"autoscaling_config": {**bounds, "target_ongoing_requests": target}}
+    return {
+        **scale,
+        "name": NAME,
+        "ray_actor_options": resources(served),
+        "max_ongoing_requests": at_once,
+        "max_queued_requests": at_once,
+        "graceful_shutdown_wait_loop_s": 0.5,
+        "graceful_shutdown_timeout_s": settings.drain_s,
+        "health_check_period_s": 10.0,
+        "health_check_timeout_s": 30.0,
+    }
