@@ -6,6 +6,7 @@ from typing import Any
 
 from ..budget import Budget
 from .dial import EFFORTS, Dial
+from .endpoint import PATHS
 from .served import Model, Models
 
 
@@ -31,6 +32,7 @@ def _facts(model: Model) -> dict[str, Any]:
     lengths = [each.context_length for each in engines if each.generate and each.denoising is None]
     facts: dict[str, Any] = {
         "makes": model.medium,
+        "asked_at": list(PATHS[model.medium]),
         "composition": [node.strategy.kind for node in model.pipeline.nodes],
         "most_answers": model.most_answers,
     }

@@ -92,6 +92,7 @@ def test_cards_tell_what_models_can_do(client: openai.OpenAI) -> None:
     assert list(cards) == ["sums", *(f"sums-{rank}" for rank in range(1, 6)), "single"]
     assert cards["single"] == {
         "makes": "text",
+        "asked_at": ["/v1/chat/completions", "/v1/responses", "/v1/completions"],
         "composition": ["sample"],
         "most_answers": 1,
         "context_length": 32768,
