@@ -19,6 +19,7 @@ import pytest
 
 from ponder.cli import serve as commanded
 from ponder.orchestrator.pipeline_file import load, read_toml
+from ponder.orchestrator.server.keys import Keys
 from ponder.orchestrator.server.serve import serve as served
 from ponder.search.spaces.space import Space
 from ponder.search.sweep import Sweep
@@ -85,6 +86,8 @@ def check_toml(folder: Path, code: str) -> None:
     (folder / name).write_text(code)
     if name == "pyproject.toml":
         assert set(read_toml(folder / name)["project"]["entry-points"]) <= {STRATEGIES.group, VERIFIERS.group}
+    elif "keys" in read_toml(folder / name):
+        assert [key.name for key in Keys.load(folder / name, {})]
     elif "data" in read_toml(folder / name):
         assert Sweep.load(folder / name).space.size
     elif "options" in read_toml(folder / name):
