@@ -111,6 +111,7 @@ class Effects:
             done.confidences,
             origin=self.path,
             usage=done.usage,
+            pieces=done.pieces,
         )
 
     def _lost(self, error: BaseException, held: Reservation | Deferred, attempts: Attempts) -> None:

@@ -73,7 +73,8 @@ class Request:
 class Completion:
     """What one draw gave: new tokens and their text, why it ended, and the engine's own counts.
 
-    `confidences` has for each token minus the mean of its `Sampling.top_logprobs` ranked log-probabilities.
+    `confidences` has for each token minus the mean of its `Sampling.top_logprobs` ranked log-probabilities. `pieces`
+    has, where `logprobs` were asked for, what each token adds to the text: nothing where it only begins a character.
 
     Raises:
         EngineRefused: a log-probability of a label is NaN or infinite.
@@ -86,6 +87,7 @@ class Completion:
     logprobs: tuple[float, ...] | None = None
     label_logprobs: tuple[float, ...] | None = None
     confidences: tuple[float, ...] | None = None
+    pieces: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, self.label_logprobs or ())):

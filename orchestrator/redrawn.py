@@ -23,9 +23,8 @@ def redrawn(pipeline: Pipeline, knob: str, value: Any) -> Pipeline:
 
     Args:
         pipeline: as it stands.
-        knob: one that they all follow: ``temperature``, ``top_p`` or ``json_schema``, which take the place of theirs,
-            ``max_tokens``, which caps them, or ``stop``, which is added to theirs. A cap is nothing to those that do
-            not follow it.
+        knob: one that they all follow: ``max_tokens``, which caps theirs, ``stop``, which is added to theirs, or
+            another, which takes the place of theirs. A cap is nothing to those that do not follow it.
         value: of the knob.
 
     Raises:

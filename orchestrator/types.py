@@ -221,6 +221,7 @@ class Candidate:
         parent: the partial attempt it continues, if any.
         index: the place among the draws of its stream; the last key of every tie.
         logprobs: log-probabilities of `tokens`, in nats, where asked for.
+        pieces: with these, what each token adds to the text; None where the engine does not tell.
         confidences: of each token, minus the mean of the ranked log-probabilities there, where asked for.
         answer: the canonical answer, None where none could be read.
         scores: what each verifier said, by the verifier's name.
@@ -247,6 +248,7 @@ class Candidate:
     usage: Usage = Usage()
     latent: Latent | None = None
     image: Image | None = None
+    pieces: tuple[str, ...] | None = None
 
     def path(self) -> Iterator[Candidate]:
         """The nodes from the root to this one."""

@@ -23,6 +23,8 @@ _HOMES = {
         "HumanEvalData",
         "SimulatedData",
     ),
+    "ponder.orchestrator.deployment": ("deploy",),
+    "ponder.orchestrator.deployment.spec": ("Deployment",),
     "ponder.orchestrator.engines.diffusion": ("DiffusionSpec",),
     "ponder.orchestrator.engines.image_reward": ("ImageRewardSpec",),
     "ponder.orchestrator.engines.openai": ("OpenAISpec",),
@@ -69,6 +71,8 @@ if TYPE_CHECKING:
     from .orchestrator.budget import Budget
     from .orchestrator.cluster import Cluster
     from .orchestrator.data.sources import AbacusData, DigitsData, FileData, HubData, HumanEvalData, SimulatedData
+    from .orchestrator.deployment import deploy
+    from .orchestrator.deployment.spec import Deployment
     from .orchestrator.engines.diffusion import DiffusionSpec
     from .orchestrator.engines.image_reward import ImageRewardSpec
     from .orchestrator.engines.openai import OpenAISpec
@@ -105,6 +109,7 @@ __all__ = [
     "BudgetExceeded",
     "Candidate",
     "Cluster",
+    "Deployment",
     "DiffusionSpec",
     "DigitsData",
     "EngineError",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+import operator
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
@@ -88,15 +89,19 @@ class FormedDrawing(Drawing):
     Args:
         json_schema: the JSON text of a schema that each answer is valid under, where the engine can hold it to one and
             it is not cut; None leaves the form free.
+        logprobs: whether answers carry the log-probability of each token.
     """
 
     json_schema: JsonSchema | None = Field(None, exclude_if=is_free)
 
+    logprobs: Annotated[bool, Field(exclude_if=operator.not_)] = False
+
     @property
     def sampling(self) -> Sampling:
-        free = super().sampling
-        return free if self.json_schema is None else free.model_copy(update={"json_schema": self.json_schema})
+        told: dict[str, Any] = {"json_schema": self.json_schema} if self.json_schema is not None else {}
+        told |= {"logprobs": True} if self.logprobs else {}
+        return super().sampling.model_copy(update=told) if told else super().sampling
 
     @property
     def follows(self) -> frozenset[str]:
-        return super().follows | {"json_schema"}
+        return super().follows | {"json_schema", "logprobs"}

@@ -139,4 +139,5 @@ class SelfRefine(FormedDrawing):
 
     @property
     def _criticising(self) -> Sampling:
-        return at_most(self.sampling, self.critique_tokens).model_copy(update={"stop": (), "json_schema": None})
+        plain = {"stop": (), "json_schema": None, "logprobs": False}
+        return at_most(self.sampling, self.critique_tokens).model_copy(update=plain)

@@ -18,9 +18,9 @@ from ..pipeline import Pipeline
 from ..server.auth import is_loopback
 from .front import PATH, VARIABLE
 from .replica import NAME, Replica, application, options
-from .settings import Settings
+from .spec import Deployment
 
-__all__ = ["Settings", "build", "deploy"]
+__all__ = ["Deployment", "build", "deploy"]
 
 OBJECT_STORE_BYTES = 200 * 1024 * 1024
 
@@ -29,34 +29,34 @@ def build(args: Mapping[str, Any]) -> Any:
     """The application as Ray Serve deploys it: ``import_path: ponder.orchestrator.deployment:build`` of a Serve config.
 
     Args:
-        args: those of `Settings`, with `serve`.
+        args: those of `Deployment`, with `serve`.
 
     Raises:
         UsageError: they are not valid, nothing to serve is named, or a file is not sound.
     """
     try:
-        settings = Settings.model_validate(args)
+        spec = Deployment.model_validate(args)
     except ValidationError as error:
         raise UsageError.from_validation("a deployment", error) from None
-    if settings.serve is None:
+    if spec.serve is None:
         raise UsageError("a deployment must serve something; name files of pipelines or frontiers as serve")
-    return bound(load_all(settings.serve), settings)
+    return bound(load_all(spec.serve), spec)
 
 
-def bound(served: Iterable[Pipeline | Frontier], settings: Settings, name: str = NAME) -> Any:
+def bound(served: Iterable[Pipeline | Frontier], spec: Deployment, name: str = NAME) -> Any:
     """The application over these pipelines and frontiers."""
     try:
         from ray import serve
     except ImportError:
         raise UsageError("a cluster needs Ray Serve; add it with: pip install 'ponder[ray,serve]'") from None
     served = list(served)
-    replica = serve.ingress(application(served, settings, name))(Replica)
-    return serve.deployment(replica, **options(served, settings)).bind()
+    replica = serve.ingress(application(served, spec, name))(Replica)
+    return serve.deployment(replica, **options(served, spec)).bind()
 
 
 def deploy(
     served: Iterable[Pipeline | Frontier],
-    settings: Settings = Settings(),
+    spec: Deployment = Deployment(),
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
@@ -72,7 +72,7 @@ def deploy(
 
     Args:
         served: each with its own name.
-        settings: how they are served.
+        spec: how they are served; its `serve` is not looked at.
         host: where the proxies listen; other than loopback only with keys.
         port: likewise.
         name: of the application; its hub is called after it.
@@ -82,8 +82,8 @@ def deploy(
         UsageError: something cannot be served, or would stand open.
         EngineUnavailable: the cluster or an engine does not start.
     """
-    settings = settings.model_copy(update={"open_on_loopback": is_loopback(host)})
-    app = bound(served, settings, name)
+    spec = spec.model_copy(update={"open_on_loopback": is_loopback(host)})
+    app = bound(served, spec, name)
     _join(address)
     from ray import serve
     from ray.serve.config import HTTPOptions

@@ -23,7 +23,7 @@ MOST_PLACES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class HubSettings:
+class HubParts:
     """What a hub is made of.
 
     Args:
@@ -72,7 +72,7 @@ class HubActor:
         UsageError: the file of the accounts cannot be used.
     """
 
-    def __init__(self, settings: HubSettings) -> None:
+    def __init__(self, settings: HubParts) -> None:
         self._settings = settings
         self._keys = {key.name for key in settings.keys or (Key.anyone(),)}
         self._accounts = Accounts(settings.keys, settings.accounts)
@@ -84,7 +84,7 @@ class HubActor:
         verbs = ("attend", "lease", "settle", "claim", "began", "left", "ask", "answer")
         self._tray = Tray({verb: getattr(self, "_" + verb) for verb in verbs})
 
-    async def settings(self) -> HubSettings:
+    async def settings(self) -> HubParts:
         """What it is made of."""
         return self._settings
 

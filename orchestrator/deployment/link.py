@@ -18,7 +18,7 @@ from ..server.refusal import Refusal, unavailable
 from ..server.reports import report_of
 from ..server.runs import Fingerprint, Runs
 from ..types import Usage
-from .hub import Asked, Dropped, HubActor, HubSettings
+from .hub import Asked, Dropped, HubActor, HubParts
 
 LOGGER = logging.getLogger("ponder.server")
 NAMESPACE = "ponder"
@@ -39,7 +39,7 @@ class Link:
         resources: what the hub takes of the node it runs on, in Ray's words.
     """
 
-    def __init__(self, name: str, settings: HubSettings, resources: dict[str, float] | None = None) -> None:
+    def __init__(self, name: str, settings: HubParts, resources: dict[str, float] | None = None) -> None:
         self._hub = name
         self._settings = settings
         self._resources = resources or {}
@@ -232,7 +232,7 @@ def _away() -> Refusal:
     return unavailable("the server's accounts are away; try again", AWAY)
 
 
-async def hub_of(name: str, settings: HubSettings, resources: dict[str, float]) -> Any:
+async def hub_of(name: str, settings: HubParts, resources: dict[str, float]) -> Any:
     """The hub of that name, made of `settings`; one that is made of others is replaced.
 
     Raises:

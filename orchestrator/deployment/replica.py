@@ -15,9 +15,9 @@ from ..server.keys import VARIABLE, Keys
 from ..server.redaction import Redaction
 from ..server.serve import LOGGERS
 from ..server.served import by_name
-from .hub import HubSettings
+from .hub import HubParts
 from .link import Link, RemoteAccounts
-from .settings import Settings
+from .spec import Deployment
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -47,18 +47,18 @@ class Replica:
             raise EngineUnavailable(f"engines must make tokens, but {', '.join(ill)} made none lately")
 
 
-def application(served: Sequence[Pipeline | Frontier], settings: Settings, app_name: str) -> Callable[[], Starlette]:
+def application(served: Sequence[Pipeline | Frontier], spec: Deployment, app_name: str) -> Callable[[], Starlette]:
     """What builds the application in a replica."""
 
     def build() -> Starlette:
         from ponder.orchestrator.deployment.replica import built
 
-        return built(served, settings, app_name)
+        return built(served, spec, app_name)
 
     return build
 
 
-def built(served: Sequence[Pipeline | Frontier], settings: Settings, app_name: str) -> Starlette:
+def built(served: Sequence[Pipeline | Frontier], spec: Deployment, app_name: str) -> Starlette:
     """The application of one replica, which shares accounts and runs with the others.
 
     Raises:
@@ -66,39 +66,39 @@ def built(served: Sequence[Pipeline | Frontier], settings: Settings, app_name: s
     """
     from ..server.app import create_app
 
-    keys = Keys.load(settings.key_file)
+    keys = Keys.load(spec.key_file)
     named = by_name(served)
     frontiers = [each for each in served if isinstance(each, Frontier)]
-    check(keys, settings)
+    check(keys, spec)
     keys.check_models([*named, *(frontier.name for frontier in frontiers)])
     redaction = Redaction(keys)
     for name in (*LOGGERS, "ray.serve"):
         logging.getLogger(name).addFilter(redaction)
-    link = Link(f"{app_name}-hub", HubSettings(tuple(keys), settings.accounts_file), settings.hub_resources)
+    link = Link(f"{app_name}-hub", HubParts(tuple(keys), spec.accounts_file), spec.hub_resources)
     return create_app(
         named,
         frontiers=frontiers,
         keys=keys,
         accounts=RemoteAccounts(link),
         directory=link,
-        budget=settings.budget,
-        seed=settings.seed,
-        strategies=settings.allow,
-        most_runs=settings.most_runs,
-        most_waiting=settings.most_waiting,
+        budget=spec.budget,
+        seed=spec.seed,
+        strategies=spec.allow,
+        most_runs=spec.most_runs,
+        most_waiting=spec.most_waiting,
     )
 
 
-def check(keys: Keys, settings: Settings) -> None:
+def check(keys: Keys, spec: Deployment) -> None:
     """Refuse a server that is open to all, or would forget what was spent when the hub is restarted.
 
     Raises:
         UsageError: it is, or would.
     """
-    if not keys and not settings.open_on_loopback:
+    if not keys and not spec.open_on_loopback:
         raise UsageError(f"a server on a cluster must have keys, but there are none; give key_file or set {VARIABLE}")
     limited = [key.name for key in keys if key.budget != Budget()]
-    if limited and settings.accounts_file is None:
+    if limited and spec.accounts_file is None:
         raise UsageError(
             f"what keys with budgets spend must outlive the hub, but there is no file for it and {limited[0]!r} has a "
             "budget; give accounts_file"
@@ -122,13 +122,13 @@ def resources(served: Iterable[Pipeline | Frontier]) -> dict[str, float]:
     return taken
 
 
-def options(served: Iterable[Pipeline | Frontier], settings: Settings) -> dict[str, Any]:
+def options(served: Iterable[Pipeline | Frontier], spec: Deployment) -> dict[str, Any]:
     """How Ray Serve deploys the replicas; what a Serve config file says of the deployment goes before it."""
-    at_once = settings.most_runs + settings.most_waiting + SPARE
-    scale: dict[str, Any] = {"num_replicas": settings.replicas}
-    if settings.most_replicas is not None:
-        target = max(1, settings.most_runs // 2)
-        bounds = {"min_replicas": settings.replicas, "max_replicas": max(settings.replicas, settings.most_replicas)}
+    at_once = spec.most_runs + spec.most_waiting + SPARE
+    scale: dict[str, Any] = {"num_replicas": spec.replicas}
+    if spec.most_replicas is not None:
+        target = max(1, spec.most_runs // 2)
+        bounds = {"min_replicas": spec.replicas, "max_replicas": max(spec.replicas, spec.most_replicas)}
         scale = {"autoscaling_config": {**bounds, "target_ongoing_requests": target}}
     return {
         **scale,
@@ -137,7 +137,7 @@ def options(served: Iterable[Pipeline | Frontier], settings: Settings) -> dict[s
         "max_ongoing_requests": at_once,
         "max_queued_requests": at_once,
         "graceful_shutdown_wait_loop_s": 0.5,
-        "graceful_shutdown_timeout_s": settings.drain_s,
+        "graceful_shutdown_timeout_s": spec.drain_s,
         "health_check_period_s": 10.0,
         "health_check_timeout_s": 30.0,
     }

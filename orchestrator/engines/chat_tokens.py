@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,7 @@ from .vllm_model import ModelFiles
 
 KEPT = 4096
 ZERO_WIDTH = "\u200b"
+BROKEN = "\ufffd"
 
 
 class ChatTokens:
@@ -134,6 +136,16 @@ class ChatTokens:
     def decode(self, ids: list[int]) -> str:
         """The text of ids, special tokens left out."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def pieces(self, ids: Sequence[int]) -> tuple[str, ...]:
+        """What each id adds to the text of those before it; nothing where it only begins a character."""
+        found, begin, end = list[str](), 0, 0
+        for i in range(1, len(ids) + 1):
+            before, now = self.decode(list(ids[begin:end])), self.decode(list(ids[begin:i]))
+            is_whole = len(now) > len(before) and not now.endswith(BROKEN)
+            found.append(now[len(before) :] if is_whole else "")
+            begin, end = (end, i) if is_whole else (begin, end)
+        return tuple(found)
 
     def _render(self, messages: tuple[Message, ...]) -> list[int]:
         if not getattr(self.tokenizer, "chat_template", None):

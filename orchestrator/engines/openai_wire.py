@@ -180,6 +180,7 @@ def completion(raw: bytes, request: Request, meter: Meter, prompt_bound: int) ->
             _chosen(choice) if request.sampling.logprobs else None,
             _labels(choice, request.labels) if request.labels else None,
             _confidences(choice, request.sampling.top_logprobs) if request.sampling.top_logprobs else None,
+            _pieces(choice) if request.sampling.logprobs and not request.labels else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise broken(raw, error) from None
@@ -303,6 +304,11 @@ def _chosen(choice: Mapping[str, Any]) -> tuple[float, ...]:
     if "content" in listed:
         return tuple(_finite(each["logprob"]) for each in listed["content"] or ())
     return tuple(map(_finite, listed["token_logprobs"]))
+
+
+def _pieces(choice: Mapping[str, Any]) -> tuple[str, ...]:
+    listed = choice["logprobs"]
+    return tuple(each["token"] for each in listed["content"] or ()) if "content" in listed else tuple(listed["tokens"])
 
 
 def _confidences(choice: Mapping[str, Any], ranks: int) -> tuple[float, ...]:

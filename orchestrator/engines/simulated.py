@@ -191,6 +191,8 @@ class SimulatedEngine:
         text = leaf.text[place.written : place.written + end]
         done = Completion(tokens, text, finish, Usage(), logprobs, confidences=sure)
         done = self._calls.distort(request, done)
+        if done.logprobs is not None:
+            done = replace(done, pieces=tuple(decode((token,)) for token in done.tokens))
         generated = sampling.max_tokens + 1 if self._calls.overruns(request) else len(done.tokens)
         cached = self._cached(prompt, prompt_tokens)
         return replace(done, usage=self._meter.generation(prompt_tokens, generated, cached, judging=request.is_judging))

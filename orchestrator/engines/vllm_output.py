@@ -94,7 +94,8 @@ def completion(output: Any, request: Request, meter: Meter, chat: ChatTokens) ->
         labels = chosen_logprobs(request.labels, [made.logprobs[0]] * len(request.labels))
     if finish is Finish.STOP:
         ids, chosen = cut_at_stop(ids, made.text, chosen, chat)
-    return Completion(ids, made.text, finish, usage, chosen, labels, sure)
+    pieces = None if chosen is None else chat.pieces(ids)
+    return Completion(ids, made.text, finish, usage, chosen, labels, sure, pieces)
 
 
 def finish_of(reason: str | None, stop: int | str | None) -> Finish:

@@ -30,4 +30,4 @@ class ChatCompletions(TextEndpoint[ChatRequest]):
     def wording(self, job: Job[ChatRequest], created: int) -> ChatWording:
         asked, fingerprint = job.asked, job.pipeline.id
         told = (job.id, created, job.model.name, fingerprint, asked.n, asked.stop, job.seed)
-        return self.words(*told, includes_usage=asked.includes_usage)
+        return self.words(*told, includes_usage=asked.includes_usage, tells_logprobs=asked.logprobs)

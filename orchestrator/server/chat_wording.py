@@ -10,6 +10,7 @@ import orjson
 
 from ..types import Candidate, Result, Usage
 from .account import account
+from .asked import refuse
 from .refusal import Refusal
 from .spoken import Event, finish_reason, text_of
 
@@ -29,6 +30,7 @@ class ChatWording:
         stop: the client's stop strings.
         seed: what chose the draws.
         includes_usage: whether the last chunk of a stream holds the usage, and the others say that they hold none.
+        tells_logprobs: whether whole answers come with the log-probability of each token.
     """
 
     id: str
@@ -39,6 +41,7 @@ class ChatWording:
     stop: list[str]
     seed: int
     includes_usage: bool = False
+    tells_logprobs: bool = False
 
     whole_kind: ClassVar[str] = "chat.completion"
     chunk_kind: ClassVar[str] = "chat.completion.chunk"
@@ -52,7 +55,8 @@ class ChatWording:
     def choice(self, index: int, candidate: Candidate) -> dict[str, Any]:
         """One answer of a completion."""
         message = {"role": "assistant", "content": text_of(candidate, self.stop), "refusal": None}
-        return {"index": index, "message": message, "logprobs": None, "finish_reason": finish_reason(candidate)}
+        told = logprobs_of(candidate, message["content"] or "") if self.tells_logprobs else None
+        return {"index": index, "message": message, "logprobs": told, "finish_reason": finish_reason(candidate)}
 
     def beginning(self) -> dict[str, Any]:
         """What a chunk holds that begins an answer."""
@@ -100,6 +104,23 @@ class ChatWording:
         choice = {"index": index, **said, "logprobs": None, "finish_reason": finish}
         usage = {"usage": None} if self.includes_usage else {}
         return self._around(self.chunk_kind, {"choices": [choice], **usage})
+
+
+def logprobs_of(candidate: Candidate, text: str) -> dict[str, Any]:
+    """The log-probability of each token of an answer, which may end before its candidate does.
+
+    Raises:
+        Refusal: the engine did not tell them.
+    """
+    if text and (candidate.pieces is None or candidate.logprobs is None):
+        raise refuse("logprobs", "the engine behind this model did not tell them; leave it out")
+    content, length = list[dict[str, Any]](), 0
+    for piece, logprob in zip(candidate.pieces or (), candidate.logprobs or (), strict=True):
+        if length >= len(text):
+            break
+        length += len(piece)
+        content.append({"token": piece, "logprob": logprob, "bytes": [*piece.encode()], "top_logprobs": []})
+    return {"content": content, "refusal": None}
 
 
 def token_usage(result: Result, n: int) -> dict[str, Any]:

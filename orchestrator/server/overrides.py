@@ -16,46 +16,40 @@ from ..shape import Shape
 from .asked import refuse
 from .wire import ChatRequest
 
-
-def as_asked(pipeline: Pipeline, asked: ChatRequest, engines: Mapping[str, Engine]) -> Pipeline:
-    """The pipeline, drawing as the request asks, on engines that can do that.
-
-    Raises:
-        Refusal: a strategy cannot follow, or an engine cannot see images, or hold to a form.
-    """
-    if asked.shown and not all(engines[name].capabilities.images for name in pipeline.engine_names()):
-        raise refuse(asked.shown[0].place, "this model does not see images; send text alone", "unsupported_value")
-    changed = with_sampling(pipeline, asked)
-    if asked.response_format.schema_text is not None:
-        try:
-            changed.infer(Shape(), Plan(engines))
-        except ShapeError:
-            rule = "this model cannot hold its answers to JSON; leave it out"
-            raise refuse("response_format", rule, "unsupported_parameter") from None
-    return changed
+OF_ENGINES = ("json_schema", "logprobs")
+"""What an engine must be able to do, and not the strategy alone."""
 
 
-def with_sampling(pipeline: Pipeline, asked: ChatRequest) -> Pipeline:
+def as_asked(pipeline: Pipeline, asked: ChatRequest, engines: Mapping[str, Engine] | None = None) -> Pipeline:
     """The pipeline, drawing as the request asks.
 
     Temperature, nucleus mass and the form of answers replace those of every strategy that draws what may become the
     answer; the number of tokens is a cap on theirs; stop strings are added to theirs. Judges keep their own.
 
+    Args:
+        pipeline: as it stands.
+        asked: the request.
+        engines: by name; None while only strategies matter.
+
     Raises:
-        Refusal: one of these strategies cannot follow.
+        Refusal: a strategy cannot follow, or an engine cannot do what it would need to.
     """
-    changes = {name: value for name, value in _wanted(asked).items() if value not in (None, [])}
-    if not changes:
-        return pipeline
+    if asked.shown and engines and not all(engines[name].capabilities.images for name in pipeline.engine_names()):
+        raise refuse(asked.shown[0].place, "this model does not see images; send text alone", "unsupported_value")
+    changes = {name: value for name, value in _wanted(asked).items() if value not in (None, [], False)}
     drawing = writers(pipeline)
-    for name in changes:
+    for name, value in changes.items():
         if not drawing or any(name not in part.follows for part in drawing):
             kinds = ", ".join(sorted({part.kind for part in drawing if name not in part.follows}))
             rule = f"this model fixes it{f' ({kinds} cannot follow)' if kinds else ''}; leave it out"
             raise refuse(_sent(asked, name), rule, "unsupported_parameter")
-    for name, value in changes.items():
         try:
             pipeline = redrawn(pipeline, name, value)
+            if name in OF_ENGINES and engines is not None:
+                pipeline.infer(Shape(), Plan(engines))
+        except ShapeError:
+            rule = "the engine behind this model cannot do that; leave it out"
+            raise refuse(_sent(asked, name), rule, "unsupported_parameter") from None
         except UsageError as error:
             raise refuse(_sent(asked, name), f"this model cannot draw so: {error}", "unsupported_value") from None
     return pipeline
@@ -89,6 +83,7 @@ def _wanted(asked: ChatRequest) -> dict[str, Any]:
         "max_tokens": asked.most_tokens,
         "stop": asked.stop,
         "json_schema": asked.response_format.schema_text,
+        "logprobs": asked.logprobs,
     }
 
 

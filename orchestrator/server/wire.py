@@ -22,7 +22,6 @@ NEUTRAL: Neutral = {
     "function_call": (("none", "auto"), "functions are not called"),
     "functions": (([],), "functions are not called"),
     "logit_bias": (({},), "the pipeline fixes its logits"),
-    "logprobs": ((False,), "log-probabilities are not given"),
     "modalities": ((["text"],), "answers are text"),
     "moderation": ((), "nothing is moderated"),
     "prediction": ((), "nothing is predicted ahead"),
@@ -31,7 +30,7 @@ NEUTRAL: Neutral = {
     "prompt_cache_retention": (("in_memory",), "caches are the engine's own"),
     "tool_choice": (("none", "auto"), "tools are not called"),
     "tools": (([],), "tools are not called"),
-    "top_logprobs": ((), "log-probabilities are not given"),
+    "top_logprobs": ((0,), "of each token only its own log-probability is told"),
     "verbosity": (("medium",), "say it in the messages"),
     "web_search_options": ((), "nothing is looked up"),
 }
@@ -83,6 +82,7 @@ class ChatRequest(AskedForText):
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MOST_MESSAGES)]
     shown: tuple[Shown, ...] = ()
     response_format: ResponseFormat = ResponseFormat()
+    logprobs: bool = False
     stream_options: StreamOptions | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -131,6 +131,8 @@ def read_request(data: Mapping[str, Any]) -> ChatRequest:
     request = read(ChatRequest, {**data, "messages": messages, "shown": shown}, NEUTRAL)
     if request.stream_options is not None and not request.stream:
         raise refuse("stream_options", "it must come with stream; set stream or leave it out")
+    if request.logprobs and request.stream:
+        raise refuse("logprobs", "they are told with whole answers alone; leave out stream, or this")
     return request
 
 

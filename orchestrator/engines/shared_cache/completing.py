@@ -121,4 +121,5 @@ class Completing:
             ids, logprobs = cut_at_stop(ids, self._text, logprobs, self._chat)
         sure = tuple(c.confidence for c in choices if c.confidence is not None)
         confidences = sure if request.sampling.top_logprobs else None
-        return Completion(ids, self._text, finish, usage, logprobs, choices[0].labels, confidences)
+        pieces = None if logprobs is None else self._chat.pieces(ids)
+        return Completion(ids, self._text, finish, usage, logprobs, choices[0].labels, confidences, pieces)

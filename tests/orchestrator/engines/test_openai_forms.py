@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 from pydantic import ValidationError
-from scripted_server import ScriptedServer, opened, request, say, serving
+from scripted_server import ScriptedServer, answer, choice, opened, request, say, serving
 
 from ponder.orchestrator.canonical import canonical_json
 from ponder.orchestrator.engine import Capabilities, Sampling, check_form
@@ -81,3 +81,15 @@ async def test_an_engine_that_holds_to_no_form_is_refused_before_it_writes() -> 
             await play(strategy)
     with pytest.raises(EngineRefused, match="leave json_schema out"):
         check_form(Capabilities(), Sampling(json_schema="{}"), "generator")
+
+
+@pytest.mark.parametrize("api", ["chat", "completions"])
+async def test_each_token_tells_what_it_adds_to_the_text(server: ScriptedServer, api: str) -> None:
+    listed = {"chat": {"content": [{"token": "4", "logprob": -0.5}, {"token": "2", "logprob": -1}]}}
+    listed["completions"] = {"tokens": ["4", "2"], "token_logprobs": [-0.5, -1.0]}  # type: ignore[dict-item]
+    server.default = answer(choice("42", logprobs=listed[api]) | {"text": "42"})
+    async with opened(server, api=api) as engine:
+        drawn = await engine.complete(request(logprobs=True))
+        plain = await engine.complete(request())
+    assert (drawn.text, drawn.pieces, drawn.logprobs) == ("42", ("4", "2"), (-0.5, -1.0))
+    assert plain.pieces is None

@@ -333,3 +333,11 @@ async def test_a_form_is_held_to_or_refused(abacus_generator: VLLMEngine) -> Non
     for bad in ('{"type": "strange"}', '{"not": {}}', '{"$ref": "http://127.0.0.1/x"}'):
         with pytest.raises(EngineRefused, match="Grammar error"):
             await draw(abacus_generator, asked("12+7*3"), json_schema=bad)
+
+
+async def test_each_token_tells_what_it_adds_to_the_text(generator: VLLMEngine) -> None:
+    for stop in ((), ("a",)):
+        drawn = await draw(generator, asked(LONG), 3, temperature=2, logprobs=True, stop=stop)
+        assert drawn.pieces and drawn.logprobs and len(drawn.pieces) == len(drawn.logprobs) == len(drawn.tokens)
+        assert "".join(drawn.pieces) == drawn.text
+    assert (await draw(generator, asked(LONG), 3)).pieces is None

@@ -261,3 +261,19 @@ def test_a_mark_without_a_text_is_refused(folder: Path) -> None:
 def test_models_with_one_tokenizer_name_it_alike() -> None:
     assert ModelFiles("abacus-generator").tokenizer == ModelFiles("abacus-prm").tokenizer
     assert ModelFiles("org/some-model.v2", "abc").tokenizer == "org/some-model.v2@abc"
+
+
+def test_each_token_adds_whole_characters_to_the_text() -> None:
+    """A byte a token: all but the last of a character add nothing."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = {byte: i for i, byte in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    bytewise = Tokenizer(models.BPE(alphabet, []))
+    bytewise.pre_tokenizer, bytewise.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    with quiet_imports():
+        chat = ChatTokens(PreTrainedTokenizerFast(tokenizer_object=bytewise))
+    ids = chat.encode("né ✓")
+    assert len(ids) == 7
+    assert chat.pieces(ids) == ("n", "", "é", " ", "", "", "✓")
+    assert chat.pieces(ids[:2]) == ("n", "") and chat.pieces([]) == ()

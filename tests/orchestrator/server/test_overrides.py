@@ -6,7 +6,7 @@ import pytest
 from pydantic import model_validator
 
 from ponder.orchestrator.pipeline import Pipeline
-from ponder.orchestrator.server.overrides import with_sampling
+from ponder.orchestrator.server.overrides import as_asked
 from ponder.orchestrator.server.refusal import Refusal
 from ponder.orchestrator.server.wire import ChatRequest
 from ponder.orchestrator.strategy import Strategy
@@ -32,7 +32,7 @@ class Picky(Sample):
 
 def changed(strategy: Strategy, **asked: object) -> Strategy:
     request = ChatRequest.model_validate({"model": "m", "messages": [{"role": "user", "content": "?"}], **asked})
-    return with_sampling(Pipeline.series(strategy), request).nodes[0].strategy
+    return as_asked(Pipeline.series(strategy), request).nodes[0].strategy
 
 
 @pytest.mark.parametrize("strategy", [FORCED, PROPOSED, Sample(max_tokens=60)], ids=lambda strategy: strategy.kind)

@@ -104,7 +104,7 @@ BAD = [
     ({"stop": [""]}, "stop[0]"),
     ({"stop": [7]}, "stop[0]"),
     ({"stop": 7}, "stop"),
-    ({"logprobs": True}, "logprobs"),
+    ({"logprobs": True, "stream": True}, "logprobs"),
     ({"logprobs": 0}, "logprobs"),
     ({"top_logprobs": 3}, "top_logprobs"),
     ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
