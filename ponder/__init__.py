@@ -149,6 +149,7 @@ __all__ = [
     "asweep",
     "best_of_n_space",
     "denoising_space",
+    "deploy",
     "domains",
     "judge",
     "load",

@@ -16,12 +16,14 @@ from ..errors import EngineUnavailable, UsageError
 from ..frontier import Frontier, load_all
 from ..pipeline import Pipeline
 from ..server.auth import is_loopback
-from .front import PATH, VARIABLE
-from .replica import NAME, Replica, application, options
 from .spec import Deployment
 
 __all__ = ["Deployment", "build", "deploy"]
 
+NAME = "ponder"
+VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
+FRONT = "ponder.orchestrator.deployment.front:middleware"
+"""What that variable must hold on every node, before its Ray starts."""
 OBJECT_STORE_BYTES = 200 * 1024 * 1024
 
 
@@ -47,11 +49,14 @@ def bound(served: Iterable[Pipeline | Frontier], spec: Deployment, name: str = N
     """The application over these pipelines and frontiers."""
     try:
         from ray import serve
-    except ImportError:
-        raise UsageError("a cluster needs Ray Serve; add it with: pip install 'ponder[ray,serve]'") from None
+
+        from .replica import Replica, application, options
+    except ImportError as error:
+        missing = f"a server on a cluster needs {error.name}; add it with: pip install 'ponder[ray,serve]'"
+        raise UsageError(missing) from None
     served = list(served)
     replica = serve.ingress(application(served, spec, name))(Replica)
-    return serve.deployment(replica, **options(served, spec)).bind()
+    return serve.deployment(replica, name=NAME, **options(served, spec)).bind()
 
 
 def deploy(
@@ -102,7 +107,7 @@ def _join(address: str | None) -> None:
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault(VARIABLE, PATH)
+    os.environ.setdefault(VARIABLE, FRONT)
     address = address or os.environ.get("RAY_ADDRESS")
     local = {} if address else {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
     try:

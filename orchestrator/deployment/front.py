@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from starlette.middleware import Middleware
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
-PATH = "ponder.orchestrator.deployment.front:middleware"
 ROUTES, PROBES = "/-/routes", "/-/"
 SERVES_OWN = {b"x-request-disconnect-disabled", b"x-request-timeout-seconds"}
 """Headers by which a client could tell the proxy to let its run go on without it, or to cut it."""

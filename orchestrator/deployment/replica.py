@@ -22,7 +22,6 @@ from .spec import Deployment
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-NAME = "ponder"
 SPARE = 64
 """Requests beside the runs that a replica takes: those that list models, look at runs, scrape metrics."""
 
@@ -132,7 +131,6 @@ def options(served: Iterable[Pipeline | Frontier], spec: Deployment) -> dict[str
         scale = {"autoscaling_config": {**bounds, "target_ongoing_requests": target}}
     return {
         **scale,
-        "name": NAME,
         "ray_actor_options": resources(served),
         "max_ongoing_requests": at_once,
         "max_queued_requests": at_once,

@@ -10,7 +10,7 @@ from ..budget import Budget
 from ..server.runs import MOST_RUNS
 
 
-class Settings(BaseModel):
+class Deployment(BaseModel):
     """How pipelines are served on a cluster. A RayService gives these as the application's `args`.
 
     Args:
