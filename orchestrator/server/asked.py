@@ -60,14 +60,7 @@ class Asked(BaseModel):
         return Query(id=stable_id((messages, images) if images else messages), messages=messages, images=images)
 
 
-class AskedForText(Asked):
-    """A request for a text, which may come while it is written."""
-
-    stream: bool = False
-
-
 A = TypeVar("A", bound=Asked)
-T = TypeVar("T", bound=AskedForText)
 
 
 def read(kind: type[A], data: Mapping[str, Any], neutral: Neutral) -> A:

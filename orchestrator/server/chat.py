@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..pipeline import Pipeline
 from .chat_wording import ChatWording
 from .endpoint import CHAT, Job
-from .overrides import as_asked
-from .served import Model
 from .spoken import TextEndpoint
 from .wire import ChatRequest, read_request
 
@@ -23,9 +20,6 @@ class ChatCompletions(TextEndpoint[ChatRequest]):
 
     def read(self, data: Mapping[str, Any]) -> ChatRequest:
         return read_request(data)
-
-    def prepared(self, model: Model, pipeline: Pipeline, asked: ChatRequest) -> Pipeline:
-        return as_asked(pipeline, asked, model.engines)
 
     def wording(self, job: Job[ChatRequest], created: int) -> ChatWording:
         asked, fingerprint = job.asked, job.pipeline.id

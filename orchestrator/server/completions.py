@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, ClassVar
 
 from ..types import Candidate
 from .chat import ChatCompletions
-from .chat_wording import ChatWording
+from .chat_wording import ChatWording, logprobs_of
 from .completions_wire import WORDS, read_request
 from .endpoint import COMPLETIONS
 from .refusal import Refusal
@@ -24,8 +25,9 @@ class CompletionWording(ChatWording):
     chunk_kind: ClassVar[str] = "text_completion"
 
     def choice(self, index: int, candidate: Candidate) -> dict[str, Any]:
-        said = self.more(text_of(candidate, self.stop))
-        return {"index": index, **said, "logprobs": None, "finish_reason": finish_reason(candidate)}
+        text = text_of(candidate, self.stop)
+        told = _legacy(logprobs_of(candidate, text)) if self.tells_logprobs else None
+        return {"index": index, "text": text, "logprobs": told, "finish_reason": finish_reason(candidate)}
 
     def beginning(self) -> dict[str, Any]:
         return self.more("")
@@ -46,3 +48,14 @@ class Completions(ChatCompletions):
 
     def told(self, refusal: Refusal) -> Refusal:
         return WORDS.told(refusal)
+
+
+def _legacy(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Log-probabilities as completions tell them."""
+    tokens = [each["token"] for each in told["content"]]
+    return {
+        "tokens": tokens,
+        "token_logprobs": [each["logprob"] for each in told["content"]],
+        "top_logprobs": None,
+        "text_offset": list(accumulate(map(len, tokens), initial=0))[: len(tokens)],
+    }

@@ -15,14 +15,13 @@ FIXED = "the pipeline fixes its penalties"
 
 WORDS = Words(
     taken=names(
-        "model prompt n best_of max_tokens temperature top_p stop seed stream stream_options",
+        "model prompt n best_of max_tokens temperature top_p stop seed stream stream_options logprobs",
         "reasoning_effort metadata user ponder",
     ),
     neutral={
         "echo": ((False,), UNSCORED),
         "frequency_penalty": ((0,), FIXED),
         "logit_bias": (({},), "the pipeline fixes its logits"),
-        "logprobs": ((), UNSCORED),
         "presence_penalty": ((0,), FIXED),
         "suffix": (("",), "texts go on at their end alone"),
     },
@@ -37,15 +36,24 @@ def read_request(data: Mapping[str, Any]) -> wire.ChatRequest:
         Refusal: a parameter is missing, unknown, of a wrong type, out of range, or asks for what is not offered.
     """
     given = WORDS.given(data)
+    logprobs = _tells_logprobs(given.pop("logprobs", None))
     prompt, best_of = _prompt(given.pop("prompt", None)), given.pop("best_of", None)
     try:
-        asked = wire.read_request({**given, "messages": [{"role": "user", "content": prompt}]})
+        asked = wire.read_request({**given, "logprobs": logprobs, "messages": [{"role": "user", "content": prompt}]})
     except Refusal as refusal:
         raise WORDS.told(refusal, ["prompt"]) from None
     if best_of is not None and (isinstance(best_of, bool) or best_of != asked.n):
         rule = "it must be n, because the pipeline fixes how many answers it chooses from; leave it out"
         raise refuse("best_of", rule, "unsupported_parameter")
     return asked
+
+
+def _tells_logprobs(logprobs: Any) -> bool:
+    if logprobs is None:
+        return False
+    if isinstance(logprobs, bool) or logprobs != 0:
+        raise refuse("logprobs", f"it must be 0, for the tokens of the answer alone: {UNSCORED}", "unsupported_value")
+    return True
 
 
 def _prompt(prompt: Any) -> str:

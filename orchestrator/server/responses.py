@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..pipeline import Pipeline
 from .endpoint import RESPONSES, Job
-from .overrides import as_asked
 from .refusal import Refusal
 from .responses_wire import WORDS, ResponsesRequest, read_request
 from .responses_wording import ResponsesWording
-from .served import Model
 from .spoken import TextEndpoint
 
 
@@ -24,9 +21,6 @@ class Responses(TextEndpoint[ResponsesRequest]):
 
     def read(self, data: Mapping[str, Any]) -> ResponsesRequest:
         return read_request(data)
-
-    def prepared(self, model: Model, pipeline: Pipeline, asked: ResponsesRequest) -> Pipeline:
-        return as_asked(pipeline, asked, model.engines)
 
     def told(self, refusal: Refusal) -> Refusal:
         return WORDS.told(refusal)

@@ -13,12 +13,13 @@ from .refusal import Refusal
 from .shown import DETAILS
 
 UNCALLED, UNKEPT = "tools are not called", "nothing is stored; send the whole conversation as input"
+LOGPROBS, THOUGHTS = "message.output_text.logprobs", "reasoning.encrypted_content"
 HOSTED = "it belongs to another service"
 
 WORDS = Words(
     taken=names(
-        "model input instructions max_output_tokens temperature top_p seed reasoning text stream stream_options ponder",
-        "metadata user store parallel_tool_calls prompt_cache_key safety_identifier service_tier",
+        "model input instructions max_output_tokens temperature top_p seed reasoning text include stream",
+        "stream_options ponder metadata user store parallel_tool_calls prompt_cache_key safety_identifier service_tier",
     ),
     neutral={
         "access_programs": ((), HOSTED),
@@ -27,7 +28,6 @@ WORDS = Words(
         "context_management": (([],), "nothing of the input is left out"),
         "conversation": ((), UNKEPT),
         "image": ((), "images are not compressed"),
-        "include": (([], ["reasoning.encrypted_content"]), "an answer has one message, with nothing beside its text"),
         "max_tool_calls": ((), UNCALLED),
         "moderation": ((), "nothing is moderated"),
         "previous_response_id": ((), UNKEPT),
@@ -36,13 +36,14 @@ WORDS = Words(
         "prompt_cache_retention": (("in_memory",), "caches are the engine's own"),
         "tool_choice": (("none", "auto"), UNCALLED),
         "tools": (([],), UNCALLED),
-        "top_logprobs": ((0,), "log-probabilities are not given"),
+        "top_logprobs": ((0,), "of each token only its own log-probability is told"),
         "truncation": (("disabled",), "nothing of the input is left out"),
     },
     from_chat={
         "messages": "input",
         "max_completion_tokens": "max_output_tokens",
         "reasoning_effort": "reasoning.effort",
+        "logprobs": "include",
         "response_format.json_schema": "text.format",
         "response_format": "text.format",
     },
@@ -62,13 +63,12 @@ TEXT = Words(
 )
 STREAM = Words(taken=names("include_obfuscation"))
 ITEM = Words(taken=names("type role content id status phase"))
-"""A message. The last three are copied back from an answer and have no effect."""
+"""A message. The last three are copied back from an answer and have no effect, as the last of a text part."""
 BREAKPOINT: Neutral = {"prompt_cache_breakpoint": ((), "caches are the engine's own")}
 PARTS = {
     "input_text": Words(taken=names("type text"), neutral=BREAKPOINT),
     "output_text": Words(
-        taken=names("type text"),
-        neutral={"annotations": (([],), "they are no part of a text"), "logprobs": (([],), "they are not read")},
+        taken=names("type text logprobs"), neutral={"annotations": (([],), "they are no part of a text")}
     ),
     "input_image": Words(
         taken=names("type image_url detail"), neutral={**BREAKPOINT, "file_id": ((), "no files are stored")}
@@ -100,6 +100,7 @@ def read_request(data: Mapping[str, Any]) -> ResponsesRequest:
         "max_completion_tokens": given.pop("max_output_tokens", None),
         "reasoning_effort": _inside(given, "reasoning", REASONING).get("effort"),
         "response_format": _response_format(text_format),
+        "logprobs": _includes_logprobs(given.pop("include", [])),
         "stream_options": _inside(given, "stream_options", STREAM) or None,
     }
     places = [place for place, _ in turns]
@@ -170,6 +171,13 @@ def _response_format(text_format: Any) -> Any:
         return text_format
     schema = {key: value for key, value in text_format.items() if key != "type"}
     return {"type": "json_schema", "json_schema": schema}
+
+
+def _includes_logprobs(include: Any) -> bool:
+    """Whether log-probabilities are to be told; there is no reasoning whose content could be."""
+    if not isinstance(include, list) or any(each not in (THOUGHTS, LOGPROBS) for each in include):
+        raise refuse("include", f"it may hold {LOGPROBS} and {THOUGHTS}, since answers have nothing else; leave it out")
+    return LOGPROBS in include
 
 
 def _string(place: str, value: Any) -> str:

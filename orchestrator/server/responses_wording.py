@@ -9,7 +9,7 @@ from typing import Any
 
 from ..types import Candidate, Result
 from .account import account
-from .chat_wording import PIECE, token_usage
+from .chat_wording import PIECE, logprobs_of, token_usage
 from .refusal import Refusal
 from .responses_wire import ResponsesRequest
 from .spoken import Event, text_of
@@ -95,7 +95,9 @@ class ResponsesWording:
 
     def _message(self, best: Candidate) -> dict[str, Any]:
         status = "completed" if best.finish.is_complete else "incomplete"
-        content = [_part(text_of(best, self.stop))]
+        text = text_of(best, self.stop)
+        told = logprobs_of(best, text)["content"] if self.asked.logprobs else []
+        content = [{**_part(text), "logprobs": told}]
         return {"id": self.item_id, "type": "message", "role": "assistant", "status": status, "content": content}
 
     def _response(self, status: str) -> dict[str, Any]:

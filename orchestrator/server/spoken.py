@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import orjson
 
+from ..pipeline import Pipeline
 from ..runtime import Done
 from ..types import Candidate, Finish, Result
 from .account import account, headers
-from .asked import T
 from .endpoint import Endpoint, Job
 from .measured import tally
+from .overrides import as_asked
 from .refusal import Refusal, check_answered, refusal_of, unavailable
 from .reply import EventStream, send_json
 from .runs import Work
+from .served import Model
+from .wire import ChatRequest
 
 if TYPE_CHECKING:
     from starlette.types import Send
 
+T = TypeVar("T", bound=ChatRequest)
 HEAD_START_S = 0.5
 
 Event = dict[str, Any]
@@ -62,6 +66,9 @@ class TextEndpoint(Endpoint[T]):
     def wording(self, job: Job[T], created: int) -> Wording:
         """How this endpoint words the answer of a run that was created so many seconds after the epoch."""
         raise TypeError(f"{type(self).__name__} must implement wording")
+
+    def prepared(self, model: Model, pipeline: Pipeline, asked: T) -> Pipeline:
+        return as_asked(pipeline, asked, model.engines)
 
     def is_heard(self, asked: T) -> bool:
         return asked.stream

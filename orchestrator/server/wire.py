@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ..images import Image
 from ..types import Message
-from .asked import AskedForText, Neutral, read, refuse
+from .asked import Asked, Neutral, read, refuse
 from .forms import ResponseFormat
 from .shown import Shown, taken_out
 
@@ -73,7 +73,7 @@ class StreamOptions(BaseModel):
     include_obfuscation: Literal[False] = False
 
 
-class ChatRequest(AskedForText):
+class ChatRequest(Asked):
     """A request for a text. The last block is taken and has no effect on the answer.
 
     `shown` are the images of its last message, and no parameter.
@@ -83,6 +83,7 @@ class ChatRequest(AskedForText):
     shown: tuple[Shown, ...] = ()
     response_format: ResponseFormat = ResponseFormat()
     logprobs: bool = False
+    stream: bool = False
     stream_options: StreamOptions | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None

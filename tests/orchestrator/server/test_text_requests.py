@@ -19,7 +19,7 @@ from ponder.orchestrator.images import Image
 from ponder.orchestrator.server import completions_wire, responses_wire
 from ponder.orchestrator.server.app import create_app
 from ponder.orchestrator.server.in_chat import Words
-from ponder.orchestrator.server.responses_wire import ITEM, PARTS, REASONING, STREAM, TEXT
+from ponder.orchestrator.server.responses_wire import ITEM, LOGPROBS, PARTS, REASONING, STREAM, TEXT, THOUGHTS
 from ponder.orchestrator.server.served import by_name
 from ponder.orchestrator.types import Message
 
@@ -127,6 +127,10 @@ BAD = [
     (RESPONSES, said({"type": "input_image", "image_url": BLACK, "detail": "all"}), "input[0].content[0].detail"),
     (RESPONSES, {"stream": True, "stream_options": {"include_obfuscation": 1}}, "stream_options.include_obfuscation"),
     (RESPONSES, {"stream": True, "stream_options": {"include_usage": True}}, "stream_options.include_usage"),
+    (RESPONSES, {"include": ["web_search_call.results"]}, "include"),
+    (RESPONSES, {"include": "message.output_text.logprobs"}, "include"),
+    (RESPONSES, {"include": [LOGPROBS], "stream": True}, "include"),
+    (RESPONSES, {"include": [LOGPROBS], "model": "plain"}, "include"),
     (RESPONSES, {"messages": []}, "messages"),
     (RESPONSES, {"max_completion_tokens": 9}, "max_completion_tokens"),
     (RESPONSES, {"reasoning_effort": "low"}, "reasoning_effort"),
@@ -143,6 +147,10 @@ BAD = [
     (COMPLETIONS, {"n": 3}, "n"),
     (COMPLETIONS, {"n": 1, "best_of": 2}, "best_of"),
     (COMPLETIONS, {"best_of": True}, "best_of"),
+    (COMPLETIONS, {"logprobs": 1}, "logprobs"),
+    (COMPLETIONS, {"logprobs": False}, "logprobs"),
+    (COMPLETIONS, {"logprobs": 0, "stream": True}, "logprobs"),
+    (COMPLETIONS, {"logprobs": 0, "model": "plain"}, "logprobs"),
     (COMPLETIONS, {"max_tokens": 0}, "max_tokens"),
     (COMPLETIONS, {"stop": [""]}, "stop[0]"),
     (COMPLETIONS, {"messages": []}, "messages"),
@@ -223,6 +231,23 @@ def test_images_and_schemas_reach_the_engine(door: Door) -> None:
     assert request.prompt.messages == (Message(role="user", content="Add."),)
     assert [(each.width, each.height) for each in request.prompt.images] == [(2, 2)]
     assert (response["text"], response["output"][0]["content"][0]["text"]) == ({"format": form}, '{"sum": 5}')
+
+
+def test_log_probabilities_are_told_of_whole_answers(door: Door) -> None:
+    response = door.ask(RESPONSES, {"include": [THOUGHTS, LOGPROBS], "seed": 5}).json
+    (choice,) = door.ask(COMPLETIONS, {"logprobs": 0, "seed": 5}).json["choices"]
+    (part,) = response["output"][0]["content"]
+    tokens = [each["token"] for each in part["logprobs"]]
+    assert "".join(tokens) == part["text"] == choice["text"]
+    assert choice["logprobs"] == {
+        "tokens": tokens,
+        "token_logprobs": [each["logprob"] for each in part["logprobs"]],
+        "top_logprobs": None,
+        "text_offset": list(range(len(tokens))),
+    }
+    assert min(choice["logprobs"]["token_logprobs"]) < 0
+    assert door.ask(RESPONSES, {"input": [*response["output"], {"role": "user", "content": "?"}]}).status == 200
+    assert door.ask(RESPONSES, {"include": [THOUGHTS]}).json["output"][0]["content"][0]["logprobs"] == []
 
 
 def test_a_prompt_is_one_message_of_a_user(door: Door) -> None:
