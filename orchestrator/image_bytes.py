@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import BeforeValidator, PlainSerializer
 
+from .bare_files import bare
 from .errors import UsageError
 from .images import Image
 from .png import png
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 MOST_PIXELS = 2**22
-MOST_SCANS = 32
-SCAN = b"\xff\xda"
-JPEG = b"\xff\xd8"
 DATA_URL = re.compile(r"data:image/(?:png|jpe?g);base64,", re.IGNORECASE)
 
 
@@ -31,12 +29,12 @@ def data_url(image: Image) -> str:
     return f"data:image/png;base64,{b64encode(png(image)).decode()}"
 
 
-def image_at(url: str, most_pixels: int = MOST_PIXELS, fit: int | None = None) -> Image:
+def image_at(url: str, most_pixels: int = MOST_PIXELS) -> Image:
     """The image that a data URL holds; nothing is ever fetched.
 
     Args:
         url: ``data:image/png;base64,...``, or the same of JPEG.
-        most_pixels, fit: as of `image_of`.
+        most_pixels: width times height at most.
 
     Raises:
         UsageError: it is no such URL, or holds no such image.
@@ -49,19 +47,17 @@ def image_at(url: str, most_pixels: int = MOST_PIXELS, fit: int | None = None) -
         data = b64decode(url[head.end() :], validate=True)
     except (binascii.Error, ValueError):
         raise UsageError("the data of an image must be base64 without line ends, but is not; encode it anew") from None
-    return image_of(data, most_pixels, fit)
+    return image_of(data, most_pixels)
 
 
-def image_of(data: bytes, most_pixels: int = MOST_PIXELS, fit: int | None = None) -> Image:
+def image_of(data: bytes, most_pixels: int = MOST_PIXELS) -> Image:
     """The image in a PNG or JPEG file, upright; what is transparent in it becomes white.
 
-    A file is refused before its pixels are read where these are too many, or would be read too often: a JPEG file of a
-    few kilobytes can go over each pixel thousands of times.
+    A file is refused before its pixels are read where these are too many, or would be read too often.
 
     Args:
         data: the bytes of the file.
         most_pixels: width times height at most.
-        fit: scales down an image until it has so many pixels a side at most.
 
     Raises:
         UsageError: it is no such file, is too large, or is damaged, or the imaging library is not installed.
@@ -71,19 +67,29 @@ def image_of(data: bytes, most_pixels: int = MOST_PIXELS, fit: int | None = None
     except ImportError:
         remedy = 'pip install "ponder[diffusion]"'
         raise UsageError(f"images are read with pillow, which is not installed; {remedy}, or send text alone") from None
-    if data.startswith(JPEG) and data.count(SCAN) > MOST_SCANS:
-        raise UsageError(f"a JPEG image must have at most {MOST_SCANS} scans, got more; save it anew")
+    file = BytesIO(bare(data))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with Pillow.open(BytesIO(data), formats=("PNG", "JPEG")) as opened:
+            with Pillow.open(file, formats=("PNG", "JPEG")) as opened:
                 _check_size(opened.size, most_pixels)
-                picture = _plain(opened, fit)
+                picture = _plain(opened)
         except UsageError:
             raise
         except Exception as error:  # what pillow raises on damaged files is not a closed list
             kind = type(error).__name__
             raise UsageError(f"an image must be a whole PNG or JPEG file, but cannot be read ({kind})") from None
+    return Image.of(np.atleast_3d(np.asarray(picture)))
+
+
+def fitted(image: Image, side: int) -> Image:
+    """The image, scaled down where it has more than so many pixels a side."""
+    from PIL import Image as Pillow
+
+    if max(image.width, image.height) <= side:
+        return image
+    picture = Pillow.fromarray(image.array.squeeze(2) if image.channels == 1 else image.array)
+    picture.thumbnail((side, side))
     return Image.of(np.atleast_3d(np.asarray(picture)))
 
 
@@ -93,14 +99,12 @@ def _check_size(size: tuple[int, int], most_pixels: int) -> None:
         raise UsageError(f"an image must have at most {most_pixels} pixels, got {width} x {height}; scale it down")
 
 
-def _plain(opened: Picture, fit: int | None) -> Picture:
+def _plain(opened: Picture) -> Picture:
     """Grey or red, green and blue, as a viewer shows it."""
     from PIL import Image as Pillow
     from PIL.ImageOps import exif_transpose
 
     picture = exif_transpose(opened)
-    if fit is not None:
-        picture.thumbnail((fit, fit))
     if picture.mode == "L":
         return picture
     if not picture.has_transparency_data:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UsageError
-from ..image_bytes import MOST_PIXELS, image_at
+from ..image_bytes import MOST_PIXELS, fitted, image_at
 from ..images import Image
 from .asked import refuse
 
@@ -44,7 +44,7 @@ def taken_out(messages: list[Any]) -> tuple[list[Any], tuple[Shown, ...]]:
                 raise refuse(place, f"there must be at most {MOST_IMAGES} images; leave some out")
             image = _read(part, place, left)
             left -= image.width * image.height
-            shown.append(Shown(place, image))
+            shown.append(Shown(place, fitted(image, LOW) if part["image_url"].get("detail") == "low" else image))
     if not shown:
         return messages, ()
     *before, last = messages
@@ -70,6 +70,6 @@ def _read(part: Mapping[str, Any], place: str, most_pixels: int) -> Image:
     if source.get("detail") not in DETAILS:
         raise refuse(f"{place}.image_url.detail", f"it must be auto, high (as it is) or low ({LOW} pixels a side)")
     try:
-        return image_at(source["url"], most_pixels, LOW if source.get("detail") == "low" else None)
+        return image_at(source["url"], most_pixels)
     except UsageError as error:
         raise refuse(place, str(error)) from None

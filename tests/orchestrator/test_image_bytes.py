@@ -11,8 +11,9 @@ import pytest
 from PIL import Image as Pillow
 from unfetched import UNFETCHED
 
+from ponder.orchestrator.bare_files import JPEG, MOST_PARTS, SCAN, bare
 from ponder.orchestrator.errors import UsageError
-from ponder.orchestrator.image_bytes import JPEG, MOST_PIXELS, SCAN, data_url, image_at, image_of
+from ponder.orchestrator.image_bytes import MOST_PIXELS, data_url, fitted, image_at, image_of
 from ponder.orchestrator.images import Image
 from ponder.orchestrator.png import SIGNATURE, png
 from ponder.orchestrator.types import Message, Query
@@ -66,8 +67,11 @@ def test_a_photograph_stands_upright_as_its_camera_says() -> None:
 
 
 def test_an_image_fits_where_less_is_enough() -> None:
-    assert [(each.width, each.height) for each in (image_of(saved(colours((60, 20))), fit=12),)] == [(12, 4)]
-    assert image_of(saved(colours((6, 2))), fit=12).width == 6
+    wide = image_of(saved(colours((60, 20))))
+    small = fitted(wide, 12)
+    assert (small.width, small.height, small.channels) == (12, 4, 3)
+    assert fitted(wide, 60) is wide
+    assert fitted(Image(4, 2, 1, b"\x09" * 8), 2) == Image(2, 1, 1, b"\x09\x09")
 
 
 @pytest.mark.parametrize("size", [(MOST_PIXELS + 1, 1), (2049, 2048), (100_000, 100_000), (2**31 - 1, 2**31 - 1)])
@@ -82,6 +86,23 @@ def test_a_jpeg_file_of_many_scans_is_refused() -> None:
     assert image_of(progressive).width == 7
     with pytest.raises(UsageError, match="at most 32 scans"):
         image_of(progressive.replace(SCAN, SCAN * 9))
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def test_what_nobody_sees_is_not_read() -> None:
+    plain, (head, rest) = saved(colours()), (saved(colours())[:33], saved(colours())[33:])
+    profile = chunk(b"iCCP", b"a\0\0" + zlib.compress(b"x" * 1000)) + chunk(b"tEXt", b"a\0b")
+    assert bare(head + profile * 100 + rest) == plain == bare(plain)
+    photo = saved(colours(), "JPEG")
+    apart = photo.index(b"\xff\xdb")
+    comment, preview = b"\xff\xfe\x00\x04hi", b"\xff\xe2\x00\x06ICC_"
+    assert bare(photo[:apart] + (comment + preview) * 100 + photo[apart:]) == photo == bare(photo)
+    for many in (head + profile * MOST_PARTS + rest, photo[:apart] + comment * MOST_PARTS + photo[apart:]):
+        with pytest.raises(UsageError, match=f"at most {MOST_PARTS} parts"):
+            image_of(many)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x89PNG", saved(colours())[:-30], saved(colours(), "JPEG")[:200], b"GIF89a"])

@@ -25,6 +25,7 @@ from ponder.strategies import BestOfN
 from ponder.verifiers import ProcessReward
 
 SEEING = ScriptedSpec(name="seeing", image_tokens=100)
+LARGE = Image(2048, 1500, 1, bytes(2048 * 1500))
 BLACK, WHITE = (Image.of(np.full((4, 6, 3), shade, np.uint8)) for shade in (0, 255))
 
 
@@ -94,7 +95,8 @@ def test_little_detail_is_scaled_down() -> None:
         (said({"type": "image_url"}), "messages[0].content[1]"),
         (said(part(data_url(BLACK), more="x")), "messages[0].content[1]"),
         (said(*[part(data_url(BLACK))] * (MOST_IMAGES + 1)), f"messages[0].content[{MOST_IMAGES + 1}]"),
-        (said(*[part(data_url(Image(2048, 1500, 1, bytes(2048 * 1500))))] * 2), "messages[0].content[2]"),
+        (said(*[part(data_url(LARGE))] * 2), "messages[0].content[2]"),
+        (said(*[part(data_url(LARGE), detail="low")] * 2), "messages[0].content[2]"),
         (said(part("data:image/png;base64,AAAA")), "messages[0].content[1]"),
     ],
 )
