@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from typing import Any
 
+from ..canonical import canonical_json
 from ..errors import ShapeError, UsageError
 from ..parts import parts
 from ..pipeline import Node, Pipeline, build_strategy
@@ -17,7 +18,7 @@ from .served import Model
 PARAM = "ponder.strategy"
 
 
-def brought(model: Model, spec: Mapping[str, Any] | None, allowed: Set[str]) -> tuple[Pipeline, int]:
+def brought(model: Model, spec: Mapping[str, Any] | None, allowed: frozenset[str]) -> tuple[Pipeline, int]:
     """What a model runs for a request that brings a strategy, or none: the pipeline, and the most answers it gives.
 
     Args:
@@ -30,6 +31,10 @@ def brought(model: Model, spec: Mapping[str, Any] | None, allowed: Set[str]) -> 
     """
     if spec is None:
         return model.pipeline, model.most_answers
+    return model.brought.get(model, (canonical_json(spec), allowed), lambda: _made(model, spec, allowed))
+
+
+def _made(model: Model, spec: Mapping[str, Any], allowed: frozenset[str]) -> tuple[Pipeline, int]:
     try:
         pipeline = Pipeline.series(build_strategy(spec), name=model.name, engines=model.pipeline.engines)
         if any(isinstance(part, Pipeline) and part.engines for part in parts(pipeline.nodes)):

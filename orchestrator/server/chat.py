@@ -22,6 +22,6 @@ class ChatCompletions(TextEndpoint[ChatRequest]):
         return read_request(data)
 
     def wording(self, job: Job[ChatRequest], created: int) -> ChatWording:
-        asked, fingerprint = job.asked, job.pipeline.id
+        asked, fingerprint = job.asked, job.model.fingerprint(job.pipeline)
         told = (job.id, created, job.model.name, fingerprint, asked.n, asked.stop, job.seed)
         return self.words(*told, includes_usage=asked.includes_usage, tells_logprobs=asked.logprobs)

@@ -36,9 +36,8 @@ def as_asked(pipeline: Pipeline, asked: ChatRequest, engines: Mapping[str, Engin
     """
     if asked.shown and engines and not all(engines[name].capabilities.images for name in pipeline.engine_names()):
         raise refuse(asked.shown[0].place, "this model does not see images; send text alone", "unsupported_value")
-    changes = {name: value for name, value in _wanted(asked).items() if value not in (None, [], False)}
     drawing = writers(pipeline)
-    for name, value in changes.items():
+    for name, value in wishes(asked).items():
         if not drawing or any(name not in part.follows for part in drawing):
             kinds = ", ".join(sorted({part.kind for part in drawing if name not in part.follows}))
             rule = f"this model fixes it{f' ({kinds} cannot follow)' if kinds else ''}; leave it out"
@@ -75,16 +74,17 @@ def check_servable(pipeline: Pipeline, name: str) -> None:
         )
 
 
-def _wanted(asked: ChatRequest) -> dict[str, Any]:
-    """What a request asks of knobs, by their names."""
-    return {
+def wishes(asked: ChatRequest) -> dict[str, Any]:
+    """What a request asks of knobs, by their names; nothing of those that it leaves alone."""
+    wanted = {
         "temperature": asked.temperature,
         "top_p": asked.top_p,
         "max_tokens": asked.most_tokens,
-        "stop": asked.stop,
+        "stop": tuple(asked.stop),
         "json_schema": asked.response_format.schema_text,
         "logprobs": asked.logprobs,
     }
+    return {name: value for name, value in wanted.items() if value not in (None, (), False)}
 
 
 def _sent(asked: ChatRequest, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 
 from ..budget import Budget
@@ -22,6 +22,7 @@ from .asked import refuse
 from .dial import Dial, Effort
 from .overrides import check_servable, drawings
 from .pulse import Pulse
+from .recent import Recent
 from .refusal import SHOWN, Refusal
 
 RETRIES = Retries(most=2)
@@ -57,6 +58,8 @@ class Model:
         most_answers: the most candidates a run can end with.
         engines: by their names in the pipeline.
         runtime: runs it.
+        redrawn: pipelines as requests lately wanted them drawn.
+        brought: pipelines that requests lately brought, and how many answers they give.
     """
 
     name: str
@@ -65,6 +68,13 @@ class Model:
     most_answers: int
     engines: Mapping[str, Engine]
     runtime: Runtime
+    redrawn: Recent[Pipeline] = field(default_factory=Recent)
+    brought: Recent[tuple[Pipeline, int]] = field(default_factory=Recent)
+    _ids: Recent[str] = field(default_factory=Recent)
+
+    def fingerprint(self, pipeline: Pipeline) -> str:
+        """The id of one of its pipelines."""
+        return self._ids.get(pipeline, None, lambda: pipeline.id)
 
     @property
     def sizes(self) -> set[tuple[int, int]]:

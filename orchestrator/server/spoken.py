@@ -14,7 +14,7 @@ from ..types import Candidate, Finish, Result
 from .account import account, headers
 from .endpoint import Endpoint, Job
 from .measured import tally
-from .overrides import as_asked
+from .overrides import as_asked, wishes
 from .refusal import Refusal, check_answered, refusal_of, unavailable
 from .reply import EventStream, send_json
 from .runs import Work
@@ -68,7 +68,8 @@ class TextEndpoint(Endpoint[T]):
         raise TypeError(f"{type(self).__name__} must implement wording")
 
     def prepared(self, model: Model, pipeline: Pipeline, asked: T) -> Pipeline:
-        return as_asked(pipeline, asked, model.engines)
+        wanted = (*wishes(asked).items(), bool(asked.shown))
+        return model.redrawn.get(pipeline, wanted, lambda: as_asked(pipeline, asked, model.engines))
 
     def is_heard(self, asked: T) -> bool:
         return asked.stream
