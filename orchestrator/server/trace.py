@@ -10,7 +10,7 @@ from ..engine import Progress
 from ..run_state import Run, Step, Watcher
 from ..types import Usage
 
-MOST_STEPS = 1000
+MOST_STEPS = 200
 
 
 class Trace:
