@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from ..orchestrator.asked_class import asked_class, unclassed
 from ..orchestrator.denoising import Looked
@@ -43,7 +43,7 @@ def _score(looked: Looked, wanted: int | None) -> Score:
     """The logarithm of the softmax of the class's logit."""
     if (why := unclassed(looked.seen, wanted)) or wanted is None:
         return Score(None, scale="reward", detail=why, usage=looked.usage)
-    logits = [logit for logit in looked.seen if logit is not None]
+    logits = cast(tuple[float, ...], looked.seen)
     highest = max(logits)
     total = highest + math.log(math.fsum([math.exp(logit - highest) for logit in logits]))
     return Score(logits[wanted] - total, scale="reward", usage=looked.usage)
