@@ -17,7 +17,7 @@ from ponder.orchestrator.engines.byte_vocabulary import END, decode, encode
 from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.journal import Memory
-from ponder.orchestrator.run_state import Written
+from ponder.orchestrator.run_state import Watcher, Written
 from ponder.orchestrator.runtime import Done, Runtime, Task
 from ponder.orchestrator.types import Result
 from ponder.strategies import Hogwild
@@ -35,7 +35,7 @@ async def run(engine: SimulatedEngine, heard: list[Written] | None = None, **kno
     assert isinstance(budget, Budget)
     task = Task(id="t", strategy=Hogwild(**{**SHORT, **knobs}), query=QUERY, budget=budget)
     async with Runtime({"generator": engine}) as runtime, asyncio.timeout(20):
-        done: Done = await runtime.execute(task, budget, None if heard is None else heard.append)
+        done: Done = await runtime.execute(task, budget, Watcher(wrote=None if heard is None else heard.append))
     return done.result
 
 

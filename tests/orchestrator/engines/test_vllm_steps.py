@@ -11,7 +11,7 @@ from ponder.orchestrator.engine import Completion, Request, Watch
 from ponder.orchestrator.engines.vllm import VLLMEngine
 from ponder.orchestrator.journal import Memory
 from ponder.orchestrator.reopening import reopened
-from ponder.orchestrator.run_state import Written
+from ponder.orchestrator.run_state import Watcher, Written
 from ponder.orchestrator.runtime import Runtime, Task
 from ponder.orchestrator.types import Candidate, Query
 from ponder.strategies import Hogwild
@@ -64,7 +64,7 @@ async def test_the_prefix_cache_carries_the_text_token_for_token(generator: VLLM
     question = Query(id="q", messages=asked("what do we get? " + layout).messages)
     task = Task(id="t", strategy=Hogwild(layout=layout, **KNOBS), query=question)
     async with Runtime({"generator": engine}, store=store) as runtime:  # type: ignore[dict-item]
-        done = await runtime.execute(task, task.budget, heard.append)
+        done = await runtime.execute(task, task.budget, Watcher(wrote=heard.append))
         calls = list(engine.calls)
         again = await runtime.execute(task, task.budget)
     assert done.result.stopped == "done" and again.result == done.result and len(engine.calls) == len(calls)
