@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import TYPE_CHECKING, TypeVar
 
 from .denoising import Denoising, Flow
@@ -66,6 +67,7 @@ class Plan:
         engines: the engines by name; None while only shapes matter.
         prompt_tokens: tokens of the query's prompt on each engine.
         node: the name of the node being planned, for messages.
+        most_rounds: what takes more rounds to count is refused; None counts everything.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Plan:
         engines: Mapping[str, Engine] | None = None,
         prompt_tokens: Mapping[str, int] | None = None,
         node: str = "",
+        most_rounds: int | None = None,
     ) -> None:
         self.engines = engines
         self.prompt_tokens = prompt_tokens or {}
@@ -81,6 +84,7 @@ class Plan:
         self.attempt = Estimate()
         self._is_certain = True
         self._judges: set[tuple[str, ...]] = set()
+        self._rounds: Iterator[object] = repeat(None) if most_rounds is None else repeat(None, most_rounds)
 
     def refuse(self, rule: str, remedy: str) -> ShapeError:
         """The error for a node that breaks `rule`; raise it."""
@@ -112,6 +116,7 @@ class Plan:
             together: whether `then` judges all of them at once, and its scores are compared with one another alone.
             leaving: what must be left in the budget after each.
         """
+        self._count()
         sampling = then.sampling(sampling) if then else sampling
         certain = n if fewest is None else fewest
         longest = after + sampling.max_tokens
@@ -155,6 +160,7 @@ class Plan:
         Raises:
             ShapeError: the engine cannot denoise so.
         """
+        self._count()
         certain = n if fewest is None else fewest
         shape = Shape(fewest=min(certain, 1), most=n, drawn_by=frozenset({engine}), medium="image")
         if self.engines is not None:
@@ -207,6 +213,7 @@ class Plan:
 
     def classify(self, n: int, engine: str, *, fewest: int = 0, after: int = 0, reads: int = 0) -> None:
         """Count `n` readings of a label's probability."""
+        self._count()
         if self.engines is not None:
             self._need(engine, "labels", "tell the probability of a label")
             meter, prompt = self._engine(engine).meter, self.prompt_tokens.get(engine, 1)
@@ -253,6 +260,7 @@ class Plan:
         """A plan that goes on from here, to follow one of several ways that a run may take."""
         way = Plan(self.engines, self.prompt_tokens, self.node)
         way._judges |= self._judges
+        way._rounds = self._rounds
         return way
 
     def join(self, ways: Sequence[Plan]) -> None:
@@ -322,6 +330,7 @@ class Plan:
             UsageError: the verifier can never judge here.
             ShapeError: its scores are relative, and are not compared so.
         """
+        self._count()
         verifier.check()
         if shape.most and shape.medium not in verifier.judges:
             judged = " and ".join(f"{medium}s" for medium in sorted(verifier.judges)) or "nothing that all members can"
@@ -371,6 +380,11 @@ class Plan:
             known = ", ".join(sorted(self.engines)) or "none"
             raise self.refuse(f"engine {name!r} must be one of the pipeline's engines ({known})", "add it or rename it")
         return self.engines[name]
+
+    def _count(self) -> None:
+        """Count one more round."""
+        if next(self._rounds, self) is self:
+            raise self.refuse("too many rounds of calls may be made to count them all", "make fewer or shorter steps")
 
     def _add(self, one: Estimate, fewest: int, most: int) -> None:
         self.estimate += Estimate(one.least.times(fewest if self._is_certain else 0), one.most.times(most))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..canonical import canonical_json
@@ -16,6 +16,15 @@ from .overrides import check_servable
 from .served import Model
 
 PARAM = "ponder.strategy"
+MOST_CHARACTERS = 65_536
+MOST_TABLES = 64
+MOST_ROUNDS = 5_000
+BARRED = {
+    "engines": "it runs on the engines of the model",
+    "function": "no function of the server is called by name",
+    "leaf": "a pattern can take for ever, and holds up the server meanwhile",
+}
+"""Knobs that no request sets, whatever the operator allows, and why. What is barred is not even built."""
 
 
 def brought(model: Model, spec: Mapping[str, Any] | None, allowed: frozenset[str]) -> tuple[Pipeline, int]:
@@ -31,23 +40,46 @@ def brought(model: Model, spec: Mapping[str, Any] | None, allowed: frozenset[str
     """
     if spec is None:
         return model.pipeline, model.most_answers
-    return model.brought.get(model, (canonical_json(spec), allowed), lambda: _made(model, spec, allowed))
+    text = canonical_json(spec)
+    if len(text) > MOST_CHARACTERS:
+        raise refuse(PARAM, f"it must have at most {MOST_CHARACTERS} characters as JSON; shorten it")
+    return model.brought.get(model, (text, allowed), lambda: _made(model, spec, allowed))
 
 
 def _made(model: Model, spec: Mapping[str, Any], allowed: frozenset[str]) -> tuple[Pipeline, int]:
+    _check_plain(spec)
     try:
         pipeline = Pipeline.series(build_strategy(spec), name=model.name, engines=model.pipeline.engines)
-        if any(isinstance(part, Pipeline) and part.engines for part in parts(pipeline.nodes)):
-            raise refuse(PARAM, "it runs on the engines of the model, so leave out engines", "not_allowed")
         kinds = {part.kind for part in parts(pipeline) if not isinstance(part, Node)} - {"pipeline"}
         if not kinds <= allowed:
             known = ", ".join(sorted(allowed)) or "none"
             rule = f"it may be made of {known} here, but holds {min(kinds - allowed)!r}"
             raise refuse(PARAM, f"{rule}; ask the operator, or leave it out", "not_allowed")
+        made = pipeline.infer(Shape(), Plan(most_rounds=MOST_ROUNDS))
         check_servable(pipeline, model.name)
-        made = pipeline.infer(Shape(), Plan())
     except (UsageError, ShapeError) as error:
         raise refuse(PARAM, str(error)) from None
     if made.medium != model.medium:
         raise refuse(PARAM, f"it must make {model.medium}s, as this model does, but makes {made.medium}s")
     return pipeline, made.most
+
+
+def _check_plain(spec: Mapping[str, Any]) -> None:
+    """Refuse what is too large, or sets what requests never do.
+
+    Raises:
+        Refusal: it is or does.
+    """
+    for count, table in enumerate(_tables(spec), 1):
+        if count > MOST_TABLES:
+            raise refuse(PARAM, f"it must be made of at most {MOST_TABLES} tables; make it smaller")
+        for knob in BARRED.keys() & table.keys():
+            raise refuse(PARAM, f"{BARRED[knob]}, so leave out {knob}", "not_allowed")
+
+
+def _tables(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Every table in a value, itself included."""
+    if isinstance(value, Mapping):
+        yield value
+    for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _tables(inner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import openai
@@ -39,7 +40,7 @@ FIVE = frontier(
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Serving]:
-    with serving([FIVE, single()], strategies=["self_consistency", "sample", "number"]) as server:
+    with serving([FIVE, single()], strategies=["self_consistency", "sample", "beam_search", "abacus"]) as server:
         yield server
 
 
@@ -145,12 +146,30 @@ def test_a_request_may_bring_a_strategy_that_the_operator_allows(client: openai.
             {"kind": "pipeline", "stages": [{"kind": "sample"}], "engines": {"generator": {"kind": "simulated"}}},
             "engines",
         ),
+        ({"kind": "best_of_n", "verifier": {"kind": "function", "function": "os:system"}}, "leave out function"),
+        ({"kind": "beam_search", "verifier": {"kind": "abacus"}, "leaf": "(a+)+$"}, "leave out leaf"),
+        (
+            {"kind": "beam_search", "verifier": {"kind": "abacus"}, "max_steps": 1000, "lookahead": 64},
+            "too many rounds",
+        ),
+        ({"kind": "self_consistency", "stop": ["x" * 65_536]}, "at most 65536 characters"),
+        ({"kind": "pipeline", "stages": [{"kind": "sample"}] * 64}, "at most 64 tables"),
     ],
 )
 def test_other_strategies_are_refused_by_name(client: openai.OpenAI, strategy: dict[str, object], told: str) -> None:
     with pytest.raises(openai.BadRequestError, match=told) as error:
         asked(client, model="single", extra_body={"ponder": {"strategy": strategy}})
     assert error.value.param == "ponder.strategy"
+
+
+def test_nothing_that_is_not_allowed_is_imported(client: openai.OpenAI) -> None:
+    judged = {"kind": "best_of_n", "n": 2, "verifier": {"kind": "function", "function": "this:d"}}
+    inner = {"kind": "pipeline", "stages": [judged], "engines": {"generator": {"kind": "simulated"}}}
+    engines = {"generator": {"kind": "pipeline", "pipeline": inner}}
+    outer = {"kind": "pipeline", "stages": [{"kind": "sample"}], "engines": engines}
+    with pytest.raises(openai.BadRequestError, match="leave out engines"):
+        asked(client, model="single", extra_body={"ponder": {"strategy": outer}})
+    assert "this" not in sys.modules
 
 
 def test_nothing_may_be_brought_unless_the_operator_says_so() -> None:
