@@ -16,7 +16,8 @@ from ..errors import EngineUnavailable, UsageError
 from ..frontier import Frontier, load_all
 from ..pipeline import Pipeline
 from ..server.auth import is_loopback
-from .spec import Deployment
+from ..server.keys import Keys
+from .spec import Deployment, check
 
 __all__ = ["Deployment", "build", "deploy"]
 
@@ -88,6 +89,7 @@ def deploy(
         EngineUnavailable: the cluster or an engine does not start.
     """
     spec = spec.model_copy(update={"open_on_loopback": is_loopback(host)})
+    check(Keys.load(spec.key_file), spec)
     app = bound(served, spec, name)
     _join(address)
     from ray import serve

@@ -18,6 +18,8 @@ from ..server.runs import Fingerprint
 from ..types import Usage
 
 WATCH_S = 0.5
+PATIENCE_S = 2.0
+VERBS = ("attend", "lease", "withdraw", "settle", "claim", "began", "left", "ask", "everyone", "answer")
 MOST_PLACES = 65_536
 """Runs whose replica is remembered; the oldest are forgotten first."""
 
@@ -52,10 +54,28 @@ class Dropped:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """A replica, as it attends.
+
+    Args:
+        name: a new one each time it attends.
+        process: what stays the same for as long as it lives.
+        actor: its handle.
+        leases: those that it holds; others of the same process were lost on the way.
+    """
+
+    name: str
+    process: str
+    actor: Any
+    leases: frozenset[str] = frozenset()
+
+
 @dataclass(eq=False, slots=True)
 class _Replica:
-    actor: Any
+    process: str
     tell: Callable[[Any], None]
+    is_heard: bool = True
     leases: set[str] = field(default_factory=set)
     asked: dict[int, asyncio.Future[Any]] = field(default_factory=dict)
 
@@ -80,9 +100,9 @@ class HubActor:
         self._places: dict[Fingerprint, tuple[str, Place]] = {}
         self._homes: dict[str, str] = {}
         self._holders: dict[str, str] = {}
+        self._granting: dict[str, asyncio.Task[Lease]] = {}
         self._numbers = itertools.count()
-        verbs = ("attend", "lease", "settle", "claim", "began", "left", "ask", "answer")
-        self._tray = Tray({verb: getattr(self, "_" + verb) for verb in verbs})
+        self._tray = Tray({verb: getattr(self, "_" + verb) for verb in VERBS})
 
     async def settings(self) -> HubParts:
         """What it is made of."""
@@ -104,36 +124,55 @@ class HubActor:
         """Write what was spent."""
         await self._accounts.close()
 
-    async def _attend(self, who: tuple[str, Any], tell: Callable[[Any], None]) -> None:
-        """Know a replica until it dies; `tell` reaches it.
-
-        Args:
-            who: the replica's name, and the handle of its actor.
-        """
-        name, actor = who
-        for other, replica in self._replicas.items():
-            if replica.actor == actor:
-                self._silence(other)  # it lost its line, and attends anew
-        self._replicas[name] = _Replica(actor, tell)
+    async def _attend(self, who: Presence, tell: Callable[[Any], None]) -> None:
+        """Know a replica until it dies; `tell` reaches it."""
+        lost = set[str]()
+        for name, replica in self._replicas.items():
+            if replica.process == who.process:
+                self._silence(name)  # it lost its line, and attends anew
+                lost |= replica.leases - who.leases
+        await self._charge(lost)
+        self._replicas[who.name] = _Replica(who.process, tell)
         try:
-            await _death(actor)
+            await _death(who.actor)
         finally:
-            self._silence(name)
-            leases = self._replicas.pop(name).leases
-            for lease_id in leases:
-                del self._holders[lease_id]
-            await self._accounts.charge_in_full(leases)
+            self._silence(who.name)
+            await self._charge(self._replicas.pop(who.name).leases)
 
     def _silence(self, name: str) -> None:
         """Nothing that is asked of this replica will be answered."""
+        self._replicas[name].is_heard = False
         for future in self._replicas[name].asked.values():
             if not future.done():
                 future.set_result(None)
         self._places = {print: found for print, found in self._places.items() if found[0] != name}
         self._homes = {id: home for id, home in self._homes.items() if home != name}
 
-    async def _lease(self, asked: tuple[str, str, Usage, Budget]) -> Lease:
-        name, key_name, least, most = asked
+    async def _charge(self, leases: set[str]) -> None:
+        for lease_id in leases:
+            self._holders.pop(lease_id, None)
+        await self._accounts.charge_in_full(leases)
+
+    async def _lease(self, asked: tuple[str, str, str, Usage, Budget]) -> Lease:
+        """Let a request begin, unless it is withdrawn.
+
+        Args:
+            asked: the replica, a ticket to withdraw it by, and what `Accounts.lease` takes.
+        """
+        name, ticket, key_name, least, most = asked
+        granting = self._granting[ticket] = asyncio.ensure_future(self._grant(name, key_name, least, most))
+        try:
+            return await granting
+        except asyncio.CancelledError:
+            raise unavailable("this request was withdrawn", "withdrawn") from None
+        finally:
+            del self._granting[ticket]
+
+    async def _withdraw(self, ticket: str) -> None:
+        if (granting := self._granting.get(ticket)) is not None:
+            granting.cancel()
+
+    async def _grant(self, name: str, key_name: str, least: Usage, most: Budget) -> Lease:
         if key_name not in self._keys:
             raise Refusal(401, "this key opens the server no more; use another", code="invalid_api_key")
         lease = await self._accounts.lease(key_name, least, most)
@@ -174,15 +213,25 @@ class HubActor:
             del self._places[fingerprint]
 
     async def _ask(self, question: tuple[str, str, str]) -> Any:
-        """Put a question about a run to its replica; None where that is gone.
+        """What the replica of a run answers about it; None where it is gone.
 
         Args:
             question: a verb, the run's id, its owner.
         """
         verb, id, owner = question
         replica = self._replicas.get(self._homes.get(id, ""))
-        if replica is None:
-            return None
+        return None if replica is None else await self._put(replica, verb, id, owner)
+
+    async def _everyone(self, verb: str) -> dict[str, Any]:
+        """What each replica answers, by its process; those that take too long are left out."""
+        heard = [replica for replica in self._replicas.values() if replica.is_heard]
+        asked = {asyncio.ensure_future(self._put(replica, verb)): replica.process for replica in heard}
+        done, late = await asyncio.wait(asked, timeout=PATIENCE_S) if asked else (set(), set())
+        for task in late:
+            task.cancel()
+        return {asked[task]: task.result() for task in done if not task.exception()}
+
+    async def _put(self, replica: _Replica, verb: str, id: str = "", owner: str = "") -> Any:
         number = next(self._numbers)
         future = replica.asked[number] = asyncio.get_running_loop().create_future()
         replica.tell(Asked(number, verb, id, owner))

@@ -14,11 +14,13 @@ from ..errors import EngineUnavailable
 from ..runtime import Done
 from ..server.accounts import Lease
 from ..server.directory import Place
+from ..server.metrics import Metrics
 from ..server.refusal import Refusal, unavailable
 from ..server.reports import report_of
 from ..server.runs import Fingerprint, Runs
 from ..types import Usage
-from .hub import Asked, Dropped, HubActor, HubParts
+from .hub import Asked, Dropped, HubActor, HubParts, Presence
+from .together import together
 
 LOGGER = logging.getLogger("ponder.server")
 NAMESPACE = "ponder"
@@ -43,20 +45,22 @@ class Link:
         self._hub = name
         self._settings = settings
         self._resources = resources or {}
+        self._process = uuid.uuid4().hex
         self.me = ""
+        self.leases: set[str] = set()
         self._box: Mailbox | None = None
-        self._runs = Runs(0)
+        self._runs, self._metrics = Runs(0), Metrics()
         self._attending: asyncio.Task[None] | None = None
         self._answering: dict[int, asyncio.Task[None]] = {}
         self._telling: set[asyncio.Future[Any]] = set()
 
-    async def open(self, runs: Runs) -> None:
+    async def open(self, runs: Runs, metrics: Metrics) -> None:
         """Join the hub.
 
         Raises:
             EngineUnavailable: it does not start.
         """
-        self._runs = runs
+        self._runs, self._metrics = runs, metrics
         actor = await hub_of(self._hub, self._settings, self._resources)
         self._attending = asyncio.create_task(self._attend(actor))
         while self._box is None:
@@ -90,11 +94,12 @@ class Link:
         except ray.exceptions.RayError as error:
             raise _away() from error
 
-    def tell(self, verb: str, argument: Any, *, insists: bool = False) -> None:
+    def tell(self, verb: str, argument: Any, *, insists: bool = False) -> asyncio.Future[None]:
         """Let the hub know, and do not wait; if the hub is away, as soon as there is one again where this `insists`."""
         told = asyncio.ensure_future(self._told(verb, argument, insists=insists))
         self._telling.add(told)
         told.add_done_callback(self._telling.discard)
+        return told
 
     async def claim(self, fingerprint: Fingerprint, place: Place) -> Place | None:
         found: Place | None = await self.ask("claim", (self.me, fingerprint, place))
@@ -132,6 +137,10 @@ class Link:
                     return
             await asyncio.sleep(AGAIN_S)
 
+    async def exposition(self, metrics: Metrics, accept: str) -> tuple[bytes, str]:
+        told: dict[str, bytes] = await self.ask("everyone", "count")
+        return together({process[:8]: text for process, text in sorted(told.items())})
+
     async def _attend(self, actor: Any) -> None:
         """Be known to the hub for as long as this replica lives, whatever becomes of the hub."""
         import ray
@@ -140,7 +149,8 @@ class Link:
         while True:
             self.me = uuid.uuid4().hex
             box = self._box = Mailbox(actor, self.me)
-            attended = asyncio.ensure_future(box.call("attend", (self.me, here), self._heard))
+            presence = Presence(self.me, self._process, here, frozenset(self.leases))
+            attended = asyncio.ensure_future(box.call("attend", presence, self._heard))
             self._runs.announce()
             try:
                 await attended
@@ -173,10 +183,15 @@ class Link:
         value: Any = None
         failure: Exception | None = None
         try:
-            value = await (self._outcome(asked) if asked.verb == "outcome" else self._report(asked))
+            value = await self._told_of(asked)
         except Exception as error:
             failure = error
         self.tell("answer", (self.me, asked.number, value, failure))
+
+    async def _told_of(self, asked: Asked) -> Any:
+        if asked.verb == "count":
+            return self._metrics.exposition()[0]
+        return await self._outcome(asked) if asked.verb == "outcome" else self._report(asked)
 
     async def _outcome(self, asked: Asked) -> Done | None:
         """What a run of this replica returns; None where it was cancelled or is known no more."""
@@ -188,7 +203,7 @@ class Link:
             await asyncio.wait([task])
             return None if task.cancelled() else task.result()
 
-    async def _report(self, asked: Asked) -> dict[str, Any] | None:
+    def _report(self, asked: Asked) -> dict[str, Any] | None:
         work = self._runs.find(asked.id, asked.owner)
         return None if work is None or work.is_elsewhere else report_of(work)
 
@@ -205,17 +220,22 @@ class RemoteAccounts:
 
     async def lease(self, key_name: str, least: Usage, most: Budget) -> Lease:
         """Let a request begin; see `Accounts.lease`. A lease that nobody waits for any more is given back."""
-        asked = asyncio.ensure_future(self._link.ask("lease", (self._link.me, key_name, least, most)))
+        ticket = uuid.uuid4().hex
+        wanted = (self._link.me, ticket, key_name, least, most)
+        asked = asyncio.ensure_future(self._link.ask("lease", wanted))
         try:
             lease: Lease = await asyncio.shield(asked)
         except asyncio.CancelledError:
             asked.add_done_callback(self._give_back)
+            self._link.tell("withdraw", ticket)
             raise
+        self._link.leases.add(lease.id)
         return lease
 
     async def settle(self, lease_id: str, spent: Usage) -> None:
         """End a lease by what its request has spent. The hub is told soon; until then it is held."""
-        self._link.tell("settle", (lease_id, spent), insists=True)
+        told = self._link.tell("settle", (lease_id, spent), insists=True)
+        told.add_done_callback(lambda _: self._link.leases.discard(lease_id))
 
     async def close(self) -> None:
         """Nothing: the hub keeps the accounts."""

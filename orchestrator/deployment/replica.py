@@ -6,18 +6,17 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..budget import Budget
 from ..engine import EngineSpec
-from ..errors import EngineUnavailable, UsageError
+from ..errors import EngineUnavailable
 from ..frontier import Frontier
 from ..pipeline import Pipeline
-from ..server.keys import VARIABLE, Keys
+from ..server.keys import Keys
 from ..server.redaction import Redaction
 from ..server.serve import LOGGERS
 from ..server.served import by_name
 from .hub import HubParts
 from .link import Link, RemoteAccounts
-from .spec import Deployment
+from .spec import Deployment, check
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -86,22 +85,6 @@ def built(served: Sequence[Pipeline | Frontier], spec: Deployment, app_name: str
         most_runs=spec.most_runs,
         most_waiting=spec.most_waiting,
     )
-
-
-def check(keys: Keys, spec: Deployment) -> None:
-    """Refuse a server that is open to all, or would forget what was spent when the hub is restarted.
-
-    Raises:
-        UsageError: it is, or would.
-    """
-    if not keys and not spec.open_on_loopback:
-        raise UsageError(f"a server on a cluster must have keys, but there are none; give key_file or set {VARIABLE}")
-    limited = [key.name for key in keys if key.budget != Budget()]
-    if limited and spec.accounts_file is None:
-        raise UsageError(
-            f"what keys with budgets spend must outlive the hub, but there is no file for it and {limited[0]!r} has a "
-            "budget; give accounts_file"
-        )
 
 
 def is_own(spec: EngineSpec) -> bool:

@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..budget import Budget
+from ..errors import UsageError
+from ..server.keys import VARIABLE, Keys
 from ..server.runs import MOST_RUNS
 
 
@@ -24,7 +26,8 @@ class Deployment(BaseModel):
         seed: for requests that send none; None draws one for each.
         allow: kinds of strategies and verifiers that requests may bring.
         replicas: replicas of the application, each with engines of its own.
-        most_replicas: how many there may be under load; None keeps to `replicas`.
+        most_replicas: how many there may be while each has more than half of `most_runs` in flight; None keeps to
+            `replicas`.
         most_runs: most requests that run at once, in each replica.
         most_waiting: most that wait for their turn besides, in each replica.
         drain_s: seconds that requests in flight may take to end when a replica is stopped.
@@ -45,3 +48,19 @@ class Deployment(BaseModel):
     most_waiting: Annotated[int, Field(ge=0)] = MOST_RUNS
     drain_s: Annotated[float, Field(ge=0)] = 30.0
     open_on_loopback: bool = False
+
+
+def check(keys: Keys, spec: Deployment) -> None:
+    """Refuse a server that is open to all, or would forget what was spent when the hub is restarted.
+
+    Raises:
+        UsageError: it is, or would.
+    """
+    if not keys and not spec.open_on_loopback:
+        raise UsageError(f"a server on a cluster must have keys, but there are none; give key_file or set {VARIABLE}")
+    limited = [key.name for key in keys if key.budget != Budget()]
+    if limited and spec.accounts_file is None:
+        raise UsageError(
+            f"what keys with budgets spend must outlive the hub, but there is no file for it and {limited[0]!r} has a "
+            "budget; give accounts_file"
+        )

@@ -94,7 +94,7 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await models.open()
         try:
-            await directory.open(runs)
+            await directory.open(runs, metrics)
             yield
         finally:
             runs.cancel()
@@ -103,7 +103,7 @@ def create_app(
             await models.close()
             await accounts.close()
 
-    routes = [*_routes(desk, health, endpoints), Route(METRICS, _scraped(metrics))]
+    routes = [*_routes(desk, health, endpoints), Route(METRICS, _scraped(metrics, directory))]
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Measured, metrics=metrics, routes=routes), Middleware(Gate, keys=keys)],
@@ -144,9 +144,9 @@ def _routes(desk: Desk, health: Health, endpoints: Sequence[Endpoint[Any]]) -> l
     ]
 
 
-def _scraped(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
+def _scraped(metrics: Metrics, directory: Directory) -> Callable[[Request], Awaitable[Response]]:
     async def scraped(request: Request) -> Response:
-        told, content_type = metrics.exposition(request.headers.get("accept", ""))
+        told, content_type = await directory.exposition(metrics, request.headers.get("accept", ""))
         return Response(told, headers={"content-type": content_type})
 
     return scraped

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..runtime import Done
 
 if TYPE_CHECKING:
+    from .metrics import Metrics
     from .runs import Fingerprint, Runs
 
 
@@ -27,8 +28,8 @@ class Place:
 class Directory(Protocol):
     """What replicas know of each other's runs."""
 
-    async def open(self, runs: Runs) -> None:
-        """Begin to tell of `runs`, and to answer for them."""
+    async def open(self, runs: Runs, metrics: Metrics) -> None:
+        """Begin to tell of `runs` and what `metrics` counts, and to answer for them."""
 
     async def claim(self, fingerprint: Fingerprint, place: Place) -> Place | None:
         """The run that the same request began on another replica; where there is none, others will find `place`."""
@@ -45,15 +46,17 @@ class Directory(Protocol):
     async def report(self, id: str, owner: str) -> dict[str, Any] | None:
         """How a run on another replica stands; None where there is none."""
 
+    async def exposition(self, metrics: Metrics, accept: str) -> tuple[bytes, str]:
+        """What all replicas count, `metrics` here, for Prometheus, with its content type."""
+
     async def close(self) -> None:
         """Tell no more."""
 
 
 class Alone:
     """The directory of a server that has no other replica."""
-
-    async def open(self, runs: Runs) -> None:
-        """Nothing to tell."""
+    async def open(self, runs: Runs, metrics: Metrics) -> None:
+        """Nobody to tell."""
 
     async def claim(self, fingerprint: Fingerprint, place: Place) -> None:
         """No run is elsewhere."""
@@ -69,6 +72,10 @@ class Alone:
 
     async def report(self, id: str, owner: str) -> None:
         """No run is elsewhere."""
+
+    async def exposition(self, metrics: Metrics, accept: str) -> tuple[bytes, str]:
+        """What is counted here."""
+        return metrics.exposition(accept)
 
     async def close(self) -> None:
         """Nothing was told."""

@@ -116,6 +116,26 @@ async def test_a_request_sent_again_meets_its_run_on_any_replica_and_is_paid_onc
     assert {report["usage"]["completion_tokens"] for report in reports} == {usage["completion_tokens"]}
 
 
+async def test_one_idempotency_key_is_one_run_whichever_replica_is_asked(url: str) -> None:
+    before = spent("alice")
+    body, named = {"model": "thinker", "messages": asked(6)}, {"idempotency-key": "once"}
+    async with speaking(url, ALICE) as http:
+        sent = [http.post("/v1/chat/completions", json=body, headers=named) for _ in range(8)]
+        answers = [each.json() for each in await asyncio.gather(*sent)]
+        assert len({answer["id"] for answer in answers}) == 1
+        total = answers[0]["usage"]["total_tokens"]
+        await until(lambda: spent("alice").total_tokens - before.total_tokens == total)
+
+
+async def test_metrics_tell_of_all_replicas(url: str) -> None:
+    async with speaking(url, ALICE) as http:
+        for _ in range(20):
+            await http.get("/v1/models")
+        page = (await http.get("/metrics")).text
+    counted = re.findall(r'ponder_requests_total\{.*endpoint="/v1/models".*replica="(\w+)".*\} (\d+)', page)
+    assert len(counted) == 2 and sum(int(count) for _, count in counted) == 20
+
+
 async def test_a_run_shows_to_its_own_key_alone(url: str) -> None:
     async with speaking(url, ALICE) as alice, speaking(url, BOB) as bob:
         id = (await alice.post("/v1/chat/completions", json={"model": "thinker", "messages": asked(4)})).json()["id"]
