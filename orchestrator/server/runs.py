@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..runtime import Done
+from ..types import Result
 from .directory import Alone, Directory, Place
 from .refusal import unavailable
 from .trace import Trace
@@ -41,12 +42,13 @@ class Work:
         owner: the name of the key it came with.
         model: what answers.
         fingerprint: what a request that is sent again has in common with the first.
-        job: what is run; let go of once the answer has arrived.
+        job: what is run; let go of, as is the task, once nobody can get an answer of it any more.
         trace: how it goes.
         created: seconds since the epoch.
         ended: likewise; None while it is in flight.
         ending: once it has ended, why, and how much of it was lost.
         is_elsewhere: whether another replica runs it, and what is known of it here is that it is awaited.
+        deadline: when it is cancelled, since its last client has left.
     """
 
     id: str
@@ -62,6 +64,7 @@ class Work:
     task: asyncio.Task[Done] | None = None
     clients: int = 0
     is_elsewhere: bool = False
+    deadline: asyncio.TimerHandle | None = None
 
     async def outcome(self) -> Done:
         """What it returns, once it has.
@@ -146,16 +149,19 @@ class Runs:
     def attended(self, work: Work, grace_s: float = GRACE_S) -> Iterator[None]:
         """A client waits for a run. When the last one leaves, the run is cancelled unless another comes in time."""
         work.clients += 1
+        if work.deadline is not None:
+            work.deadline.cancel()
         try:
             yield
-        except (ClientGone, asyncio.CancelledError):
-            if work.clients == 1 and work.state in ("waiting", "running"):
-                asyncio.get_running_loop().call_later(grace_s, _cancel_unattended, work)
+        except BaseException:
+            if work.clients == 1 and work.ended is None:
+                work.deadline = asyncio.get_running_loop().call_later(grace_s, _cancel, work)
             raise
         else:
-            self._delivered(work)
+            self._detach(work)  # nobody will ask again for an answer that has arrived
         finally:
             work.clients -= 1
+            self._let_go(work)
 
     def close(self) -> None:
         """Take no new runs; those in flight go on."""
@@ -190,17 +196,17 @@ class Runs:
         self._told(work)
         self._in_flight.discard(work)
         if work.state == "done":
-            result = task.result().result
-            work.ending = {"stopped": result.stopped, "reason": result.reason, "failures": result.failures}
+            work.ending = _ending(task.result().result)
         else:
             self._detach(work)
         self._ended.append(work)
+        self._let_go(work)
         self._forget()
 
-    def _delivered(self, work: Work) -> None:
-        """Nobody will ask again for an answer that has arrived, so its figures alone are kept."""
-        self._detach(work)
-        work.job = work.task = None
+    def _let_go(self, work: Work) -> None:
+        """Keep the figures alone of a run that has ended, where nobody waits for it or can attach to it any more."""
+        if work.ended is not None and not work.clients and self._attachable.get(work.fingerprint) is not work:
+            work.job = work.task = None
 
     def _detach(self, work: Work) -> None:
         if self._attachable.get(work.fingerprint) is work:
@@ -242,9 +248,10 @@ async def end(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-def _cancel_unattended(work: Work) -> None:
-    if not work.clients:
-        _cancel(work)
+def _ending(result: Result) -> Mapping[str, Any]:
+    """Why a run ended, and how much of it was lost; what engines said of that is for the log alone."""
+    reason = result.reason if result.stopped in ("budget", "deadline") else ""
+    return {"stopped": result.stopped, "reason": reason, "failures": result.failures}
 
 
 def _cancel(work: Work) -> None:

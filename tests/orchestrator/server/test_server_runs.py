@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 
 import httpx
 import openai
 import orjson
 import pytest
-from scripted import ScriptedEngine, ScriptedSpec
+from scripted import SECRET, ScriptedEngine, ScriptedSpec
 from serving import QUESTION, pipeline, serving, single, vote
 
 from ponder.orchestrator.engine import Completion, Progress, Request, Watch
 from ponder.orchestrator.engines.simulated import SimulatedSpec
-from ponder.orchestrator.types import Finish
+from ponder.orchestrator.runtime import Done
+from ponder.orchestrator.server.runs import ClientGone, Runs, Work
+from ponder.orchestrator.server.trace import Trace
+from ponder.orchestrator.types import Finish, Result, Usage
 from ponder.strategies import Fuse, Sample
 
 SLOW_TOKENS = SimulatedSpec(token_latency_s=0.02)
@@ -133,6 +137,58 @@ async def test_a_run_can_be_looked_at_by_its_owner() -> None:
         assert ended["status"] == "done" and ended["in_flight"] == 0 and ended["stopped"] == "done"
         assert ended["usage"]["calls"] == 4 and ended["ended"] > ended["created"]
         assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
+
+
+def test_a_report_tells_nothing_that_an_engine_said() -> None:
+    with serving([single("refused", ScriptedSpec(name="told", fault="refused"))]) as server:
+        refused = httpx.post(f"{server.url}{CHAT}", json=body("refused"))
+        report = httpx.get(f"{server.url}/v1/ponder/runs/{refused.headers['x-request-id']}")
+    assert (refused.status_code, report.json()["stopped"], report.json()["failures"]) == (400, "error", 1)
+    assert "10.0.0.9" not in refused.text + report.text and SECRET not in refused.text + report.text
+
+
+DONE = Done("task", Result("query", (), Usage(), "done"), Usage())
+
+
+def begun(outcome: Done | Exception) -> tuple[Runs, Work]:
+    runs, work = Runs(1), Work("id", "anyone", "model", ("sent",), SimpleNamespace(seed=0), Trace())
+
+    async def run() -> Done:
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    runs.start(work, run)
+    return runs, work
+
+
+async def test_who_attaches_while_an_answer_arrives_gets_it_too() -> None:
+    runs, work = begun(DONE)
+    with runs.attended(work):
+        with runs.attended(work):
+            assert await work.outcome() is DONE
+        assert runs.again(("sent",)) is None
+        assert await work.outcome() is DONE
+    assert (work.state, work.job, work.task) == ("done", None, None)
+
+
+async def test_a_request_whose_run_failed_is_not_kept() -> None:
+    runs, work = begun(ValueError("lost"))
+    with pytest.raises(ValueError, match="lost"), runs.attended(work):
+        await work.outcome()
+    assert (work.state, work.job, work.task) == ("failed", None, None)
+
+
+async def test_each_client_that_leaves_has_time_to_come_back() -> None:
+    runs, work = begun(DONE)
+    deadlines = []
+    for _ in range(2):
+        with pytest.raises(ClientGone), runs.attended(work, grace_s=60):
+            raise ClientGone
+        deadlines.append(work.deadline)
+    assert [deadline.cancelled() for deadline in deadlines] == [True, False]
+    with runs.attended(work):
+        assert deadlines[1].cancelled() and await work.outcome() is DONE
 
 
 def test_who_comes_when_all_places_are_taken_waits_for_a_turn() -> None:
