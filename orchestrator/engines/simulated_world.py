@@ -28,7 +28,7 @@ from .simulated_tree import LETTERS, Path, Problem, Step
 MOST_PATHS = 65_536
 MOST_ANSWER = 999
 START = "step 1: "
-PROBLEM = re.compile(r"problem (\d+)", re.IGNORECASE)
+PROBLEM = re.compile(r"problem (\d{1,18})(?!\d)", re.IGNORECASE)
 Share = Annotated[float, Field(ge=0.01, le=0.99)]
 
 

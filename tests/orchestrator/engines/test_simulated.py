@@ -364,3 +364,9 @@ def test_a_spec_is_data() -> None:
     spec = SimulatedSpec(world=WORLD, faults=Faults(hang=0.1), reward_noise=0.2)
     assert SimulatedSpec.model_validate_json(spec.model_dump_json()) == spec
     assert isinstance(spec.open(), Engine)
+
+
+@pytest.mark.parametrize("digits", [1, 18, 19, 5000])
+def test_a_number_of_any_length_names_a_problem(engine: SimulatedEngine, digits: int) -> None:
+    query = Query.ask(f"Problem {'3' * digits}?")
+    assert draw(engine, prompt(query=query)) == draw(engine, prompt(query=query))
