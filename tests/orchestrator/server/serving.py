@@ -95,8 +95,9 @@ async def ask(
     method: str = "POST",
     headers: Sequence[tuple[str, str]] = JSON,
     piece: int = 65536,
+    leave_s: float | None = None,
 ) -> Response:
-    """One request to an application in this process; the client stays until it is answered."""
+    """One request to an application in this process; the client stays until it is answered, or leaves before."""
     data = body if isinstance(body, bytes) else orjson.dumps(body)
     pieces = [data[i : i + piece] for i in range(0, len(data), piece)] or [b""]
     response, parts = Response(), iter(enumerate(pieces, 1))
@@ -104,8 +105,10 @@ async def ask(
     async def receive() -> dict[str, Any]:
         for i, part in parts:
             return {"type": "http.request", "body": part, "more_body": i < len(pieces)}
-        await asyncio.Event().wait()
-        raise AssertionError
+        if leave_s is None:
+            await asyncio.Event().wait()
+        await asyncio.sleep(leave_s or 0.0)
+        return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
         if message["type"] == "http.response.start":
