@@ -97,7 +97,7 @@ def create_app(
             await directory.open(runs, metrics)
             yield
         finally:
-            runs.cancel()
+            await runs.end()
             health.close()
             await directory.close()
             await models.close()

@@ -25,6 +25,7 @@ MOST_RUNS = 1024
 KEPT_S = 300.0
 MOST_KEPT = 1024
 PATIENCE_S = 30.0
+END_S = 2.0
 GRACE_S = 0.75
 """Seconds in which a client that left may come back: the OpenAI SDK sends a request again after half a second."""
 
@@ -172,6 +173,12 @@ class Runs:
         self.close()
         for work in self._in_flight:
             _cancel(work)
+
+    async def end(self, within_s: float = END_S) -> None:
+        """End the runs in flight, and wait until they have paid, so many seconds at most."""
+        self.cancel()
+        if tasks := [work.task for work in self._in_flight if work.task is not None]:
+            await asyncio.wait(tasks, timeout=within_s)
 
     async def _placed(self, work: Work, run: Callable[[], Coroutine[Any, Any, Done]]) -> Done:
         try:

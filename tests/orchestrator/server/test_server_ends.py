@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import signal
 import socket
 import subprocess
@@ -17,10 +18,14 @@ import openai
 import orjson
 import pytest
 from scripted import SECRET, ScriptedEngine, ScriptedSpec
-from serving import QUESTION, ask, pipeline, serving, single, vote
+from serving import JSON, QUESTION, ask, pipeline, serving, single, vote
 
+from ponder.orchestrator.budget import Budget
+from ponder.orchestrator.engine import Completion, Request
 from ponder.orchestrator.errors import EngineUnavailable
+from ponder.orchestrator.server.accounts import Accounts
 from ponder.orchestrator.server.app import create_app
+from ponder.orchestrator.server.keys import Key, Keys
 from ponder.orchestrator.server.listener import Listener
 from ponder.orchestrator.server.served import Models, by_name
 from ponder.orchestrator.types import Finish
@@ -193,6 +198,33 @@ async def test_an_engine_that_does_not_start_closes_the_others() -> None:
     listener = Listener(create_app({"b": single("b", dead)}))
     with pytest.raises(EngineUnavailable):
         await listener.serve([])
+
+
+async def test_a_server_that_closes_writes_what_its_runs_have_paid(tmp_path: Path) -> None:
+    class Slow(ScriptedEngine):
+        async def complete(self, request: Request) -> Completion:
+            try:
+                return await super().complete(request)
+            finally:
+                await asyncio.sleep(0.1)
+
+    class SlowSpec(ScriptedSpec):
+        def open(self) -> ScriptedEngine:
+            ScriptedEngine.opened[self.name] = Slow(self)
+            return ScriptedEngine.opened[self.name]
+
+    keys = Keys([Key(name="alice", digest=hashlib.sha256(b"pk-alice-0123").hexdigest(), budget=Budget(calls=9))])
+    model = pipeline("x", Sample(n=3), engine=SlowSpec(name="stopped", latency_s=60, max_in_flight=1))
+    app = create_app({"x": model}, keys=keys, accounts=Accounts(keys, tmp_path / "accounts"))
+    headers = [*JSON, ("authorization", "Bearer pk-alice-0123")]
+    async with app.router.lifespan_context(app):
+        asked = asyncio.create_task(ask(app, {"model": "x", "messages": QUESTION}, headers=headers))
+        while not ScriptedEngine.opened["stopped"].in_flight:
+            await asyncio.sleep(0.01)
+    assert (await asked).status == 503
+    accounts = Accounts(keys, tmp_path / "accounts")
+    assert (await accounts.spent("alice")).calls == 1  # of three that were leased, one was begun
+    await accounts.close()
 
 
 def test_draining_lets_a_request_end() -> None:
