@@ -20,7 +20,7 @@ class Recent(Generic[V]):
     ['made 0', 'made 1', 'made 0', 'made 3', 'made 4', 'made 5']
     """
 
-    def __init__(self, most: int = 256) -> None:
+    def __init__(self, most: int = 64) -> None:
         self._most = most
         self._kept: OrderedDict[Hashable, tuple[object, V]] = OrderedDict()
 

@@ -15,6 +15,7 @@ from .shown import Shown, taken_out
 
 MOST_MESSAGES = 1000
 MOST_STOPS = 4
+LONGEST_STOP = 1024
 
 NEUTRAL: Neutral = {
     "audio": ((), "answers are text"),
@@ -89,8 +90,8 @@ class ChatRequest(Asked):
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_stops)] = Field(
-        default_factory=list, max_length=MOST_STOPS
+    stop: Annotated[list[Annotated[str, Field(min_length=1, max_length=LONGEST_STOP)]], BeforeValidator(_stops)] = (
+        Field(default_factory=list, max_length=MOST_STOPS)
     )
 
     parallel_tool_calls: bool = False

@@ -102,6 +102,7 @@ BAD = [
     ({"max_completion_tokens": "9"}, "max_completion_tokens"),
     ({"stop": ["a", "b", "c", "d", "e"]}, "stop"),
     ({"stop": [""]}, "stop[0]"),
+    ({"stop": ["a", "b" * 1025]}, "stop[1]"),
     ({"stop": [7]}, "stop[0]"),
     ({"stop": 7}, "stop"),
     ({"logprobs": True, "stream": True}, "logprobs"),
