@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 SEEDS = 2**53
+RETRY_COUNT = "x-stainless-retry-count"
+"""The header in which the OpenAI SDK says, with every request, how often it has sent it before."""
 CHAT, RESPONSES, COMPLETIONS = "/v1/chat/completions", "/v1/responses", "/v1/completions"
 IMAGES = "/v1/images/generations"
 PATHS: Mapping[Medium, tuple[str, ...]] = {"text": (CHAT, RESPONSES, COMPLETIONS), "image": (IMAGES,)}
@@ -123,7 +125,7 @@ class Endpoint(Generic[A]):
         try:
             request = Request(scope, receive)
             work = await self._work(request, request_id)
-            with self.desk.runs.attended(work, GRACE_S * 2 ** _retries(request)):
+            with self.desk.runs.attended(work, _grace_s(request)):
                 await attend(self.answer(work.job, work, send), receive)
         except (ClientGone, ClientDisconnect):
             return
@@ -219,7 +221,13 @@ def check_allowed(key: Key, model: str) -> None:
         raise Refusal(403, f"model: {rule}", param="model", code="model_not_allowed")
 
 
+def _grace_s(request: Request) -> float:
+    """How long to wait for a client that has left: not at all for one that could not be told from another."""
+    may_return = "idempotency-key" in request.headers or RETRY_COUNT in request.headers
+    return GRACE_S * 2 ** _retries(request) if may_return else 0.0
+
+
 def _retries(request: Request) -> int:
     """How often the OpenAI SDK has sent a request before, as far as it says."""
-    count = request.headers.get("x-stainless-retry-count", "0")
+    count = request.headers.get(RETRY_COUNT, "0")
     return min(int(count), 9) if count.isascii() and count.isdigit() else 0
