@@ -16,6 +16,8 @@ LOGGER = logging.getLogger("ponder.server")
 BUDGET = "the budget cannot pay for one answer"
 RETRY_AFTER_S = 1.0
 SHOWN = 64
+LONGEST = 1000
+"""Characters of a message; what is cut off repeats what came."""
 
 
 class Refusal(Exception):
@@ -40,7 +42,7 @@ class Refusal(Exception):
         kind: str = "invalid_request_error",
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message if len(message) <= LONGEST else f"{message[:LONGEST]}...")
         self.status = status
         self.param = param
         self.code = code
