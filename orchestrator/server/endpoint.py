@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 SEEDS = 2**53
+MOST_RETRIES = 4
+"""More are counted as so many: the SDK waits eight seconds at most."""
 RETRY_COUNT = "x-stainless-retry-count"
 """The header in which the OpenAI SDK says, with every request, how often it has sent it before."""
 CHAT, RESPONSES, COMPLETIONS = "/v1/chat/completions", "/v1/responses", "/v1/completions"
@@ -143,7 +145,9 @@ class Endpoint(Generic[A]):
         body = await read_body(request.stream())
         key: Key = request.scope[KEY_IN_SCOPE]
         named = request.headers.get("idempotency-key", "")
-        fingerprint: Fingerprint = (key.name, self.path, named, hashlib.sha256(body).hexdigest())
+        sent = hashlib.sha256(named.encode() + b"\0")
+        sent.update(body)
+        fingerprint: Fingerprint = (key.name, self.path, sent.hexdigest())
         is_again = bool(named or _retries(request))
         if is_again and (work := self._attached(fingerprint)) is not None:
             return work
@@ -230,4 +234,4 @@ def _grace_s(request: Request) -> float:
 def _retries(request: Request) -> int:
     """How often the OpenAI SDK has sent a request before, as far as it says."""
     count = request.headers.get(RETRY_COUNT, "0")
-    return min(int(count), 9) if count.isascii() and count.isdigit() else 0
+    return min(int(count[:4]), MOST_RETRIES) if count.isascii() and count.isdigit() else 0

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scripted import ScriptedSpec
-from serving import QUESTION, Response, ask, pipeline, serving, single, vote
+from serving import JSON, QUESTION, Response, ask, pipeline, serving, single, vote
 from starlette.applications import Starlette
 
 from ponder.orchestrator.errors import ShapeError, UsageError
@@ -202,6 +202,11 @@ def test_refuses_hostile_bodies_without_repeating_them(door: Door, body: bytes) 
     assert response.status == 400
     assert time.monotonic() - begun < 1
     assert len(response.body) < 500
+
+
+@pytest.mark.parametrize("count", ["9" * 5000, "-1", "1.5", "\u00b2", ""])
+def test_takes_any_count_of_retries(door: Door, count: str) -> None:
+    assert door.ask(GOOD, headers=[*JSON, ("x-stainless-retry-count", count)]).status == 200
 
 
 def test_counts_a_body_while_it_comes() -> None:
