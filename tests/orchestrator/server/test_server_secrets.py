@@ -1,4 +1,4 @@
-"""Keys of clients and of servers upstream, through the whole of `ponder serve`: none shows anywhere but where it goes."""
+"""Keys of clients and of servers upstream, through the whole of `ponder serve`: none shows but where it goes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import orjson
@@ -29,7 +29,7 @@ CHAT = "/v1/chat/completions"
 class Rude(BaseHTTPRequestHandler):
     """A server upstream that says the key that it was sent, and refuses it."""
 
-    seen: list[str] = []
+    seen: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
         self._say(200, {"object": "list", "data": [{"id": "far", "max_model_len": 4096}]})
