@@ -112,6 +112,12 @@ class Budget(BaseModel):
         tight = {name: min((v for v in pair if v is not None), default=None) for name, pair in pairs.items()}
         return type(self)(**tight)
 
+    def after(self, seconds: float) -> Self:
+        """The same so many seconds later: its deadline is nearer."""
+        if self.seconds is None:
+            return self
+        return self.model_copy(update={"seconds": max(0.0, self.seconds - seconds)})
+
     def __str__(self) -> str:
         named = [
             f"{getattr(self, name):.15g} {name}" for name in type(self).model_fields if getattr(self, name) is not None

@@ -90,7 +90,7 @@ class Accounts:
             except BaseException:
                 self._end(lease_id, Usage())
                 raise
-        return Lease(lease_id, _after(within(got, most), self._clock() - began))
+        return Lease(lease_id, within(got, most).after(self._clock() - began))
 
     async def settle(self, lease_id: str, spent: Usage) -> None:
         """End a lease by what its request has spent; one that has ended stays as it is."""
@@ -175,10 +175,3 @@ class _Account:
 
 def _too_much(message: str, wait_s: float | None = None) -> Refusal:
     return unavailable(message, "rate_limit_exceeded", wait_s, status=429)
-
-
-def _after(budget: Budget, seconds: float) -> Budget:
-    """What is left of a budget after a while."""
-    if budget.seconds is None:
-        return budget
-    return budget.model_copy(update={"seconds": max(0.0, budget.seconds - seconds)})

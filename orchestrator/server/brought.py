@@ -55,7 +55,7 @@ def _made(model: Model, spec: Mapping[str, Any], allowed: frozenset[str]) -> tup
             known = ", ".join(sorted(allowed)) or "none"
             rule = f"it may be made of {known} here, but holds {min(kinds - allowed)!r}"
             raise refuse(PARAM, f"{rule}; ask the operator, or leave it out", "not_allowed")
-        made = pipeline.infer(Shape(), Plan(most_rounds=MOST_ROUNDS))
+        made = pipeline.infer(Shape(), Plan(model.engines, most_rounds=MOST_ROUNDS))
         check_servable(pipeline, model.name)
     except (UsageError, ShapeError) as error:
         raise refuse(PARAM, str(error)) from None

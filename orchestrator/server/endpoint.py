@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 from starlette.requests import ClientDisconnect, Request
 
 from ..budget import COUNTED, Budget, amounts, in_units
+from ..errors import BudgetExceeded
 from ..pipeline import Pipeline
 from ..runtime import Done
 from ..shape import Medium
@@ -57,10 +59,15 @@ class Job(Generic[A]):
     seed: int
 
     async def run(self, key: Key, accounts: Till, trace: Trace) -> Done:
-        """Run it within what its key may still spend, followed by `trace`."""
-        query = self.asked.query
-        least, most = await self._needs(query, key.budget)
-        lease = await accounts.lease(key.name, least, most)
+        """Run it within what its key may still spend, followed by `trace`; all of that before its deadline."""
+        query, began = self.asked.query, time.monotonic()
+        try:
+            async with asyncio.timeout(self.budget.seconds):
+                await self.model.check_fits(self.pipeline, query)
+                least, most = await self._needs(query, key.budget)
+        except TimeoutError:
+            raise BudgetExceeded("seconds", self.budget.seconds or 0.0, 0.0) from None
+        lease = await accounts.lease(key.name, least, most.after(time.monotonic() - began))
         try:
             return await self.model.run(self.pipeline, query, lease.budget, self.seed, trace.watcher())
         finally:

@@ -103,7 +103,6 @@ class Model:
         self, pipeline: Pipeline, query: Query, budget: Budget, seed: int, watcher: Watcher = Watcher()
     ) -> Done:
         """Run the pipeline, drawing as this request asks, over one query."""
-        await self.check_fits(pipeline, query)
         task = Task(id=query.id, strategy=pipeline, query=query, budget=budget, seed=seed)
         return await self.runtime.execute(task, budget, watcher)
 
@@ -180,6 +179,7 @@ class Models:
 
         Raises:
             EngineError: one does not start; the others are closed again.
+            ShapeError: one cannot do what a pipeline asks of it; likewise.
         """
         if self._models:
             return
@@ -191,10 +191,10 @@ class Models:
             async with asyncio.TaskGroup() as group:
                 for pulse in self.pulses:
                     group.create_task(pulse.engine.start())
+            self._models = {name: self._model(name, pipeline) for name, pipeline in self._pipelines.items()}
         except BaseException as error:
             await self.close()
             raise (error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error) from None
-        self._models = {name: self._model(name, pipeline) for name, pipeline in self._pipelines.items()}
 
     async def close(self) -> None:
         """Stop the engines."""
@@ -204,7 +204,7 @@ class Models:
     def _model(self, name: str, pipeline: Pipeline) -> Model:
         gates = {key: self._pulse(spec) for key, spec in pipeline.engines.items()}
         engines = {key: pulse.engine for key, pulse in gates.items()}
-        made = pipeline.infer(Shape(), Plan())
+        made = pipeline.infer(Shape(), Plan(engines))
         return Model(name, pipeline, made.medium, made.most, engines, Runtime(engines, retries=RETRIES, gates=gates))
 
     def _pulse(self, spec: EngineSpec) -> Pulse:

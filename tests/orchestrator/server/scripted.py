@@ -24,6 +24,7 @@ class ScriptedSpec(EngineSpec):
     context_length: int = 4096
     image_tokens: int = 0
     structured: bool = False
+    continues: bool = False
 
     def open(self) -> ScriptedEngine:
         ScriptedEngine.opened[self.name] = ScriptedEngine(self)
@@ -46,7 +47,10 @@ class ScriptedEngine:
     def capabilities(self) -> Capabilities:
         spec = self.spec
         return Capabilities(
-            context_length=spec.context_length, image_tokens=spec.image_tokens, structured=spec.structured
+            context_length=spec.context_length,
+            image_tokens=spec.image_tokens,
+            structured=spec.structured,
+            continue_prefix=spec.continues,
         )
 
     @property

@@ -33,7 +33,7 @@ def body(model: str, **response_format: Any) -> dict[str, Any]:
 
 
 def application() -> Starlette:
-    steps = pipeline("steps", BeamSearch(n=2, beam_width=2, verifier=ProcessReward(engine="generator")), engine=FORMING)
+    steps = pipeline("steps", BeamSearch(n=2, beam_width=2, verifier=ProcessReward(engine="generator")))
     votes = pipeline("votes", SelfConsistency(n=2), engine=FORMING)
     return create_app(by_name([votes, steps, single("free", ScriptedSpec(name="free"))]))
 

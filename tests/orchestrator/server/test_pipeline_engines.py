@@ -31,9 +31,8 @@ async def test_a_client_sees_one_model_and_the_usage_of_all() -> None:
 @pytest.mark.parametrize(("fault", "status"), [("", 200), ("unavailable", 503)])
 async def test_it_is_well_while_each_engine_within_makes_a_token(fault: str, status: int) -> None:
     """Also where no answer of the pipeline is as short as one token."""
-    forced = pipeline(
-        "forced", BudgetForcing(max_tokens=64, thinking_tokens=32), engine=ScriptedSpec(name="within", fault=fault)
-    )
+    within = ScriptedSpec(name="within", fault=fault, continues=True)
+    forced = pipeline("forced", BudgetForcing(max_tokens=64, thinking_tokens=32), engine=within)
     app = create_app(by_name([pipeline("model", Sample(), engine=PipelineEngineSpec(pipeline=forced))]))
     async with app.router.lifespan_context(app):
         assert (await ask(app, path="/health", method="GET")).status == status

@@ -154,6 +154,7 @@ def test_a_request_may_bring_a_strategy_that_the_operator_allows(client: openai.
         ),
         ({"kind": "self_consistency", "stop": ["x" * 65_536]}, "at most 65536 characters"),
         ({"kind": "pipeline", "stages": [{"kind": "sample"}] * 64}, "at most 64 tables"),
+        ({"kind": "sample", "json_schema": "{}"}, "must be able to hold what it writes to a JSON schema"),
     ],
 )
 def test_other_strategies_are_refused_by_name(client: openai.OpenAI, strategy: dict[str, object], told: str) -> None:

@@ -21,8 +21,8 @@ from scripted import SECRET, ScriptedEngine, ScriptedSpec
 from serving import JSON, QUESTION, ask, pipeline, serving, single, vote
 
 from ponder.orchestrator.budget import Budget
-from ponder.orchestrator.engine import Completion, Request
-from ponder.orchestrator.errors import EngineUnavailable
+from ponder.orchestrator.engine import Completion, Prompt, Request
+from ponder.orchestrator.errors import EngineUnavailable, ShapeError
 from ponder.orchestrator.server.accounts import Accounts
 from ponder.orchestrator.server.app import create_app
 from ponder.orchestrator.server.keys import Key, Keys
@@ -32,6 +32,8 @@ from ponder.orchestrator.types import Finish
 from ponder.strategies import Sample
 
 HERE = Path(__file__).parent
+ALICE = Key(name="alice", digest=hashlib.sha256(b"pk-alice-0123").hexdigest(), budget=Budget(calls=9))
+AS_ALICE = [*JSON, ("authorization", "Bearer pk-alice-0123")]
 
 
 def wait_until(holds: Callable[[], bool], within_s: float = 5.0) -> None:
@@ -200,6 +202,32 @@ async def test_an_engine_that_does_not_start_closes_the_others() -> None:
         await listener.serve([])
 
 
+async def test_an_engine_that_cannot_do_what_is_served_is_refused_at_the_start() -> None:
+    models = Models(by_name([pipeline("a", Sample(json_schema="{}"), engine=ScriptedSpec(name="formless"))]))
+    with pytest.raises(ShapeError, match="hold what it writes to a JSON schema"):
+        await models.open()
+    assert not models.is_ready and ScriptedEngine.opened["formless"].closes == 1
+
+
+@pytest.mark.parametrize("budget", [Budget(), Budget(calls=9)], ids=["no budget", "a budget"])
+async def test_an_engine_that_does_not_count_a_prompt_holds_no_request_beyond_its_deadline(budget: Budget) -> None:
+    class Mute(ScriptedEngine):
+        async def count(self, prompt: Prompt) -> int:
+            await asyncio.sleep(60)
+            return 1
+
+    class MuteSpec(ScriptedSpec):
+        def open(self) -> ScriptedEngine:
+            return Mute(self)
+
+    app = create_app({"x": single("x", MuteSpec())}, keys=Keys([ALICE.model_copy(update={"budget": budget})]))
+    body = {"model": "x", "messages": QUESTION, "ponder": {"budget": {"seconds": 0.2}}}
+    async with app.router.lifespan_context(app), asyncio.timeout(10):
+        response = await ask(app, body, headers=AS_ALICE)
+    assert (response.status, response.error["code"]) == (402, "budget_exceeded")
+    assert "seconds" in response.error["message"]
+
+
 async def test_a_server_that_closes_writes_what_its_runs_have_paid(tmp_path: Path) -> None:
     class Slow(ScriptedEngine):
         async def complete(self, request: Request) -> Completion:
@@ -213,12 +241,11 @@ async def test_a_server_that_closes_writes_what_its_runs_have_paid(tmp_path: Pat
             ScriptedEngine.opened[self.name] = Slow(self)
             return ScriptedEngine.opened[self.name]
 
-    keys = Keys([Key(name="alice", digest=hashlib.sha256(b"pk-alice-0123").hexdigest(), budget=Budget(calls=9))])
+    keys = Keys([ALICE])
     model = pipeline("x", Sample(n=3), engine=SlowSpec(name="stopped", latency_s=60, max_in_flight=1))
     app = create_app({"x": model}, keys=keys, accounts=Accounts(keys, tmp_path / "accounts"))
-    headers = [*JSON, ("authorization", "Bearer pk-alice-0123")]
     async with app.router.lifespan_context(app):
-        asked = asyncio.create_task(ask(app, {"model": "x", "messages": QUESTION}, headers=headers))
+        asked = asyncio.create_task(ask(app, {"model": "x", "messages": QUESTION}, headers=AS_ALICE))
         while not ScriptedEngine.opened["stopped"].in_flight:
             await asyncio.sleep(0.01)
     assert (await asked).status == 503

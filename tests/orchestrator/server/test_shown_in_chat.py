@@ -14,6 +14,7 @@ from serving import ask, pipeline, single
 from starlette.applications import Starlette
 from unfetched import UNFETCHED
 
+from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.image_bytes import data_url
 from ponder.orchestrator.images import Image
 from ponder.orchestrator.server.app import create_app
@@ -40,7 +41,7 @@ def said(*parts: dict[str, Any], before: tuple[dict[str, Any], ...] = ()) -> dic
 
 def application() -> Starlette:
     blind = pipeline("half", BestOfN(n=2, verifier=ProcessReward(engine="judge")), engine=SEEING)
-    half = blind.model_copy(update={"engines": {**blind.engines, "judge": ScriptedSpec(name="blind")}})
+    half = blind.model_copy(update={"engines": {**blind.engines, "judge": SimulatedSpec()}})
     return create_app(by_name([single("seeing", SEEING), single("blind", ScriptedSpec(name="blind")), half]))
 
 
