@@ -6,8 +6,10 @@ with it: their clients are told to try again, and their leases are charged in fu
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pydantic import ValidationError
@@ -79,7 +81,7 @@ def deploy(
     Args:
         served: each with its own name.
         spec: how they are served; its `serve` is not looked at.
-        host: where the proxies listen; other than loopback only with keys.
+        host: where the proxies listen, unless Ray Serve runs already; other than loopback only with keys.
         port: likewise.
         name: of the application; its hub is called after it.
         address: of the cluster.
@@ -88,18 +90,27 @@ def deploy(
         UsageError: something cannot be served, or would stand open.
         EngineUnavailable: the cluster or an engine does not start.
     """
-    spec = spec.model_copy(update={"open_on_loopback": is_loopback(host)})
-    check(Keys.load(spec.key_file), spec)
+    files = {name: os.path.abspath(path) for name in ("key_file", "accounts_file") if (path := getattr(spec, name))}
+    spec = spec.model_copy(update={**files, "open_on_loopback": is_loopback(host)})
+    keys = Keys.load(spec.key_file)
+    check(keys, spec)
     app = bound(served, spec, name)
     _join(address)
     from ray import serve
     from ray.serve.config import HTTPOptions
 
+    from .link import hub_of
+    from .replica import hub_parts
+
+    with ThreadPoolExecutor(1) as aside:  # the caller may be within an event loop
+        aside.submit(asyncio.run, hub_of(f"{name}-hub", hub_parts(keys, spec), spec.hub_resources)).result()
     serve.start(http_options=HTTPOptions(host=host, port=port))
     try:
         serve.run(app, name=name, route_prefix="/")
     except RuntimeError as error:
-        raise EngineUnavailable(f"the replicas of {name!r} must start, but: {error}") from None
+        found = serve.status().applications[name].deployments.values()
+        told = "; ".join(deployment.message for deployment in found) or str(error)
+        raise EngineUnavailable(f"the replicas of {name!r} must start, but: {told}") from None
     return f"http://{host}:{port}"
 
 

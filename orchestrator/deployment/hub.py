@@ -86,16 +86,16 @@ class HubActor:
     A replica that dies leaves leases behind: they are charged in full, for nobody knows what its requests had spent.
 
     Args:
-        settings: what it is made of.
+        parts: what it is made of.
 
     Raises:
         UsageError: the file of the accounts cannot be used.
     """
 
-    def __init__(self, settings: HubParts) -> None:
-        self._settings = settings
-        self._keys = {key.name for key in settings.keys or (Key.anyone(),)}
-        self._accounts = Accounts(settings.keys, settings.accounts)
+    def __init__(self, parts: HubParts) -> None:
+        self._parts = parts
+        self._keys = {key.name for key in parts.keys or (Key.anyone(),)}
+        self._accounts = Accounts(parts.keys, parts.accounts)
         self._replicas: dict[str, _Replica] = {}
         self._places: dict[Fingerprint, tuple[str, Place]] = {}
         self._homes: dict[str, str] = {}
@@ -104,9 +104,9 @@ class HubActor:
         self._numbers = itertools.count()
         self._tray = Tray({verb: getattr(self, "_" + verb) for verb in VERBS})
 
-    async def settings(self) -> HubParts:
+    async def parts(self) -> HubParts:
         """What it is made of."""
-        return self._settings
+        return self._parts
 
     async def spent(self, key_name: str) -> Usage:
         """What a key has spent."""
@@ -192,11 +192,11 @@ class HubActor:
     async def _claim(self, claimed: tuple[str, Fingerprint, Place]) -> Place | None:
         """The run that the same request began on another replica; where there is none, others will find this one."""
         name, fingerprint, _ = claimed
-        home, place = self._places.get(fingerprint, (name, None))
-        if home != name:
-            return place
-        await self._began(claimed)
-        return None
+        if (found := self._places.get(fingerprint)) is None:
+            await self._began(claimed)
+            return None
+        home, place = found
+        return place if home != name else None
 
     async def _began(self, begun: tuple[str, Fingerprint, Place]) -> None:
         name, fingerprint, place = begun

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import uuid
 from typing import Any
 
 from ..budget import Budget
 from ..cluster.mailbox import Mailbox
-from ..errors import EngineUnavailable
+from ..errors import EngineUnavailable, UsageError
 from ..runtime import Done
 from ..server.accounts import Lease
 from ..server.directory import Place
@@ -25,6 +26,8 @@ from .together import together
 LOGGER = logging.getLogger("ponder.server")
 NAMESPACE = "ponder"
 AGAIN_S = 0.25
+WRONG = re.compile(r"UsageError: (.+)")
+"""What Ray tells of an actor that refused its arguments."""
 JOIN_S = 30.0
 LEAVE_S = 2.0
 REPORT_S = 5.0
@@ -37,13 +40,13 @@ class Link:
 
     Args:
         name: of the hub.
-        settings: what the hub is to be made of.
+        parts: what the hub is to be made of.
         resources: what the hub takes of the node it runs on, in Ray's words.
     """
 
-    def __init__(self, name: str, settings: HubParts, resources: dict[str, float] | None = None) -> None:
+    def __init__(self, name: str, parts: HubParts, resources: dict[str, float] | None = None) -> None:
         self._hub = name
-        self._settings = settings
+        self._parts = parts
         self._resources = resources or {}
         self._process = uuid.uuid4().hex
         self.me = ""
@@ -61,7 +64,7 @@ class Link:
             EngineUnavailable: it does not start.
         """
         self._runs, self._metrics = runs, metrics
-        actor = await hub_of(self._hub, self._settings, self._resources)
+        actor = await hub_of(self._hub, self._parts, self._resources)
         self._attending = asyncio.create_task(self._attend(actor))
         while self._box is None:
             await asyncio.sleep(0)
@@ -252,10 +255,11 @@ def _away() -> Refusal:
     return unavailable("the server's accounts are away; try again", AWAY)
 
 
-async def hub_of(name: str, settings: HubParts, resources: dict[str, float]) -> Any:
-    """The hub of that name, made of `settings`; one that is made of others is replaced.
+async def hub_of(name: str, parts: HubParts, resources: dict[str, float]) -> Any:
+    """The hub of that name, made of `parts`; one that is made of others is replaced.
 
     Raises:
+        UsageError: the file of its accounts cannot be used.
         EngineUnavailable: it does not start.
     """
     import ray
@@ -263,17 +267,21 @@ async def hub_of(name: str, settings: HubParts, resources: dict[str, float]) -> 
     options = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True, "num_cpus": 0}
     actor_class = ray.remote(max_restarts=-1, max_task_retries=0, max_concurrency=10_000)(HubActor)
     lost: Exception = TimeoutError(f"no node has {resources}" if resources else "it takes too long")
+    is_replaced = False
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(JOIN_S):
             while True:
-                actor = actor_class.options(**options, resources=resources).remote(settings)
+                actor = actor_class.options(**options, resources=resources).remote(parts)
                 try:
-                    if await actor.settings.remote() == settings:
+                    if await actor.parts.remote() == parts:
                         return actor
                     await actor.close.remote()
                     ray.kill(actor)
+                    is_replaced = True
                 except ray.exceptions.RayError as error:
                     lost = error
+                    if not is_replaced and (why := WRONG.search(str(error))) is not None:
+                        raise UsageError(why[1]) from None  # the file of one that was replaced may not be free yet
                 await asyncio.sleep(AGAIN_S)
     raise EngineUnavailable(f"the hub {name!r} must start, but: {lost}")
 
@@ -288,5 +296,5 @@ async def _present(name: str) -> Any:
     import ray
 
     actor = await asyncio.to_thread(ray.get_actor, name, NAMESPACE)
-    await actor.settings.remote()
+    await actor.parts.remote()
     return actor

@@ -72,7 +72,7 @@ def built(served: Sequence[Pipeline | Frontier], spec: Deployment, app_name: str
     redaction = Redaction(keys)
     for name in (*LOGGERS, "ray.serve"):
         logging.getLogger(name).addFilter(redaction)
-    link = Link(f"{app_name}-hub", HubParts(tuple(keys), spec.accounts_file), spec.hub_resources)
+    link = Link(f"{app_name}-hub", hub_parts(keys, spec), spec.hub_resources)
     return create_app(
         named,
         frontiers=frontiers,
@@ -85,6 +85,11 @@ def built(served: Sequence[Pipeline | Frontier], spec: Deployment, app_name: str
         most_runs=spec.most_runs,
         most_waiting=spec.most_waiting,
     )
+
+
+def hub_parts(keys: Keys, spec: Deployment) -> HubParts:
+    """What the hub is made of that all replicas share."""
+    return HubParts(tuple(keys), spec.accounts_file)
 
 
 def is_own(spec: EngineSpec) -> bool:

@@ -174,7 +174,8 @@ class Load:
         async with self._room:
             end = "answered"
             try:
-                self.delivered[key] += await self._tokens(self._clients[key, is_once], number, is_stream)
+                tokens = await self._tokens(self._clients[key, is_once], number, is_stream)
+                self.delivered[key] += tokens
             except openai.APIError as error:
                 assert isinstance(error.body, dict) and error.body["message"], repr(error)
                 end = str(error.code)
