@@ -20,6 +20,7 @@ from ..frontier import Frontier
 from ..pipeline import Pipeline
 from .accounts import Accounts
 from .auth import KEY_IN_SCOPE, OPEN_PATH, Gate
+from .brought import check_kinds
 from .cards import card
 from .chat import ChatCompletions
 from .completions import Completions
@@ -78,8 +79,9 @@ def create_app(
         most_waiting: most that wait for their turn besides.
 
     Raises:
-        UsageError: a pipeline cannot answer requests.
+        UsageError: a pipeline cannot answer requests, or a kind is unknown.
     """
+    check_kinds(strategies := frozenset(strategies))
     metrics = Metrics()
     models = Models(pipelines, frontiers)
     runs = Runs(most_runs, most_waiting, lambda work: metrics.spent(work.model, work.trace.paid), directory)
@@ -87,7 +89,7 @@ def create_app(
     metrics.watch_runs(lambda: len(runs), lambda: runs.waiting)
     metrics.watch_engines(health.standing)
     accounts = Accounts(keys) if accounts is None else accounts
-    desk = Desk(models, runs, accounts, budget, seed, keep_alive_s, frozenset(strategies))
+    desk = Desk(models, runs, accounts, budget, seed, keep_alive_s, strategies)
     endpoints = (ChatCompletions(desk), Responses(desk), Completions(desk), ImageGenerations(desk))
 
     @asynccontextmanager

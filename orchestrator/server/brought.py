@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...strategies import STRATEGIES
+from ...verifiers import VERIFIERS
 from ..canonical import canonical_json
 from ..errors import ShapeError, UsageError
 from ..parts import parts
@@ -44,6 +46,19 @@ def brought(model: Model, spec: Mapping[str, Any] | None, allowed: frozenset[str
     if len(text) > MOST_CHARACTERS:
         raise refuse(PARAM, f"it must have at most {MOST_CHARACTERS} characters as JSON; shorten it")
     return model.brought.get(model, (text, allowed), lambda: _made(model, spec, allowed))
+
+
+def check_kinds(kinds: frozenset[str]) -> None:
+    """Refuse to allow what no request could bring.
+
+    Raises:
+        UsageError: there is no such kind, or it calls functions of the server.
+    """
+    if not kinds:
+        return
+    if unknown := kinds - ({*STRATEGIES.names(), *VERIFIERS.names()} - {"function"}):
+        rule = "what requests may bring must be a kind of strategy or verifier that calls no function of yours"
+        raise UsageError(f"{rule}, got {min(unknown)!r}; choose from those that ponder list shows")
 
 
 def _made(model: Model, spec: Mapping[str, Any], allowed: frozenset[str]) -> tuple[Pipeline, int]:

@@ -163,6 +163,12 @@ def test_other_strategies_are_refused_by_name(client: openai.OpenAI, strategy: d
     assert error.value.param == "ponder.strategy"
 
 
+@pytest.mark.parametrize("kind", ["best_of_m", "number", "function"])
+def test_what_no_request_could_bring_cannot_be_allowed(kind: str) -> None:
+    with pytest.raises(UsageError, match=f"got '{kind}'"):
+        create_app({"single": single()}, strategies=["sample", kind])
+
+
 def test_nothing_that_is_not_allowed_is_imported(client: openai.OpenAI) -> None:
     judged = {"kind": "best_of_n", "n": 2, "verifier": {"kind": "function", "function": "this:d"}}
     inner = {"kind": "pipeline", "stages": [judged], "engines": {"generator": {"kind": "simulated"}}}
