@@ -24,6 +24,8 @@ MOST_ROUNDS = 5_000
 BARRED = {
     "engines": "it runs on the engines of the model",
     "function": "no function of the server is called by name",
+    "limits": "what programs may use is the operator's to say",
+    "packages": "what programs may read is the operator's to say",
     "leaf": "a pattern can take for ever, and holds up the server meanwhile",
 }
 """Knobs that no request sets, whatever the operator allows, and why. What is barred is not even built."""
@@ -89,7 +91,8 @@ def _check_plain(spec: Mapping[str, Any]) -> None:
         if count > MOST_TABLES:
             raise refuse(PARAM, f"it must be made of at most {MOST_TABLES} tables; make it smaller")
         for knob in BARRED.keys() & table.keys():
-            raise refuse(PARAM, f"{BARRED[knob]}, so leave out {knob}", "not_allowed")
+            if not isinstance(table[knob], list):  # ab_mcts names the engines that it asks in a list
+                raise refuse(PARAM, f"{BARRED[knob]}, so leave out {knob}", "not_allowed")
 
 
 def _tables(value: Any) -> Iterator[Mapping[str, Any]]:

@@ -38,9 +38,14 @@ FIVE = frontier(
 )
 
 
+JUDGE = {"kind": "process_reward", "engine": "generator"}
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Serving]:
-    with serving([FIVE, single()], strategies=["self_consistency", "sample", "beam_search", "abacus"]) as server:
+    with serving(
+        [FIVE, single()], strategies=["self_consistency", "sample", "beam_search", "ab_mcts", "process_reward"]
+    ) as server:
         yield server
 
 
@@ -132,6 +137,8 @@ def test_a_request_may_bring_a_strategy_that_the_operator_allows(client: openai.
     body = {"ponder": {"strategy": {"kind": "sample", "n": 2}}}
     answer = client.chat.completions.create(model="single", messages=QUESTION, n=2, extra_body=body)
     assert len(answer.choices) == 2
+    tree = {"kind": "ab_mcts", "n": 2, "engines": ["generator"], "verifier": JUDGE}
+    assert asked(client, model="single", extra_body={"ponder": {"strategy": tree}})[0] == "single"
 
 
 @pytest.mark.parametrize(
@@ -147,9 +154,10 @@ def test_a_request_may_bring_a_strategy_that_the_operator_allows(client: openai.
             "engines",
         ),
         ({"kind": "best_of_n", "verifier": {"kind": "function", "function": "os:system"}}, "leave out function"),
-        ({"kind": "beam_search", "verifier": {"kind": "abacus"}, "leaf": "(a+)+$"}, "leave out leaf"),
+        ({"kind": "beam_search", "verifier": {"kind": "process_reward"}, "leaf": "(a+)+$"}, "leave out leaf"),
+        ({"kind": "s_star", "executor": {"kind": "python_code", "limits": {"memory_mib": 99_999}}}, "leave out limits"),
         (
-            {"kind": "beam_search", "verifier": {"kind": "abacus"}, "max_steps": 1000, "lookahead": 64},
+            {"kind": "beam_search", "verifier": JUDGE, "max_steps": 1000, "lookahead": 64},
             "too many rounds",
         ),
         ({"kind": "self_consistency", "stop": ["x" * 65_536]}, "at most 65536 characters"),
