@@ -1,0 +1,18 @@
+"""Ask a composed model through the responses of the openai client, whole and streamed."""
+
+import os
+
+from openai import OpenAI
+
+client = OpenAI()  # reads OPENAI_BASE_URL and OPENAI_API_KEY
+model = os.environ["MODEL"]
+
+answer = client.responses.create(model=model, input="37+52*4-19=", reasoning={"effort": "high"})
+print(answer.output_text)
+print("usage:", answer.usage.input_tokens, answer.usage.output_tokens, answer.status)
+
+with client.responses.stream(model=model, input="7*6=", reasoning={"effort": "low"}) as stream:
+    for event in stream:
+        if event.type == "response.output_text.delta":
+            print(event.delta, end="", flush=True)
+    print("streamed:", stream.get_final_response().status)
