@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -92,29 +92,35 @@ def create_app(
     desk = Desk(models, runs, accounts, budget, seed, keep_alive_s, strategies)
     endpoints = (ChatCompletions(desk), Responses(desk), Completions(desk), ImageGenerations(desk))
 
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await models.open()
-        try:
-            await directory.open(runs, metrics)
-            yield
-        finally:
-            await runs.end()
-            health.close()
-            await directory.close()
-            await models.close()
-            await accounts.close()
-
     routes = [*_routes(desk, health, endpoints), Route(METRICS, _scraped(metrics, directory))]
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Measured, metrics=metrics, routes=routes), Middleware(Gate, keys=keys)],
         exception_handlers=_handlers(),
-        lifespan=lifespan,
+        lifespan=_lifespan(desk, health, metrics),
     )
     app.router.redirect_slashes = False
     app.state.models, app.state.runs, app.state.health = models, runs, health
     return app
+
+
+def _lifespan(desk: Desk, health: Health, metrics: Metrics) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    """Starts what stands behind the routes, and stops it once it owes nothing any more."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await desk.models.open()
+        try:
+            await desk.runs.directory.open(desk.runs, metrics)
+            yield
+        finally:
+            await desk.runs.end()
+            health.close()
+            await desk.runs.directory.close()
+            await desk.models.close()
+            await desk.accounts.close()
+
+    return lifespan
 
 
 def _routes(desk: Desk, health: Health, endpoints: Sequence[Endpoint[Any]]) -> list[Route]:

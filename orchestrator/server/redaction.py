@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from .keys import Keys
 
@@ -43,3 +45,16 @@ class Redaction(logging.Filter):
             for key in filter(self._keys.hold, windows):
                 run = run.replace(key, BLOT)
         return run
+
+
+@contextmanager
+def redacted(loggers: Iterable[str], keys: Keys) -> Iterator[None]:
+    """What loggers of these names say inside holds no key."""
+    redaction, found = Redaction(keys), [logging.getLogger(name) for name in loggers]
+    for logger in found:
+        logger.addFilter(redaction)
+    try:
+        yield
+    finally:
+        for logger in found:
+            logger.removeFilter(redaction)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,7 +14,7 @@ from ..pipeline import Pipeline
 from .accounts import Accounts
 from .auth import check_binding
 from .keys import Keys
-from .redaction import Redaction
+from .redaction import redacted
 from .runs import MOST_RUNS
 from .served import by_name
 
@@ -62,8 +61,7 @@ def serve(
     """
     keys = Keys.load(key_file)
     check_binding(host, keys)
-    served = list(served)
-    named, frontiers = by_name(served), [each for each in served if isinstance(each, Frontier)]
+    named, frontiers = by_name(served := list(served)), [each for each in served if isinstance(each, Frontier)]
     keys.check_models([*named, *(frontier.name for frontier in frontiers)])
     try:
         from .app import create_app
@@ -81,17 +79,9 @@ def serve(
         most_runs=most_runs,
         most_waiting=most_waiting,
     )
-    redaction = Redaction(keys)
-    with listen(host, port) as door:
-        address = url(door)
-        listener = Listener(app, drain_s=drain_s, on_ready=(lambda: on_ready(address)) if on_ready else None)
-        for name in LOGGERS:
-            logging.getLogger(name).addFilter(redaction)
-        try:
-            asyncio.run(listener.serve([door]))
-        finally:
-            for name in LOGGERS:
-                logging.getLogger(name).removeFilter(redaction)
+    with listen(host, port) as door, redacted(LOGGERS, keys):
+        told = (lambda: on_ready(url(door))) if on_ready else None
+        asyncio.run(Listener(app, drain_s=drain_s, on_ready=told).serve([door]))
 
 
 def listen(host: str, port: int) -> socket.socket:
