@@ -9,6 +9,7 @@ stream = client.chat.completions.create(
     model=os.environ["MODEL"],
     messages=[{"role": "user", "content": "37+52*4-19="}],
     reasoning_effort="low",
+    seed=1,
     stream=True,
     stream_options={"include_usage": True},
 )
