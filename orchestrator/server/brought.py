@@ -20,7 +20,7 @@ from .served import Model
 PARAM = "ponder.strategy"
 MOST_CHARACTERS = 65_536
 MOST_TABLES = 64
-MOST_ROUNDS = 5_000
+MOST_ROUNDS = 1_000
 BARRED = {
     "engines": "it runs on the engines of the model",
     "function": "no function of the server is called by name",
