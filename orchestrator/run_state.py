@@ -124,12 +124,12 @@ class Run:
         """Note that the budget or the deadline ends this run."""
         if self.stopped != "done":
             return
-        name, figure = error.dimension, f"{error.wanted:.15g}"
+        name, wanted = error.dimension, error.wanted
         self.stopped = "deadline" if name == "seconds" else "budget"
         ended = (
-            f"the deadline of {figure} came"
+            f"the deadline of {round(wanted, 2) or wanted:.15g} came"
             if name == "seconds"
-            else f"the next call may need {figure}, more than is left"
+            else f"the next call may need {wanted:.15g}, more than is left"
         )
         self.reason = f"{name}: {ended}; raise the budget's {name}"
 
