@@ -19,6 +19,7 @@ from ..frontier import Frontier, load_all
 from ..pipeline import Pipeline
 from ..server.auth import is_loopback
 from ..server.keys import Keys
+from ..server.served import by_name
 from .spec import Deployment, check
 
 __all__ = ["Deployment", "build", "deploy"]
@@ -90,12 +91,15 @@ def deploy(
         UsageError: something cannot be served, or would stand open.
         EngineUnavailable: the cluster or an engine does not start.
     """
-    files = {name: os.path.abspath(path) for name in ("key_file", "accounts_file") if (path := getattr(spec, name))}
+    served = list(served)
+    by_name(served)
+    files = {each: os.path.abspath(path) for each in ("key_file", "accounts_file") if (path := getattr(spec, each))}
     spec = spec.model_copy(update={**files, "open_on_loopback": is_loopback(host)})
     keys = Keys.load(spec.key_file)
     check(keys, spec)
-    app = bound(served, spec, name)
     _join(address)
+    spec = _with_hub_here(spec)
+    app = bound(served, spec, name)
     from ray import serve
     from ray.serve.config import HTTPOptions
 
@@ -112,6 +116,15 @@ def deploy(
         told = "; ".join(deployment.message for deployment in found) or str(error)
         raise EngineUnavailable(f"the replicas of {name!r} must start, but: {told}") from None
     return f"http://{host}:{port}"
+
+
+def _with_hub_here(spec: Deployment) -> Deployment:
+    """The hub on this machine, where the file of its accounts is, unless it is bound elsewhere."""
+    import ray
+
+    if spec.accounts_file is None or spec.hub_resources:
+        return spec
+    return spec.model_copy(update={"hub_resources": {f"node:{ray.util.get_node_ip_address()}": 0.001}})
 
 
 def _join(address: str | None) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import ponder
 from ponder.orchestrator.deployment import build
-from ponder.orchestrator.deployment.replica import is_own, options, resources
+from ponder.orchestrator.deployment.replica import Replica, is_own, options, resources
 from ponder.orchestrator.deployment.spec import Deployment, check
-from ponder.orchestrator.errors import UsageError
+from ponder.orchestrator.engines.simulated_faults import Faults
+from ponder.orchestrator.errors import EngineUnavailable, UsageError
+from ponder.orchestrator.server.health import Health
 from ponder.orchestrator.server.keys import Key, Keys
+from ponder.orchestrator.server.runs import Runs
+from ponder.orchestrator.server.served import Models
 from ponder.strategies import Sample
 
 REMOTE = ponder.OpenAISpec(model="m", base_url="http://127.0.0.1:1/v1")
@@ -79,3 +85,18 @@ def test_replicas_grow_where_they_may() -> None:
     assert fixed["num_replicas"] == 3 and "autoscaling_config" not in fixed
     wanted = {"min_replicas": 2, "max_replicas": 8, "target_ongoing_requests": 5}
     assert grows["autoscaling_config"] == wanted and "num_replicas" not in grows
+
+
+@pytest.mark.parametrize(("engine", "is_replaced"), [(Own, True), (ponder.SimulatedSpec, False)])
+async def test_a_replica_is_ill_with_its_own_engines_alone(
+    engine: type[ponder.SimulatedSpec], is_replaced: bool
+) -> None:
+    replica, app = Replica(), SimpleNamespace()
+    app.models = Models({"one": pipeline("one", engine(faults=Faults(unavailable=1.0)))})
+    app.health = Health(app.models, Runs(1), limit_s=1.0)
+    replica.app = SimpleNamespace(state=app)  # type: ignore[attr-defined]
+    await app.models.open()
+    assert not (await app.health.state()).is_well
+    with pytest.raises(EngineUnavailable, match="generator") if is_replaced else nullcontext():
+        await replica.check_health()
+    await app.models.close()
