@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..runtime import Done
@@ -102,7 +103,7 @@ class Runs:
         self.directory = directory
         self._places = asyncio.Semaphore(at_once)
         self._works: dict[str, Work] = {}
-        self._attachable: dict[Fingerprint, Work] = {}
+        self._attachable: dict[Fingerprint, list[Work]] = {}
         self._in_flight: set[Work] = set()
         self._ended: deque[Work] = deque()
         self.is_closing = False
@@ -121,12 +122,16 @@ class Runs:
         return work if work is not None and work.owner == owner else None
 
     def again(self, fingerprint: Fingerprint) -> Work | None:
-        """The run that the same request began, unless it failed or its answer has arrived."""
-        return self._attachable.get(fingerprint)
+        """The run that the same request began, unless it failed or its answer has arrived.
+
+        Of several, which clients began that ask the same at once, it is the first that its own client has left.
+        """
+        works = self._attachable.get(fingerprint, [])
+        return next((work for work in works if not work.clients), works[-1] if works else None)
 
     def announce(self, work: Work | None = None) -> None:
         """Let other replicas find a run, or all that a request sent again may attach to."""
-        for each in self._attachable.values() if work is None else [work]:
+        for each in chain(*self._attachable.values()) if work is None else [work]:
             if not each.is_elsewhere:
                 self.directory.began(each.fingerprint, Place(each.id, each.job.seed))
 
@@ -141,7 +146,8 @@ class Runs:
         if len(self._in_flight) >= self._at_once + self._waiting:
             raise self._too_many()
         work.task = asyncio.create_task(self._placed(work, run))
-        self._works[work.id] = self._attachable[work.fingerprint] = work
+        self._works[work.id] = work
+        self._attachable.setdefault(work.fingerprint, []).append(work)
         self._in_flight.add(work)
         self.announce(work)
         work.task.add_done_callback(lambda task: self._end(work, task))
@@ -212,12 +218,15 @@ class Runs:
 
     def _let_go(self, work: Work) -> None:
         """Keep the figures alone of a run that has ended, where nobody waits for it or can attach to it any more."""
-        if work.ended is not None and not work.clients and self._attachable.get(work.fingerprint) is not work:
+        if work.ended is not None and not work.clients and work not in self._attachable.get(work.fingerprint, ()):
             work.job = work.task = None
 
     def _detach(self, work: Work) -> None:
-        if self._attachable.get(work.fingerprint) is work:
-            del self._attachable[work.fingerprint]
+        works = self._attachable.get(work.fingerprint, [])
+        if work in works:
+            works.remove(work)
+            if not works:
+                del self._attachable[work.fingerprint]
             if not work.is_elsewhere:
                 self.directory.left(work.fingerprint, work.id)
 

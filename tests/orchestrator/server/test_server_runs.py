@@ -150,8 +150,9 @@ def test_a_report_tells_nothing_that_an_engine_said() -> None:
 DONE = Done("task", Result("query", (), Usage(), "done"), Usage())
 
 
-def begun(outcome: Done | Exception) -> tuple[Runs, Work]:
-    runs, work = Runs(1), Work("id", "anyone", "model", ("sent",), SimpleNamespace(seed=0), Trace())
+def begun(outcome: Done | Exception, runs: Runs | None = None) -> tuple[Runs, Work]:
+    runs = Runs(2) if runs is None else runs
+    work = Work("id", "anyone", "model", ("sent",), SimpleNamespace(seed=0), Trace())
 
     async def run() -> Done:
         if isinstance(outcome, Exception):
@@ -170,6 +171,20 @@ async def test_who_attaches_while_an_answer_arrives_gets_it_too() -> None:
         assert runs.again(("sent",)) is None
         assert await work.outcome() is DONE
     assert (work.state, work.job, work.task) == ("done", None, None)
+
+
+async def test_clients_that_ask_the_same_at_once_come_back_each_to_a_run_of_its_own() -> None:
+    runs, first = begun(DONE)
+    _, second = begun(DONE, runs)
+    for work in (first, second):
+        with pytest.raises(ClientGone), runs.attended(work, grace_s=60):
+            raise ClientGone
+    with runs.attended(runs.again(("sent",))):
+        assert first.clients == 1 and runs.again(("sent",)) is second
+    assert runs.again(("sent",)) is second
+    with runs.attended(second):
+        assert runs.again(("sent",)) is second
+    assert runs.again(("sent",)) is None
 
 
 async def test_a_request_whose_run_failed_is_not_kept() -> None:
