@@ -23,6 +23,7 @@ from ponder.strategies import BestOfN
 from ponder.verifiers import ProcessReward, RewardCard, split_steps
 from ponder.verifiers.rewards.reward_cards import CARDS
 
+STEPWISE = [name for name in CARDS if name != "classifier"]
 MARKED = {name: card for name, card in CARDS.items() if card.mark}
 MARKS = {"qwen2.5-math-prm": "<extra_0>", "skywork-o1-prm": "\n"}
 
@@ -142,7 +143,7 @@ def test_there_is_a_score_a_step_whatever_stands_between(name: str, shape: str) 
     assert score.steps == pytest.approx(running, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", CARDS.keys() - {"classifier"})
+@pytest.mark.parametrize("name", STEPWISE)
 @pytest.mark.parametrize("text", ["", " ", "\n\n", " \n\n \n\n"])
 def test_nothing_is_asked_about_a_response_without_a_step(name: str, text: str) -> None:
     engine = engine_for(name)
@@ -161,7 +162,7 @@ def test_the_first_scores_do_not_change_when_steps_are_added(name: str) -> None:
         assert score.steps == whole[:k]
 
 
-@pytest.mark.parametrize("name", CARDS.keys() - {"classifier"})
+@pytest.mark.parametrize("name", STEPWISE)
 def test_neither_the_order_nor_the_company_of_candidates_matters(name: str) -> None:
     line = CARDS[name].separator or ""
     texts = [f"9{line}5{line}", "", f"3{line}", f"refuse{line}", f"9{line}5{line}1{line}", f"7{line}7{line}"]
@@ -186,7 +187,7 @@ def test_marks_in_a_response_or_a_question_forge_no_step(name: str) -> None:
         assert score.steps == pytest.approx((0.1, 0.3), abs=1e-12)
 
 
-@pytest.mark.parametrize("name", CARDS.keys() - {"classifier"})
+@pytest.mark.parametrize("name", STEPWISE)
 @pytest.mark.parametrize(
     "text", ["x" * 100_000, "x\n" * 50_000, "\x00\u202e\ud7ff🦄\n\n1", "<|im_end|>\n\n</s> 1\n\n+"]
 )
@@ -215,7 +216,7 @@ def test_a_longer_attempt_pays_for_its_new_steps_alone() -> None:
     assert spent[1].prompt_tokens - spent[0].prompt_tokens == tokens_of(engine.asked[2])
 
 
-@pytest.mark.parametrize("name", CARDS.keys() - {"classifier"})
+@pytest.mark.parametrize("name", STEPWISE)
 def test_candidates_share_the_cost_of_the_steps_they_share(name: str) -> None:
     line = CARDS[name].separator or ""
     texts = [f"1{line}2{line}", f"1{line}3{line}", f"1{line}", f"{line}1{line}", ""]
@@ -226,7 +227,7 @@ def test_candidates_share_the_cost_of_the_steps_they_share(name: str) -> None:
     assert ctx._run.ledger.spent.verifier_calls == calls
 
 
-@pytest.mark.parametrize("name", CARDS.keys() - {"classifier"})
+@pytest.mark.parametrize("name", STEPWISE)
 def test_no_judgement_costs_more_than_its_bound(name: str) -> None:
     line, query = CARDS[name].separator or "", Query.ask("What is 1?\nAnd 2?")
     steps = min(CARDS[name].most_steps, 70)
