@@ -1,14 +1,41 @@
-"""The abacus models on real vLLM, each on its own core: started once for all tests that ask them; torch held back."""
+"""How tests share the cores; the abacus models on real vLLM, started once for all that ask them; torch held back."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from real_vllm import side_by_side
+from xdist.remote import Producer
+from xdist.scheduler import LoadGroupScheduling
 
 from ponder.orchestrator.engines.vllm import VLLMEngine, VLLMSpec
+
+
+class ByFile(LoadGroupScheduling):
+    """Tests of a file, or of a group, run on one worker, so that what they share is made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return super()._split_scope(nodeid).partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    return ByFile(config, log)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A worker a core for folders; files run in this process, which starts at once."""
+    return len(os.sched_getaffinity(0)) if all(Path(place).is_dir() for place in config.args) else 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Engines of real vLLM are on the cores that they were given: one worker starts them all."""
+    for item in items:
+        if item.get_closest_marker("vllm"):
+            item.add_marker(pytest.mark.xdist_group("vllm"))
 
 
 @pytest.fixture(scope="module")

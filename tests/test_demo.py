@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ray_actors import actors
 
 from ponder.orchestrator.frontier import Frontier
 from ponder.orchestrator.journal_file import ReadOnlyJournal
@@ -83,7 +84,7 @@ def killed_in_the_middle(demo: subprocess.Popen[bytes], journal: Path) -> dict[o
     """What was drawn of a sweep, once it has begun, when its oldest engine was killed; empty where it was not."""
     while demo.poll() is None:
         if len(drawn := drawn_so_far(journal)) >= DRAWN:
-            os.kill(engine_actors()[0], signal.SIGKILL)
+            os.kill(actors("EngineActor")[0], signal.SIGKILL)
             return drawn
         time.sleep(0.02)
     return {}
@@ -113,18 +114,6 @@ def check_what_it_paid(journal: Path, drawn_before: dict[object, object]) -> Non
     reader.close()
     (tries,) = rows(journal, "SELECT count(*), count(DISTINCT key) FROM intents")
     assert tries[0] - tries[1] <= lost.calls + lost.verifier_calls <= 2 * 256
-
-
-def engine_actors() -> list[int]:
-    """The processes of the engine actors, oldest first."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        try:
-            if folder.name.isdecimal() and (folder / "cmdline").read_bytes().startswith(b"ray::EngineActor"):
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return sorted(found)
 
 
 def rows(journal: Path, query: str) -> list[tuple[object, ...]]:

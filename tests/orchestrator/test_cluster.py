@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray_actors import actors
 
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.canonical import canonical_json
@@ -91,19 +92,6 @@ async def page(sweep: Sweep, journal: Path, observe=lambda progress: None) -> tu
     return html(report(record)), progress
 
 
-def processes(name: str) -> list[int]:
-    """The processes of the actors called `name`."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            try:
-                if (folder / "cmdline").read_bytes().startswith(f"ray::{name}".encode()):
-                    found.append(int(folder.name))
-            except OSError:
-                continue
-    return found
-
-
 def paid_keys(journal: Path) -> list[bytes]:
     with sqlite3.connect(journal) as connection:
         return [row[0] for row in connection.execute("SELECT key FROM intents")]
@@ -151,7 +139,7 @@ async def test_an_actor_killed_in_the_middle_changes_nothing(tmp_path: Path, vic
 
     def kill_once(progress: Progress) -> None:
         if progress.done >= 4 and not killed:
-            killed.extend(processes(victim))
+            killed.extend(actors(victim))
             os.kill(killed[0], signal.SIGKILL)
 
     disturbed, _ = await page(sweep_of("ray", latency_s=0.1, size=size), tmp_path / "killed.db", kill_once)

@@ -74,7 +74,7 @@ async def test_a_run_that_fails_costs_itself_alone_and_is_noted(breaks):
     found = await ctx.execute(QUERY, [(candidate("bad"), ["1", "2"]), (candidate("b"), ["1"])], Echo(breaks=breaks))
     assert found == [[None, None], ["b1"]]
     assert ctx._run.reason
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 async def test_what_is_recorded_runs_once():

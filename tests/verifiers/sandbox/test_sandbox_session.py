@@ -88,11 +88,11 @@ async def test_no_reply_says_why(source: str, status: str, code: int | None, oth
     assert (ran.status, ran.exit_code) == (status, code), ran
 
 
-async def test_a_program_that_ended_by_itself_is_not_said_to_be_done() -> None:
+async def test_a_program_that_ended_by_itself_is_not_said_to_be_done(marker: str) -> None:
     source = "import os, sys\nos.write(4, b'last\\n')\nsys.exit(3)"
-    async with opened(source, argv=["marker-last"], limits=LIMITS) as session:
+    async with opened(source, argv=[marker], limits=LIMITS) as session:
         assert await session.receive() == b"last"
-        while processes_with("marker-last"):
+        while processes_with(marker):
             await asyncio.sleep(0.01)
         ran = await session.end()
     assert (ran.status, ran.exit_code) == ("crashed", 3)
@@ -159,23 +159,23 @@ async def test_a_request_is_one_line() -> None:
             await session.send(b"a\nb")
 
 
-async def test_the_program_ends_with_the_block() -> None:
-    async with opened(ECHO, argv=["marker-block"], limits=LIMITS) as session:
+async def test_the_program_ends_with_the_block(marker: str) -> None:
+    async with opened(ECHO, argv=[marker], limits=LIMITS) as session:
         await session.send(b"a")
         assert await session.receive() == b"A"
-        assert len(processes_with("marker-block")) == 3
-    assert processes_with("marker-block") == []
+        assert len(processes_with(marker)) == 3
+    assert processes_with(marker) == []
 
 
-async def test_cancelling_an_exchange_ends_the_program() -> None:
+async def test_cancelling_an_exchange_ends_the_program(marker: str) -> None:
     async def wait() -> None:
-        async with opened("import time; time.sleep(60)", argv=["marker-exchange"], limits=LIMITS) as session:
+        async with opened("import time; time.sleep(60)", argv=[marker], limits=LIMITS) as session:
             await session.receive()
 
     task = asyncio.create_task(wait())
-    while len(processes_with("marker-exchange")) < 3:
+    while len(processes_with(marker)) < 3:
         await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert processes_with("marker-exchange") == []
+    assert processes_with(marker) == []
