@@ -267,6 +267,7 @@ def test_on_a_terminal_workers_are_shown_until_the_run_is_broken_off(folder) -> 
     (folder / "h.toml").write_text(WORKERS.replace("0.05", "30"))
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background shell has it ignored
         os.execv(sys.executable, [sys.executable, "-m", "ponder", *ASKED])
     screen = b""
     while b"Alice" not in screen:
