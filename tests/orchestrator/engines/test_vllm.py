@@ -255,7 +255,6 @@ async def test_the_callers_process_is_left_as_it_was(generator: VLLMEngine, read
     for name in ("OMP_NUM_THREADS", "GOMP_CPU_AFFINITY", "VLLM_LOGGING_LEVEL", "VLLM_ENABLE_V1_MULTIPROCESSING"):
         assert name not in os.environ
     assert os.fsdecode(multiprocessing.spawn.get_executable()) == sys.executable
-    assert hasattr(sys.modules["__main__"], "__file__")
     for engine in (generator, reader):
         assert os.sched_getaffinity(engine._core.processes[0].pid) == {engine.spec.core}
 
@@ -268,12 +267,16 @@ async def test_a_model_vllm_cannot_run_is_refused_with_the_reason(
         await spec.open().start()
 
 
-async def test_a_start_that_takes_too_long_leaves_nothing(generator_folder: Path, generator: VLLMEngine) -> None:
-    before = set(multiprocessing.active_children())
+async def test_a_start_that_takes_too_long_leaves_nothing(
+    generator_folder: Path, generator: VLLMEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main, before = sys.modules["__main__"], set(multiprocessing.active_children())
+    monkeypatch.setattr(main, "__file__", __file__, raising=False)  # hidden from the processes that are started
     spec = VLLMSpec(model=str(generator_folder), start_timeout_s=0.05)
     with pytest.raises(EngineUnavailable, match=r"ready within 0\.05 s"), quiet_imports():
         await spec.open().start()
     assert set(multiprocessing.active_children()) == before
+    assert main.__file__ == __file__
 
 
 async def test_a_killed_process_is_replaced(generator: VLLMEngine) -> None:
