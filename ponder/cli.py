@@ -224,11 +224,8 @@ def serve(
     from .orchestrator.frontier import load_all
     from .orchestrator.server.serve import serve as serve_pipelines
 
-    def announce(url: str) -> None:
-        names = ", ".join(each.name for each in loaded)
-        _say(f"serving {names} at {url}/v1 (stop with Ctrl-C)")
-
     loaded = load_all(pipelines)
+    names = ", ".join(each.name for each in loaded)
     serve_pipelines(
         loaded,
         host=host,
@@ -239,7 +236,7 @@ def serve(
         strategies=allow or (),
         most_runs=at_once,
         most_waiting=at_once,
-        on_ready=announce,
+        on_ready=lambda url: _say(f"serving {names} at {url}/v1 (stop with Ctrl-C)"),
     )
 
 
@@ -284,10 +281,10 @@ def doctor() -> None:
             _say(f"to add {part.name}: {part.remedy}")
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column)
+def _table(*columns: str, figures: Sequence[str] = ()) -> Table:
+    table = Table(*columns, box=None, pad_edge=False)
+    for column in figures:
+        table.add_column(column, justify="right")
     return table
 
 
@@ -306,10 +303,7 @@ def _show_range(estimate: Estimate) -> None:
     from .orchestrator.budget import COUNTED, amounts, unit_of
     from .search.reports.figures import full
 
-    table = Table(box=None, pad_edge=False)
-    table.add_column("dimension")
-    table.add_column("at least", justify="right")
-    table.add_column("at most", justify="right")
+    table = _table("dimension", figures=("at least", "at most"))
     for name, low, high in zip(COUNTED, amounts(estimate.least), amounts(estimate.most), strict=True):
         table.add_row(name, full(low / unit_of(name), name), full(high / unit_of(name), name))
     out.print(table)
@@ -319,10 +313,7 @@ def _show_range(estimate: Estimate) -> None:
 def _show_outline(found: Outline) -> None:
     for line in found.lines():
         _say(line)
-    table = Table(box=None, pad_edge=False)
-    table.add_column("at most")
-    for heading in ("cheapest query", "dearest query", "all, fresh", "budget"):
-        table.add_column(heading, justify="right")
+    table = _table("at most", figures=("cheapest query", "dearest query", "all, fresh", "budget"))
     for row in found.costs():
         table.add_row(*map(Text, row))
     out.print(table)
