@@ -29,7 +29,7 @@ QUICK = single("quick", SimulatedSpec(latency_s=0.01, token_latency_s=0.002))
 SLOW = single("slow", SimulatedSpec(latency_s=0.05, token_latency_s=1.0))
 LONG_S = 20.0
 """Seconds of a drain in which all that runs comes to its end."""
-MOST_S = 3.0
+MOST_S = 10.0
 """Seconds from the last signal to the end of the process, on a processor that others use too."""
 
 
