@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -55,10 +56,14 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often a call that may succeed later is sent again; the wait between doubles from `first_wait_s` seconds."""
+    """How often a call that may succeed later is sent again; the wait between doubles from `first_wait_s` seconds.
+
+    One that would have to wait longer than `longest_wait_s`, since the engine says so, is not sent again.
+    """
 
     most: int = 6
     first_wait_s: float = 0.25
+    longest_wait_s: float = math.inf
 
     def wait_s(self, attempt: int, error: EngineUnavailable) -> float:
         return max(self.first_wait_s * 2.0**attempt, error.retry_after_s or 0.0)
@@ -223,9 +228,10 @@ class Journal:
                 async with gate:
                     return await attempt_once()
             except EngineUnavailable as error:
-                if attempt == self.retries.most:
+                wait_s = self.retries.wait_s(attempt, error)
+                if attempt == self.retries.most or wait_s > self.retries.longest_wait_s:
                     raise
-                await asyncio.sleep(self.retries.wait_s(attempt, error))
+                await asyncio.sleep(wait_s)
         raise AssertionError("unreachable")
 
     async def _pay_all(

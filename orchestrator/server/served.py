@@ -25,7 +25,7 @@ from .pulse import Pulse
 from .recent import Recent
 from .refusal import SHOWN, Refusal
 
-RETRIES = Retries(most=2)
+RETRIES = Retries(most=2, longest_wait_s=2.0)
 """Few and short: a client that waits is told soon, and comes back by itself."""
 
 

@@ -62,6 +62,19 @@ def bench(path: Path) -> Any:
     made.file.close()
 
 
+@pytest.mark.parametrize(("wait_s", "calls"), [(0.01, 3), (60.0, 1)])
+async def test_who_would_have_to_wait_too_long_is_told_at_once(wait_s: float, calls: int) -> None:
+    journal, sent = Journal(Memory(), retries=Retries(2, 0.0, longest_wait_s=1.0)), []
+
+    async def busy() -> tuple[bytes, Usage]:
+        sent.append(wait_s)
+        raise EngineUnavailable("busy", wait_s, is_free=True)
+
+    with pytest.raises(EngineUnavailable):
+        await journal.draw(b"key", BOUND, busy, nullcontext(), Ledger(Budget()))
+    assert len(sent) == calls
+
+
 async def test_the_intent_is_on_disk_before_the_call_and_the_effect_after(bench: Bench) -> None:
     async def call() -> tuple[bytes, Usage]:
         assert [(row[1], row[2]) for row in bench.rows("intents")] == [(bench.run, b"key")]
