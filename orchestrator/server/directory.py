@@ -55,6 +55,7 @@ class Directory(Protocol):
 
 class Alone:
     """The directory of a server that has no other replica."""
+
     async def open(self, runs: Runs, metrics: Metrics) -> None:
         """Nobody to tell."""
 
