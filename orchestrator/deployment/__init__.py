@@ -54,12 +54,12 @@ def bound(served: Iterable[Pipeline | Frontier], spec: Deployment, name: str = N
     try:
         from ray import serve
 
-        from .replica import Replica, application, options
+        from .replica import Replica, built, options
     except ImportError as error:
         missing = f"a server on a cluster needs {error.name}; add it with: pip install 'ponder[ray,serve]'"
         raise UsageError(missing) from None
     served = list(served)
-    replica = serve.ingress(application(served, spec, name))(Replica)
+    replica = serve.ingress(lambda: built(served, spec, name))(Replica)
     return serve.deployment(replica, name=NAME, **options(served, spec)).bind()
 
 

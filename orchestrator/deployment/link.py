@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import re
+import time
 import uuid
 from typing import Any
 
@@ -18,7 +19,7 @@ from ..server.directory import Place
 from ..server.metrics import Metrics
 from ..server.refusal import Refusal, unavailable
 from ..server.reports import report_of
-from ..server.runs import Fingerprint, Runs
+from ..server.runs import Fingerprint, Runs, end
 from ..types import Usage
 from .hub import Asked, Dropped, HubActor, HubParts, Presence
 from .together import together
@@ -30,7 +31,9 @@ WRONG = re.compile(r"UsageError: (.+)")
 """What Ray tells of an actor that refused its arguments."""
 JOIN_S = 30.0
 LEAVE_S = 2.0
+ALONE_S = 10.0
 REPORT_S = 5.0
+AWAY = "accounts_unavailable"
 
 
 class Link:
@@ -63,11 +66,13 @@ class Link:
         Raises:
             EngineUnavailable: it does not start.
         """
+        import ray
+
         self._runs, self._metrics = runs, metrics
         actor = await hub_of(self._hub, self._parts, self._resources)
-        self._attending = asyncio.create_task(self._attend(actor))
-        while self._box is None:
-            await asyncio.sleep(0)
+        here = ray.get_runtime_context().current_actor
+        self._attending = asyncio.create_task(self._attend(actor, here))
+        await asyncio.sleep(0)  # until it attends
 
     async def close(self) -> None:
         """Leave the hub, once the runs that end here have told it what they spent."""
@@ -75,12 +80,10 @@ class Link:
             async with asyncio.timeout(LEAVE_S):
                 while len(self._runs) or self._telling:
                     await asyncio.sleep(0.01)
-        tasks = [*self._answering.values(), *([self._attending] if self._attending else [])]
-        for task in tasks:
+        for task in self._answering.values():
             task.cancel()
-        await asyncio.wait(tasks) if tasks else None
-        if self._box is not None:
-            self._box.close()
+        if self._attending is not None:
+            await end(self._attending)
 
     async def ask(self, verb: str, argument: Any) -> Any:
         """What the hub answers.
@@ -144,11 +147,8 @@ class Link:
         told: dict[str, bytes] = await self.ask("everyone", "count")
         return together({process[:8]: text for process, text in sorted(told.items())})
 
-    async def _attend(self, actor: Any) -> None:
+    async def _attend(self, actor: Any, here: Any) -> None:
         """Be known to the hub for as long as this replica lives, whatever becomes of the hub."""
-        import ray
-
-        here = ray.get_runtime_context().current_actor
         while True:
             self.me = uuid.uuid4().hex
             box = self._box = Mailbox(actor, self.me)
@@ -166,12 +166,20 @@ class Link:
             actor = await self._found()
 
     async def _found(self) -> Any:
-        """The hub, once there is one again."""
+        """The hub, once there is one again; one that nobody replaces for a while is made anew."""
+        import ray
+
+        alone_at = time.monotonic() + ALONE_S
         while True:
             await asyncio.sleep(AGAIN_S)
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(JOIN_S):
-                    return await _present(self._hub)
+                    if time.monotonic() < alone_at:
+                        actor = await asyncio.to_thread(ray.get_actor, self._hub, NAMESPACE)
+                    else:
+                        actor = _made(self._hub, self._parts, self._resources)
+                    await actor.parts.remote()
+                    return actor
 
     def _heard(self, message: Asked | Dropped) -> None:
         """Another replica asks about a run of this one, or asks no more."""
@@ -248,9 +256,6 @@ class RemoteAccounts:
             self._link.tell("settle", (asked.result().id, Usage()), insists=True)
 
 
-AWAY = "accounts_unavailable"
-
-
 def _away() -> Refusal:
     return unavailable("the server's accounts are away; try again", AWAY)
 
@@ -264,14 +269,12 @@ async def hub_of(name: str, parts: HubParts, resources: dict[str, float]) -> Any
     """
     import ray
 
-    options = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True, "num_cpus": 0}
-    actor_class = ray.remote(max_restarts=-1, max_task_retries=0, max_concurrency=10_000)(HubActor)
     lost: Exception = TimeoutError(f"no node has {resources}" if resources else "it takes too long")
     is_replaced = False
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(JOIN_S):
             while True:
-                actor = actor_class.options(**options, resources=resources).remote(parts)
+                actor = _made(name, parts, resources)
                 try:
                     if await actor.parts.remote() == parts:
                         return actor
@@ -286,15 +289,10 @@ async def hub_of(name: str, parts: HubParts, resources: dict[str, float]) -> Any
     raise EngineUnavailable(f"the hub {name!r} must start, but: {lost}")
 
 
-async def _present(name: str) -> Any:
-    """The hub of that name.
-
-    Raises:
-        ValueError: there is none.
-        RayActorError: it does not answer.
-    """
+def _made(name: str, parts: HubParts, resources: dict[str, float]) -> Any:
+    """The hub of that name, made of `parts` where there is none."""
     import ray
 
-    actor = await asyncio.to_thread(ray.get_actor, name, NAMESPACE)
-    await actor.parts.remote()
-    return actor
+    actor = ray.remote(max_restarts=-1, max_task_retries=0, max_concurrency=10_000)(HubActor)
+    place = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
+    return actor.options(**place, num_cpus=0, resources=resources).remote(parts)

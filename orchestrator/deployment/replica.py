@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..engine import EngineSpec
@@ -38,22 +38,11 @@ class Replica:
         Raises:
             EngineUnavailable: an engine of this replica's own is ill.
         """
-        state = (app := self.app.state).health  # type: ignore[attr-defined]
-        found = await state.state()
-        specs = app.models.specs
+        app: Starlette = self.app  # type: ignore[attr-defined]
+        specs = app.state.models.specs
+        found = await app.state.health.state()
         if ill := [name for name in found.engines if is_own(specs[name])]:
             raise EngineUnavailable(f"engines must make tokens, but {', '.join(ill)} made none lately")
-
-
-def application(served: Sequence[Pipeline | Frontier], spec: Deployment, app_name: str) -> Callable[[], Starlette]:
-    """What builds the application in a replica."""
-
-    def build() -> Starlette:
-        from ponder.orchestrator.deployment.replica import built
-
-        return built(served, spec, app_name)
-
-    return build
 
 
 def built(served: Sequence[Pipeline | Frontier], spec: Deployment, app_name: str) -> Starlette:
