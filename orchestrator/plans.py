@@ -11,7 +11,7 @@ from .shape import Shape
 from .strategy import Strategy
 from .types import Query
 
-MOST_KEPT = 4096
+MOST_KEPT = 1024
 
 
 class Plans:

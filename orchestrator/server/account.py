@@ -9,10 +9,16 @@ import orjson
 from ..types import Result
 
 
+def ending(result: Result) -> dict[str, Any]:
+    """How a run ended, and which limit ended it; what engines said is for the log alone."""
+    reason = result.reason if result.stopped in ("budget", "deadline") else ""
+    return {"stopped": result.stopped, "reason": reason, "failures": result.failures}
+
+
 def account(result: Result, seed: int) -> dict[str, Any]:
-    """The breakdown of the usage, why the run stopped, and the seed to ask for to get the same again."""
+    """The breakdown of the usage, how the run ended, and the seed to ask for to get the same again."""
     counts = {"candidates": len(result.candidates), "failures": result.failures}
-    return {"usage": {**result.usage.as_dict(), **counts}, "stopped": result.stopped, "seed": seed}
+    return {"usage": {**result.usage.as_dict(), **counts}, **ending(result), "seed": seed}
 
 
 def headers(told: dict[str, Any]) -> dict[str, str]:

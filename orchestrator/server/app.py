@@ -140,7 +140,7 @@ def _routes(desk: Desk, health: Health, endpoints: Sequence[Endpoint[Any]]) -> l
 
     async def healthy(request: Request) -> Response:
         state = await health.state()
-        ill = {"engines": state.engines} if state.engines else {}
+        ill = {"engines": state.engines} if state.engines and KEY_IN_SCOPE in request.scope else {}
         return _json({"status": state.status, **ill}, 200 if state.is_well else 503)
 
     return [

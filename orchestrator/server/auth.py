@@ -35,10 +35,10 @@ class Gate:
             return await self._app(scope, receive, send)
         if scope["type"] != "http":
             return await send({"type": "websocket.close", "code": 1008})
-        if scope["path"] != OPEN_PATH:
-            try:
-                scope[KEY_IN_SCOPE] = self._key(scope)
-            except Refusal as refusal:
+        try:
+            scope[KEY_IN_SCOPE] = self._key(scope)
+        except Refusal as refusal:
+            if scope["path"] != OPEN_PATH:
                 return await send_refusal(refusal, send)
         await self._app(scope, receive, send)
 

@@ -7,6 +7,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
@@ -58,8 +59,11 @@ class Job(Generic[A]):
     budget: Budget
     seed: int
 
-    async def run(self, key: Key, accounts: Till, trace: Trace) -> Done:
-        """Run it within what its key may still spend, followed by `trace`; all of that before its deadline."""
+    async def run(self, key: Key, accounts: Till, trace: Trace, turn: AbstractAsyncContextManager[None]) -> Done:
+        """Run it within what its key may still spend, followed by `trace`; all of that before its deadline.
+
+        It waits for what its key has lent to others before it waits for its turn, so that it holds up nobody else.
+        """
         query, began = self.asked.query, time.monotonic()
         try:
             async with asyncio.timeout(self.budget.seconds):
@@ -69,7 +73,8 @@ class Job(Generic[A]):
             raise BudgetExceeded("seconds", self.budget.seconds or 0.0, 0.0) from None
         lease = await accounts.lease(key.name, least, most.after(time.monotonic() - began))
         try:
-            return await self.model.run(self.pipeline, query, lease.budget, self.seed, trace.watcher())
+            async with turn:
+                return await self.model.run(self.pipeline, query, lease.budget, self.seed, trace.watcher())
         finally:
             await asyncio.shield(accounts.settle(lease.id, trace.paid))
 
@@ -196,7 +201,7 @@ class Endpoint(Generic[A]):
                 return done
             work.is_elsewhere = False
             self.desk.runs.announce(work)
-        return await job.run(key, self.desk.accounts, work.trace)
+        return await job.run(key, self.desk.accounts, work.trace, self.desk.runs.turn(work))
 
     def _job(self, asked: A, key: Key, request_id: str) -> Job[A]:
         """The job that a request describes.

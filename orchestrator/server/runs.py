@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..runtime import Done
-from ..types import Result
+from .account import ending
 from .directory import Alone, Directory, Place
 from .refusal import unavailable
 from .trace import Trace
@@ -145,7 +145,7 @@ class Runs:
             raise unavailable("the server is closing; try again", "closing")
         if len(self._in_flight) >= self._at_once + self._waiting:
             raise self._too_many()
-        work.task = asyncio.create_task(self._placed(work, run))
+        work.task = asyncio.create_task(run())
         self._works[work.id] = work
         self._attachable.setdefault(work.fingerprint, []).append(work)
         self._in_flight.add(work)
@@ -186,7 +186,13 @@ class Runs:
         if tasks := [work.task for work in self._in_flight if work.task is not None]:
             await asyncio.wait(tasks, timeout=within_s)
 
-    async def _placed(self, work: Work, run: Callable[[], Coroutine[Any, Any, Done]]) -> Done:
+    @asynccontextmanager
+    async def turn(self, work: Work) -> AsyncIterator[None]:
+        """A place among those that run side by side, once one is free.
+
+        Raises:
+            Refusal: none was in half a minute.
+        """
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self._places.acquire()
@@ -194,7 +200,7 @@ class Runs:
             raise self._too_many() from None
         try:
             work.state = "running"
-            return await run()
+            yield
         finally:
             self._places.release()
 
@@ -209,7 +215,7 @@ class Runs:
         self._told(work)
         self._in_flight.discard(work)
         if work.state == "done":
-            work.ending = _ending(task.result().result)
+            work.ending = ending(task.result().result)
         else:
             self._detach(work)
         self._ended.append(work)
@@ -262,12 +268,6 @@ async def end(task: asyncio.Task[Any]) -> None:
     await asyncio.wait([task])
     if not task.cancelled():
         task.exception()
-
-
-def _ending(result: Result) -> Mapping[str, Any]:
-    """Why a run ended, and how much of it was lost; what engines said of that is for the log alone."""
-    reason = result.reason if result.stopped in ("budget", "deadline") else ""
-    return {"stopped": result.stopped, "reason": reason, "failures": result.failures}
 
 
 def _cancel(work: Work) -> None:

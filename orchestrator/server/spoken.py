@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import orjson
@@ -72,14 +73,15 @@ class TextEndpoint(Endpoint[T]):
         return model.redrawn.get(pipeline, wanted, lambda: as_asked(pipeline, asked, model.engines))
 
     def is_heard(self, asked: T) -> bool:
-        return asked.stream
+        """Also where a deadline may cut it, for what is written until then is the best answer."""
+        return asked.stream or asked.ponder.budget.seconds is not None
 
     async def answer(self, job: Job[T], work: Work, send: Send) -> None:
         """Answer at once, when the run is done, or in events."""
         wording = self.wording(job, int(work.created))
         if job.asked.stream:
             return await self._stream(job, work, wording, send)
-        result = _answered(await work.outcome(), job.id)
+        result = _answered(await work.outcome(), work)
         told = {"x-request-id": job.id, **headers(account(result, job.seed))}
         await send_json(send, 200, orjson.dumps(wording.whole(result)), told)
 
@@ -89,13 +91,13 @@ class TextEndpoint(Endpoint[T]):
         try:
             await _news(work, ended, held, HEAD_START_S)
             if ended.done():
-                _answered(ended.result(), job.id)
+                _answered(ended.result(), work)
             stream = EventStream(send)
             await stream.open({"x-request-id": job.id})
             for event in wording.opening():
                 await stream.event(event)
             said = await self._live(work, ended, wording, stream)
-            for event in self._ending(job, ended, wording, said):
+            for event in self._ending(work, ended, wording, said):
                 await stream.event(event)
             await stream.close(is_done=self.ends_with_done)
         finally:
@@ -117,31 +119,34 @@ class TextEndpoint(Endpoint[T]):
                 await stream.keep_alive()
         return said
 
-    def _ending(self, job: Job[T], ended: asyncio.Future[Done], wording: Wording, said: str) -> list[Event]:
+    def _ending(self, work: Work, ended: asyncio.Future[Done], wording: Wording, said: str) -> list[Event]:
         """How a stream goes on once the run has ended: the rest of the answer, or why there is none."""
         try:
-            result = _answered(ended.result(), job.id)
+            result = _answered(ended.result(), work)
             if not text_of(result.candidates[0], wording.stop).startswith(said):
                 raise unavailable(
                     "the engine failed while it wrote and did not write the same again", "engine_unavailable"
                 )
             rest = list(wording.rest(result, len(said)))
         except Exception as error:
-            refusal = refusal_of(error, job.id)
+            refusal = refusal_of(error, work.id)
             tally().refused(refusal.code)
             return [wording.failure(self.told(refusal))]
         tally().began_answer()
         return rest
 
 
-def _answered(done: Done, request_id: str) -> Result:
-    """The result, where it holds an answer.
+def _answered(done: Done, work: Work) -> Result:
+    """The result, where it holds an answer. One that a deadline cut while it was written is the best so far.
 
     Raises:
         Refusal: it holds none.
     """
-    check_answered(done.result, done.is_cut, request_id)
-    return done.result
+    result, written = done.result, work.trace.text
+    if not result.candidates and result.stopped == "deadline" and written:
+        result = replace(result, candidates=(Candidate((), written, Finish.TOTAL_LENGTH, usage=result.usage),))
+    check_answered(result, done.is_cut, work.id)
+    return result
 
 
 async def _news(work: Work, ended: asyncio.Future[Done], length: int, patience_s: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from types import SimpleNamespace
 
@@ -13,9 +14,11 @@ import pytest
 from scripted import SECRET, ScriptedEngine, ScriptedSpec
 from serving import QUESTION, pipeline, serving, single, vote
 
+from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.engine import Completion, Progress, Request, Watch
 from ponder.orchestrator.engines.simulated import SimulatedSpec
 from ponder.orchestrator.runtime import Done
+from ponder.orchestrator.server.keys import Key, Keys
 from ponder.orchestrator.server.runs import ClientGone, Runs, Work
 from ponder.orchestrator.server.trace import Trace
 from ponder.orchestrator.types import Finish, Result, Usage
@@ -23,6 +26,12 @@ from ponder.strategies import Fuse, Sample
 
 SLOW_TOKENS = SimulatedSpec(token_latency_s=0.02)
 CHAT = "/v1/chat/completions"
+BUDGETS = {"p": Budget(completion_tokens=600), "r": Budget()}
+
+
+def digest_of(name: str) -> str:
+    """Of the key of that name, which is the name eight times."""
+    return hashlib.sha256((name * 8).encode()).hexdigest()
 
 
 def body(model: str, **more: object) -> dict[str, object]:
@@ -223,3 +232,45 @@ def test_the_last_chunk_tells_the_account() -> None:
         events = httpx.post(f"{server.url}{CHAT}", json=body("vote", stream=True, seed=5)).text.split("\n\n")
         last = orjson.loads(events[-3].removeprefix("data: "))
         assert last["ponder"]["usage"]["calls"] == 4 and last["ponder"]["seed"] == 5
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_was_written_before_the_deadline_is_the_answer(stream: bool) -> None:
+    slow = SimulatedSpec(token_latency_s=0.1)
+    with (
+        serving([single("slow", slow)]) as server,
+        openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client,
+    ):
+        asked = body("slow", stream=stream, extra_body={"ponder": {"budget": {"seconds": 1.5}}})
+        answer = client.chat.completions.create(**asked)
+        if stream:
+            chunks = list(answer)
+            text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+            finish, account = chunks[-1].choices[0].finish_reason, chunks[-1].ponder
+        else:
+            text, finish = answer.choices[0].message.content, answer.choices[0].finish_reason
+            account = answer.ponder
+        assert text.startswith("step 1: ") and (finish, account["stopped"]) == ("length", "deadline")
+        assert account["reason"].startswith("seconds: the deadline of 1.5")
+
+
+def test_who_waits_for_the_budget_of_a_key_takes_no_place() -> None:
+    keys = Keys([Key(name=name, digest=digest_of(name), budget=budget) for name, budget in BUDGETS.items()])
+    model = single("slow", ScriptedSpec(name="places", latency_s=0.6))
+    with serving([model], keys=keys, most_runs=2) as server:
+
+        async def call(name: str, client: httpx.AsyncClient) -> float:
+            began = time.monotonic()
+            answer = await client.post(CHAT, json=body("slow"), headers={"authorization": f"Bearer {name * 8}"})
+            assert answer.status_code == 200
+            return time.monotonic() - began
+
+        async def all_at_once() -> list[float]:
+            async with httpx.AsyncClient(base_url=server.url, timeout=20) as client:
+                poor = [asyncio.create_task(call("p", client)) for _ in range(3)]
+                await asyncio.sleep(0.2)
+                rich = await call("r", client)
+                return [rich, *await asyncio.gather(*poor)]
+
+        rich, *poor = asyncio.run(all_at_once())
+        assert rich < 1.1 < max(poor)
