@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from pydantic import TypeAdapter
 
 from .canonical import DIGEST_BYTES, canonical_json
-from .engine import Completion, Engine, Request, Sampling, StreamingEngine, Watch
+from .engine import Completion, Engine, Reading, Request, Sampling, StreamingEngine, Watch
 from .errors import EngineError, EngineRefused, EngineUnavailable
 from .images import Image
 from .telling import Telling
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 COMPLETION = TypeAdapter(Completion)
+NO_CALLS = b',"calls":[]}'
 ONE_TOKEN = Sampling(temperature=0.0, max_tokens=1)
 
 
@@ -96,7 +97,7 @@ class Draw(Attempts):
         """Ask the engine: the completion's record, and what it cost."""
         made = await self.attempt(self._completed())
         usage = within(made.usage, self.bound, self.name)
-        self._made, self._value = made, canonical_json(made)
+        self._made, self._value = made, record_of(made)
         return self._value, usage
 
     async def _completed(self) -> Completion:
@@ -111,6 +112,12 @@ class Draw(Attempts):
         if self._made is not None and value == self._value:
             return self._made
         return COMPLETION.validate_json(value)
+
+
+def record_of(made: Completion | Reading) -> bytes:
+    """What the journal keeps; of calls nothing where no tool is called."""
+    record = canonical_json(made)
+    return record[: -len(NO_CALLS)] + b"}" if record.endswith(NO_CALLS) else record
 
 
 def draw_key(content: bytes, index: int) -> bytes:

@@ -15,6 +15,7 @@ from .draw import Ask, Attempts, Draw, draw_key, seed_of
 from .engine import Completion, Engine, Prompt, Request, check_fits, check_form
 from .errors import BudgetExceeded, EngineError, EngineRefused, JournalError, UsageError, VerifierError
 from .run_state import Run, Step
+from .tool_turns import check_turns
 from .types import Candidate, Finish, Usage
 
 T = TypeVar("T")
@@ -112,6 +113,7 @@ class Effects:
             origin=self.path,
             usage=done.usage,
             pieces=done.pieces,
+            calls=done.calls,
         )
 
     def _lost(self, error: BaseException, held: Reservation | Deferred, attempts: Attempts) -> None:
@@ -206,6 +208,7 @@ class Effects:
         source, most = self._engine(ask.engine), ask.sampling.max_tokens
         tokens = await self._count(prompt, ask.engine)
         check_form(source.capabilities, ask.sampling, ask.engine)
+        check_turns(source.capabilities, prompt.messages, ask.engine)
         check_fits(source.capabilities, tokens, most, ask.engine)
         rest = ask.then.bound(self._run.engines, tokens, most, ask.n) if ask.then else Usage()
         return source.meter.generation(tokens, most), rest if rest != Usage() else None
@@ -274,10 +277,10 @@ class Places:
 
 def prompt_of(ask: Ask) -> Prompt:
     """The conversation of an ask, and what stands after it."""
-    images = (*ask.query.images, *ask.images)
+    images, tools = (*ask.query.images, *ask.images), ask.sampling.tools or ""
     if ask.after is None:
-        return Prompt(ask.query.messages, salt=ask.salt, images=images)
-    return Prompt(ask.query.messages, ask.after.path_tokens, ask.after.text, salt=ask.salt, images=images)
+        return Prompt(ask.query.messages, salt=ask.salt, images=images, tools=tools)
+    return Prompt(ask.query.messages, ask.after.path_tokens, ask.after.text, salt=ask.salt, images=images, tools=tools)
 
 
 def covers(held: Usage, bound: Usage) -> bool:

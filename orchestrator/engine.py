@@ -16,7 +16,7 @@ from .flops import ModelShape, ParameterCount
 from .images import Image
 from .meter import Meter, Price
 from .sampling import Sampling as Sampling
-from .types import Finish, Message, Usage
+from .types import Finish, Message, ToolCall, Usage
 from .workspace import Opening, Workspace
 
 MAX_DRAWS = 4096
@@ -33,7 +33,7 @@ class Prompt:
 
     `edges` are the characters at the beginning and at the end of `text` that may hold special tokens where it is read.
     `images` come after the words of the last message. Prompts of one `salt` share a prefix cache that those of another
-    do not see, where the engine can do that; it changes nothing that is drawn.
+    do not see, where the engine can do that; it changes nothing that is drawn. `tools` are those of the `Sampling`.
     """
 
     messages: tuple[Message, ...]
@@ -42,6 +42,7 @@ class Prompt:
     edges: tuple[int, int] = (0, 0)
     salt: str = ""
     images: tuple[Image, ...] = ()
+    tools: str = ""
 
     @property
     def pictured(self) -> tuple[bytes, ...]:
@@ -75,6 +76,7 @@ class Completion:
 
     `confidences` has for each token minus the mean of its `Sampling.top_logprobs` ranked log-probabilities. `pieces`
     has, where `logprobs` were asked for, what each token adds to the text: nothing where it only begins a character.
+    `calls` are of tools, and no part of the text.
 
     Raises:
         EngineRefused: a log-probability of a label is NaN or infinite.
@@ -88,6 +90,7 @@ class Completion:
     label_logprobs: tuple[float, ...] | None = None
     confidences: tuple[float, ...] | None = None
     pieces: tuple[str, ...] | None = None
+    calls: tuple[ToolCall, ...] = ()
 
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, self.label_logprobs or ())):
@@ -180,6 +183,7 @@ class Capabilities(BaseModel):
         looks: whether it is a `LookingEngine`.
         image_tokens: most tokens that an image takes in a prompt; 0 where prompts may hold none.
         structured: whether it holds what it generates to a `Sampling.json_schema`.
+        tools: whether it calls `Sampling.tools`, and reads conversations in which tools were called.
         fixed: of temperature, top_p and stop, those that are its own; a request must leave them as `Sampling` has them.
         tokenizer: names the tokenizer; engines that name the same split a text alike. Empty where it is not known.
     """
@@ -201,6 +205,7 @@ class Capabilities(BaseModel):
     looks: bool = False
     image_tokens: int = 0
     structured: bool = False
+    tools: bool = False
     fixed: frozenset[str] = frozenset()
 
     @property
@@ -349,7 +354,7 @@ def check_form(capabilities: Capabilities, sampling: Sampling, engine: str) -> N
     """Refuse to draw in a form that the engine cannot hold to, or in a way that it cannot follow.
 
     Raises:
-        EngineRefused: a schema is given, and the engine is not `structured`; or a knob is changed that is `fixed`.
+        EngineRefused: a schema or tools are given, and it is not `structured` or has none; or a knob is `fixed`.
     """
     if fixed := [name for name in sorted(capabilities.fixed) if getattr(sampling, name) != getattr(FREE, name)]:
         raise EngineRefused(
@@ -361,6 +366,8 @@ def check_form(capabilities: Capabilities, sampling: Sampling, engine: str) -> N
             f"engine {engine} must hold what it generates to a JSON schema, but cannot; use vLLM, a server that takes "
             "response_format, or leave json_schema out"
         )
+    if sampling.tools is not None and not capabilities.tools:
+        raise EngineRefused(f"engine {engine} must call tools, but cannot; use a chat server that can, or drop tools")
 
 
 def check_fits(capabilities: Capabilities, prompt_tokens: int, max_tokens: int, engine: str) -> None:

@@ -19,7 +19,7 @@ from .batches import Batch, made
 from .budget import Reservation
 from .canonical import Digests, canonical_json, digest
 from .denoising import Look, Looked
-from .draw import COMPLETION, ONE_TOKEN, Ask, Attempts, draw_key, seed_of, within
+from .draw import COMPLETION, ONE_TOKEN, Ask, Attempts, draw_key, record_of, seed_of, within
 from .effects import GRACE_S, Effects, cancel, prompt_of
 from .engine import Completion, Engine, LookingEngine, Prompt, Reading, Request, check_draws, check_fits, check_form
 from .errors import BudgetExceeded, EngineError, EngineRefused, JournalError, UsageError, VerifierError
@@ -313,7 +313,7 @@ class Judging(Effects):
 
         async def call() -> tuple[bytes, Usage]:
             judgement = await attempts.attempt(ask())
-            return canonical_json(judgement), within(judgement.usage, bound, engine)
+            return record_of(judgement), within(judgement.usage, bound, engine)
 
         try:
             value = await run.journal.draw(key, bound, call, run.gates[engine], run.account)

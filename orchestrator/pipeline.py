@@ -133,6 +133,8 @@ class Pipeline(Strategy):
             given = _input_shape(node, shape, shapes)
             if given.most and given.medium not in node.strategy.takes:
                 raise plan.refuse(f"{node.strategy.kind} cannot work on {given.medium}s", "use rank, or nothing, there")
+            if given.may_call:
+                raise plan.refuse(f"{node.strategy.kind} cannot read calls of tools", "leave it out, or the tools")
             shapes[node.name] = node.strategy.infer(given, plan)
             paths[node.name] = plan.path
             yield node, given, shapes[node.name]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from .denoising import Denoising, Flow
 from .engine import Engine, Sampling, check_form
 from .errors import EngineRefused, ShapeError
+from .sampling import tool_tokens
 from .shape import Estimate, Shape
 from .types import COUNTS, Usage
 
@@ -121,6 +122,7 @@ class Plan:
         certain = n if fewest is None else fewest
         longest = after + sampling.max_tokens
         shape = Shape(fewest=min(certain, 1), most=n, longest=longest, drawn_by=frozenset({engine}))
+        shape = replace(shape, may_call=True) if sampling.tools is not None else shape
         if self.engines is not None:
             one = self._draw(sampling, engine, after, reads)
             judged = self._judgement(then, shape) if then else Usage()
@@ -292,6 +294,9 @@ class Plan:
             self._need(engine, "logprobs", "give log-probabilities")
         if sampling.json_schema is not None:
             self._need(engine, "structured", "hold what it writes to a JSON schema")
+        if sampling.tools is not None:
+            self._need(engine, "tools", "call tools", "use a chat server that does, or leave tools out")
+            reads += tool_tokens(sampling.tools)
         meter, prompt = self._engine(engine).meter, self.prompt_tokens.get(engine, 1)
         least = 1 if reads else prompt
         most = max(least, self._within(engine, prompt + after + reads, 1 if after else sampling.max_tokens))
@@ -336,6 +341,8 @@ class Plan:
             judged = " and ".join(f"{medium}s" for medium in sorted(verifier.judges)) or "nothing that all members can"
             rule = f"verifier {verifier.name!r} judges {judged}, but gets {shape.medium}s"
             raise self.refuse(rule, f"use a verifier of {shape.medium}s")
+        if shape.may_call:
+            raise self.refuse(f"verifier {verifier.name!r} cannot read calls of tools", "leave it out, or the tools")
         if verifier.is_relative and not together:
             rule = f"verifier {verifier.name!r} compares candidates with one another, but here a score must stand alone"
             raise self.refuse(rule, "use best_of_n or rank, or a verifier that judges each candidate by itself")

@@ -18,6 +18,12 @@ def writers(pipeline: Pipeline) -> list[Strategy]:
     return [part for part in parts(pipeline) if isinstance(part, Strategy) and part.writes]
 
 
+def passes_calls(strategy: Strategy) -> bool:
+    """Whether it gives answers as they are drawn, so that they may be calls of tools, which nothing here reads."""
+    read = [part for part in parts(strategy) if not isinstance(part, Node | Pipeline)]
+    return all(isinstance(part, Strategy) and "tools" in part.follows for part in read)
+
+
 def redrawn(pipeline: Pipeline, knob: str, value: Any) -> Pipeline:
     """The pipeline with one knob of each strategy that draws what may become the answer; judges keep their own.
 

@@ -20,6 +20,7 @@ class Shape:
         drawn_by: the names of the engines that generated them; empty where that is not known.
         carries: what else each of them has, e.g. a ``critique``, and the shape of its text.
         medium: what they are.
+        may_call: whether they may be calls of tools, which nothing reads.
     """
 
     fewest: int = 0
@@ -29,6 +30,7 @@ class Shape:
     drawn_by: frozenset[str] = frozenset()
     carries: Mapping[str, Shape] = field(default_factory=dict)
     medium: Medium = "text"
+    may_call: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -52,6 +54,7 @@ class Shape:
             self.drawn_by | other.drawn_by if known else frozenset(),
             {what: text.merged(other.carries[what]) for what, text in self.carries.items() if what in other.carries},
             self.medium if self.medium == other.medium else "text",
+            self.may_call or other.may_call,
         )
 
     def either(self, other: Shape) -> Shape:

@@ -53,7 +53,8 @@ class Strategy(BaseModel):
     def follows(self) -> frozenset[str]:
         """The knobs by which whoever asks may change how it draws an answer.
 
-        They are among temperature, top_p, max_tokens, stop, and, where each answer is one draw, json_schema, logprobs.
+        They are among temperature, top_p, max_tokens, stop, and, where each answer is one draw, json_schema, logprobs;
+        and tools, where no answer is read before it is given.
 
         A temperature and a nucleus mass take the place of its own, a number of tokens goes to `capped`, and strings
         are added to `stop`. One that `writes` and follows none cannot be asked for anything special.

@@ -43,12 +43,26 @@ def _unicode(text: str) -> str:
 UnicodeText = Annotated[str, AfterValidator(_unicode)]
 
 
-class Message(BaseModel):
-    """One turn of a conversation, in OpenAI's shape."""
+class ToolCall(BaseModel):
+    """A call of a tool that a model asks for: the name of the call, the tool's, and its arguments, JSON as written."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    role: Literal["system", "developer", "user", "assistant"]
+    id: UnicodeText
+    name: UnicodeText
+    arguments: UnicodeText
+
+
+class Message(BaseModel):
+    """One turn of a conversation, in OpenAI's shape.
+
+    `calls` are the assistant's, which may say nothing besides. A `tool` answers the call that is named `call_id`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    role: Literal["system", "developer", "user", "assistant", "tool"]
     content: UnicodeText
+    calls: Annotated[tuple[ToolCall, ...], Field(exclude_if=operator.not_)] = ()
+    call_id: Annotated[UnicodeText, Field(exclude_if=operator.not_)] = ""
 
 
 class Query(BaseModel):
@@ -105,7 +119,7 @@ class Query(BaseModel):
 
 
 class Finish(StrEnum):
-    """Why a candidate ends where it does. Only `EOS` and `STOP` are complete."""
+    """Why a candidate ends where it does. Only `EOS`, `STOP` and `CALLED`, by which tools are asked, are complete."""
 
     STEP = "step"
     EOS = "eos"
@@ -115,10 +129,11 @@ class Finish(StrEnum):
     ABORTED = "aborted"
     ERROR = "error"
     REPETITION = "repetition"
+    CALLED = "tool_calls"
 
     @property
     def is_complete(self) -> bool:
-        return self in (Finish.EOS, Finish.STOP)
+        return self in (Finish.EOS, Finish.STOP, Finish.CALLED)
 
     @property
     def is_terminal(self) -> bool:
@@ -231,6 +246,7 @@ class Candidate:
         usage: what drawing it cost, judgements apart.
         latent: where its denoising stands.
         image: what it shows; before the end, the data that is expected there.
+        calls: the tools that it asks for. They are no part of its text.
     """
 
     tokens: tuple[int, ...]
@@ -249,6 +265,7 @@ class Candidate:
     latent: Latent | None = None
     image: Image | None = None
     pieces: tuple[str, ...] | None = None
+    calls: tuple[ToolCall, ...] = ()
 
     def path(self) -> Iterator[Candidate]:
         """The nodes from the root to this one."""

@@ -124,7 +124,7 @@ class Replicas:
 
     async def count(self, prompt: Prompt) -> int:
         """Tokens of the rendered prompt."""
-        root = Prompt(prompt.messages, images=prompt.images)
+        root = Prompt(prompt.messages, images=prompt.images, tools=prompt.tools)
         if root not in self._counts:
             if len(self._counts) >= MOST_COUNTS:
                 self._counts.clear()

@@ -19,6 +19,7 @@ from ..engine import Capabilities, Completion, EngineSpec, Prompt, Reading, Requ
 from ..errors import EngineRefused, UsageError
 from ..flops import ParameterCount
 from ..meter import Meter
+from ..sampling import tool_tokens
 from .openai_errors import Address, refusal, refused_field
 from .openai_probe import ROUTES, learn
 from .openai_server import NotOK, Server
@@ -216,7 +217,7 @@ class OpenAIEngine:
             try:
                 raw = await _sent(server, form.url, form.filled(request.seed), told)
             except NotOK as answer:
-                self._adapt(answer, form.sent)
+                self._adapt(answer, form.sent, quotes=request.sampling.tools is not None)
                 continue
             done = completion(raw, request, self.meter, form.bound)
             if done.usage.prompt_tokens > form.bound:
@@ -264,7 +265,7 @@ class OpenAIEngine:
         ids = await self._ids(prompt, is_known)
         asked = (request, self.spec.model, dialect, ids, is_streamed)
         made = await asyncio.to_thread(body, *asked) if prompt.images else body(*asked)
-        sent = dialect.fields & {*made, "seed"}
+        sent = dialect.fields & {*made, "seed"} - {"tools"}  # a complaint that names them is about what is in them
         url = server.url(ROUTES["completions" if ids else dialect.api])
         bound = len(ids) or await self.count(prompt)
         return _Form(prompt, request.sampling, request.labels, dialect, is_streamed, sent, url, dumps(made)[:-1], bound)
@@ -273,17 +274,24 @@ class OpenAIEngine:
         return await self._tokens.ids(prompt) if is_wanted and self._tokens is not None else ()
 
     def _bound(self, prompt: Prompt) -> int:
-        """UTF-8 bytes, 16 tokens a message for its role and marks, and what the template adds to a conversation."""
-        size = sum(_bytes(message.content) for message in prompt.messages) + _bytes(prompt.text)
-        return size + MESSAGE_TOKENS * (len(prompt.messages) + 1) + self._template_tokens
+        """UTF-8 bytes, 16 tokens a message for its role and marks, and what the template adds to a conversation.
 
-    def _adapt(self, answer: NotOK, sent: frozenset[str]) -> None:
+        Calls count as two messages, and arguments twice, since templates may write them out indented.
+        """
+        calls = [call for message in prompt.messages for call in message.calls]
+        size = sum(_bytes(message.content + message.call_id) for message in prompt.messages) + _bytes(prompt.text)
+        size += sum(_bytes(call.id + call.name) + 2 * _bytes(call.arguments) for call in calls)
+        size += tool_tokens(prompt.tools)
+        turns = len(prompt.messages) + 2 * len(calls) + 1
+        return size + MESSAGE_TOKENS * turns + self._template_tokens
+
+    def _adapt(self, answer: NotOK, sent: frozenset[str], *, quotes: bool) -> None:
         """Leave out from now on what the server refuses: each field once, so this ends.
 
         Raises:
             EngineError: it refuses something else.
         """
-        if answer.status in (400, 422) and (name := refused_field(answer.raw, sent)) is not None:
+        if answer.status in (400, 422) and (name := refused_field(answer.raw, sent, quotes=quotes)) is not None:
             self._dialect = self._dialect.without(name)
             if name not in NEEDED:
                 return

@@ -100,19 +100,20 @@ def complaint(raw: bytes) -> str:
         return raw[: 2 * LONGEST_COMPLAINT].decode("utf-8", "replace")
 
 
-def refused_field(raw: bytes, fields: Iterable[str]) -> str | None:
-    """The first of the optional `fields` that a complaint names.
+def refused_field(raw: bytes, fields: Iterable[str], *, quotes: bool = False) -> str | None:
+    """The first of the optional `fields` that a complaint names; where it may quote a client's words, as its place.
 
     `max_tokens` counts only where the server asks for ``max_completion_tokens`` instead: it is named in many others.
     `response_format` does not where the complaint is about the schema in it.
     """
     said = complaint(raw)
+    named = said[said.rfind("[") :] if quotes else said
     for name in sorted(fields):
         if name == "max_tokens" and "max_completion_tokens" not in said:
             continue
         if name == "response_format" and "schema" in said.lower():
             continue
-        if re.search(rf"(?<!\w){name}(?!\w)", said):
+        if re.search(rf"(?<!\w){name}(?!\w)", named):
             return name
     return None
 

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from ..engine import Progress, Watch
+from .openai_calls import gathered
 from .openai_wire import broken
 
 END = b"[DONE]"
@@ -42,6 +43,7 @@ class Gathering:
         self._texts: list[str] = []
         self._ids: list[int] = []
         self._logprobs: defaultdict[str, list[Any]] = defaultdict(list)
+        self._calls: dict[int, dict[str, Any]] = {}
         self._last: dict[str, Any] = {}
         self._usage: Any = None
 
@@ -63,7 +65,8 @@ class Gathering:
 
     def answer(self) -> bytes:
         """The whole answer as a server gives it that does not stream; only what came is in it."""
-        choice = {"text": "".join(self._texts), "token_ids": self._ids, **self._last}
+        calls = [self._calls[place] for place in sorted(self._calls)]
+        choice = {"text": "".join(self._texts), "token_ids": self._ids, "tool_calls": calls, **self._last}
         if self._logprobs:
             choice["logprobs"] = self._logprobs
         return orjson.dumps({"choices": [choice], "usage": self._usage})
@@ -72,6 +75,7 @@ class Gathering:
         text = (choice["delta"].get("content") if "delta" in choice else choice["text"]) or ""
         self._texts.append(text)
         self._ids += choice.get("token_ids") or ()
+        gathered(self._calls, (choice.get("delta") or {}).get("tool_calls") or [])
         for name, values in (choice.get("logprobs") or {}).items():
             self._logprobs[name] += values or ()
         self._last |= {name: choice[name] for name in LAST if choice.get(name) is not None}

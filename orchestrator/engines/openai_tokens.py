@@ -38,7 +38,9 @@ class ServerTokens:
         """
         if not prompt.messages:
             return await self._part(((), prompt.text, True), {"prompt": prompt.text, "add_special_tokens": True})
-        rendered = await self._part((prompt.messages, "", False), {"messages": messages_of(prompt.messages)})
+        said: dict[str, Any] = orjson.loads(prompt.tools) if prompt.tools else {}
+        asked = {"messages": messages_of(prompt.messages), **({"tools": said["tools"]} if said else {})}
+        rendered = await self._part((prompt.messages, prompt.tools, False), asked)
         if not prompt.text:
             return rendered
         return rendered + await self.text(prompt.text)

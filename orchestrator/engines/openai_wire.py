@@ -17,12 +17,15 @@ from ..engine import LOWEST_LOGPROB, Capabilities, Completion, Prompt, Reading, 
 from ..errors import EngineRefused, EngineUnavailable
 from ..image_bytes import data_url
 from ..meter import Meter
+from ..sampling import Sampling
+from ..tool_turns import of_tools
 from ..types import Finish, Message, Usage
+from .openai_calls import calls_in, told_calls
 
 API = Literal["chat", "completions"]
 Reads = Literal["pooling", "classify", "score"]
-PLAIN = frozenset({"seed", "logprobs", "max_tokens", "response_format"})
-NEEDED = frozenset({"logprobs", "logprob_token_ids", "continue_final_message", "response_format"})
+PLAIN = frozenset({"seed", "logprobs", "max_tokens", "response_format", "tools"})
+NEEDED = frozenset({"logprobs", "logprob_token_ids", "continue_final_message", "response_format", "tools"})
 """Optional fields without which an answer would be another one."""
 STREAMING = frozenset({"stream", "stream_options", "return_token_ids"})
 """Optional fields with which a stream counts its tokens, and tells what the whole cost."""
@@ -35,6 +38,7 @@ FINISHES = {
     "eos": Finish.EOS,
     "eos_token": Finish.EOS,
     "end_turn": Finish.EOS,
+    "tool_calls": Finish.EOS,
 }
 
 
@@ -82,6 +86,7 @@ class Dialect:
             streams=self.streams,
             image_tokens=image_tokens if self.api == "chat" and self.generates else 0,
             structured=self.api == "chat" and "response_format" in takes,
+            tools=self.api == "chat" and "tools" in takes,
         )
 
 
@@ -115,8 +120,7 @@ def body(
         made["logprobs"] = _needed(dialect, "logprobs", "log-probabilities", is_chat or ranks or 1)
     if ranks and is_chat:
         made["top_logprobs"] = ranks
-    if sampling.json_schema is not None:
-        made["response_format"] = _needed(dialect, "response_format", "a form", _form(sampling.json_schema))
+    made |= _shaped(sampling, dialect)
     if request.labels:
         made["logprob_token_ids"] = _needed(dialect, "logprob_token_ids", "chosen log-probabilities", request.labels)
         made["return_tokens_as_token_ids"] = True
@@ -171,16 +175,19 @@ def completion(raw: bytes, request: Request, meter: Meter, prompt_bound: int) ->
             raise EngineUnavailable(f"the server must answer one choice, got {len(choices)}")
         choice = choices[0]
         text = choice["message"]["content"] if "message" in choice else choice["text"]
+        calls = calls_in(choice.get("message", choice))
         text, finish = _ended(text or "", choice, request.sampling.stop)
+        is_told = choice.get("logprobs") is not None or not calls
         return Completion(
             tuple(choice.get("token_ids") or ()),
             text,
-            finish,
+            Finish.CALLED if calls and finish.is_complete else finish,
             _usage(answer.get("usage"), meter, prompt_bound, request),
-            _chosen(choice) if request.sampling.logprobs else None,
+            _chosen(choice) if request.sampling.logprobs and is_told else None,
             _labels(choice, request.labels) if request.labels else None,
-            _confidences(choice, request.sampling.top_logprobs) if request.sampling.top_logprobs else None,
-            _pieces(choice) if request.sampling.logprobs and not request.labels else None,
+            _confidences(choice, request.sampling.top_logprobs) if request.sampling.top_logprobs and is_told else None,
+            _pieces(choice) if request.sampling.logprobs and not request.labels and is_told else None,
+            calls,
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise broken(raw, error) from None
@@ -226,7 +233,7 @@ def _asked(prompt: Prompt, dialect: Dialect) -> dict[str, Any]:
         return {"prompt": joined(prompt.messages) + prompt.text}
     if not prompt.messages:
         raise EngineRefused('a text without messages must be continued by completions; set api = "completions"')
-    messages: list[dict[str, Any]] = [*messages_of(prompt.messages)]
+    messages = messages_of(prompt.messages)
     if prompt.images:
         messages[-1]["content"] = _parts(prompt)
     if not prompt.text:
@@ -234,6 +241,16 @@ def _asked(prompt: Prompt, dialect: Dialect) -> dict[str, Any]:
     messages.append({"role": "assistant", "content": prompt.text})
     goes_on = _needed(dialect, "continue_final_message", "continuing a text", True)
     return {"messages": messages, "continue_final_message": goes_on, "add_generation_prompt": False}
+
+
+def _shaped(sampling: Sampling, dialect: Dialect) -> dict[str, Any]:
+    """What must be said of the form of an answer, and of tools that it may call."""
+    made: dict[str, Any] = {}
+    if sampling.json_schema is not None:
+        made["response_format"] = _needed(dialect, "response_format", "a form", _form(sampling.json_schema))
+    if sampling.tools is not None:
+        made |= _needed(dialect, "tools", "calls of tools", orjson.loads(sampling.tools))
+    return made
 
 
 def _form(schema: str) -> dict[str, Any]:
@@ -249,9 +266,12 @@ def joined(messages: Sequence[Message]) -> str:
     return "\n\n".join(message.content for message in messages)
 
 
-def messages_of(messages: Sequence[Message]) -> list[dict[str, str]]:
+def messages_of(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """A conversation as the wire has it."""
-    return [{"role": message.role, "content": message.content} for message in messages]
+    return [
+        {"role": message.role, "content": message.content, **(told_calls(message) if of_tools(message) else {})}
+        for message in messages
+    ]
 
 
 def _parts(prompt: Prompt) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 from ..budget import Budget
 from .dial import EFFORTS, Dial
 from .endpoint import PATHS
+from .overrides import may_call
 from .served import Model, Models
 
 
@@ -38,7 +39,8 @@ def _facts(model: Model) -> dict[str, Any]:
     }
     if model.medium == "image":
         return {**facts, "sizes": [f"{width}x{height}" for width, height in sorted(model.sizes)]}
-    return {**facts, "context_length": min(lengths, default=None)}
+    can_call = may_call(model.pipeline, model.engines)
+    return {**facts, "context_length": min(lengths, default=None), "calls_tools": can_call}
 
 
 def _choices(dial: Dial) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import orjson
 
+from ..engines.openai_calls import told_call
 from ..types import Candidate, Result, Usage
 from .account import account
 from .asked import refuse
@@ -54,8 +55,11 @@ class ChatWording:
 
     def choice(self, index: int, candidate: Candidate) -> dict[str, Any]:
         """One answer of a completion."""
-        message = {"role": "assistant", "content": text_of(candidate, self.stop), "refusal": None}
-        told = logprobs_of(candidate, message["content"] or "") if self.tells_logprobs else None
+        text, calls = text_of(candidate, self.stop), [told_call(call) for call in candidate.calls]
+        content = text if text or not calls else None
+        told_calls = {"tool_calls": calls} if calls else {}
+        message = {"role": "assistant", "content": content, "refusal": None, **told_calls}
+        told = logprobs_of(candidate, text) if self.tells_logprobs else None
         return {"index": index, "message": message, "logprobs": told, "finish_reason": finish_reason(candidate)}
 
     def beginning(self) -> dict[str, Any]:
@@ -86,6 +90,8 @@ class ChatWording:
             text = text_of(candidate, self.stop)[said if i == 0 else 0 :]
             for start in range(0, len(text), PIECE):
                 yield self._chunk(i, self.more(text[start : start + PIECE]))
+            for place, call in enumerate(candidate.calls):
+                yield self._chunk(i, {"delta": {"tool_calls": [{"index": place, **told_call(call)}]}})
             end = self._chunk(i, self.more(""), finish_reason(candidate))
             yield {**end, "ponder": account(result, self.seed)} if i == len(chosen) - 1 else end
         if self.includes_usage:

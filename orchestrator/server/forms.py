@@ -34,11 +34,7 @@ class NamedSchema(BaseModel):
     def _is_bounded(self) -> Self:
         if len(self.text) > LONGEST_SCHEMA:
             raise ValueError(f"schema must have at most {LONGEST_SCHEMA} characters; shorten it")
-        layer: list[Any] = [self.form]
-        for _ in range(DEEPEST):
-            layer = [value for part in layer for value in _inside(part)]
-        if layer:
-            raise ValueError(f"schema must be nested at most {DEEPEST} deep; flatten it")
+        checked(self.form)
         return self
 
     @property
@@ -67,6 +63,20 @@ class ResponseFormat(BaseModel):
         if self.json_schema is not None:
             return self.json_schema.text
         return OBJECT if self.type == "json_object" else None
+
+
+def checked(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema.
+
+    Raises:
+        ValueError: it is nested too deep, or refers out of itself.
+    """
+    layer: list[Any] = [schema]
+    for _ in range(DEEPEST):
+        layer = [value for part in layer for value in _inside(part)]
+    if layer:
+        raise ValueError(f"schema must be nested at most {DEEPEST} deep; flatten it")
+    return schema
 
 
 def _inside(part: Any) -> list[Any]:

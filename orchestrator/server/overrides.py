@@ -11,12 +11,12 @@ from ..errors import ShapeError, UsageError
 from ..parts import needing_reference, parts
 from ..pipeline import Pipeline
 from ..plan import Plan
-from ..redrawn import redrawn, writers
+from ..redrawn import passes_calls, redrawn, writers
 from ..shape import Shape
 from .asked import refuse
 from .wire import ChatRequest
 
-OF_ENGINES = ("json_schema", "logprobs")
+OF_ENGINES = ("json_schema", "logprobs", "tools")
 """What an engine must be able to do, and not the strategy alone."""
 
 
@@ -38,8 +38,9 @@ def as_asked(pipeline: Pipeline, asked: ChatRequest, engines: Mapping[str, Engin
         raise refuse(asked.shown[0].place, "this model does not see images; send text alone", "unsupported_value")
     drawing = writers(pipeline)
     for name, value in wishes(asked).items():
-        if not drawing or any(name not in part.follows for part in drawing):
-            kinds = ", ".join(sorted({part.kind for part in drawing if name not in part.follows}))
+        fixing = [part.kind for part in drawing if name not in part.follows]
+        if not drawing or fixing or (name == "tools" and not passes_calls(pipeline)):
+            kinds = ", ".join(sorted(set(fixing)))
             rule = f"this model fixes it{f' ({kinds} cannot follow)' if kinds else ''}; leave it out"
             raise refuse(_sent(asked, name), rule, "unsupported_parameter")
         try:
@@ -51,7 +52,16 @@ def as_asked(pipeline: Pipeline, asked: ChatRequest, engines: Mapping[str, Engin
             raise refuse(_sent(asked, name), rule, "unsupported_parameter") from None
         except UsageError as error:
             raise refuse(_sent(asked, name), f"this model cannot draw so: {error}", "unsupported_value") from None
+    if asked.of_tools and not may_call(pipeline, engines):
+        rule = "this model reads no conversation in which tools were called; leave such turns out"
+        raise refuse(asked.of_tools, rule, "unsupported_value")
     return pipeline
+
+
+def may_call(pipeline: Pipeline, engines: Mapping[str, Engine] | None) -> bool:
+    """Whether tools may be called: nothing reads its draws before they are answers, and its engines can."""
+    can = engines is None or all(engines[name].capabilities.tools for name in pipeline.engine_names())
+    return can and passes_calls(pipeline)
 
 
 def drawings(pipeline: Pipeline) -> list[Drawing]:
@@ -83,6 +93,7 @@ def wishes(asked: ChatRequest) -> dict[str, Any]:
         "stop": tuple(asked.stop),
         "json_schema": asked.response_format.schema_text,
         "logprobs": asked.logprobs,
+        "tools": asked.tools_text,
     }
     return {name: value for name, value in wanted.items() if value not in (None, (), False)}
 

@@ -116,7 +116,7 @@ class ResponsesWording:
             "metadata": asked.metadata,
             "model": self.model,
             "output": [],
-            "parallel_tool_calls": asked.parallel_tool_calls,
+            "parallel_tool_calls": bool(asked.parallel_tool_calls),
             "previous_response_id": None,
             "reasoning": {"effort": asked.reasoning_effort, "summary": None},
             "store": False,

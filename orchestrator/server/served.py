@@ -91,7 +91,8 @@ class Model:
         for drawing in drawings(pipeline):
             engine = self.engines[drawing.engine]
             try:
-                tokens = await engine.count(Prompt(query.messages, images=query.images))
+                tools = drawing.sampling.tools or ""
+                tokens = await engine.count(Prompt(query.messages, images=query.images, tools=tools))
                 check_fits(engine.capabilities, tokens, drawing.max_tokens, drawing.engine)
             except EngineUnavailable:
                 continue

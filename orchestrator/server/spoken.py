@@ -69,7 +69,7 @@ class TextEndpoint(Endpoint[T]):
         raise TypeError(f"{type(self).__name__} must implement wording")
 
     def prepared(self, model: Model, pipeline: Pipeline, asked: T) -> Pipeline:
-        wanted = (*wishes(asked).items(), bool(asked.shown))
+        wanted = (*wishes(asked).items(), bool(asked.shown), bool(asked.of_tools))
         return model.redrawn.get(pipeline, wanted, lambda: as_asked(pipeline, asked, model.engines))
 
     def is_heard(self, asked: T) -> bool:
@@ -161,7 +161,9 @@ async def _news(work: Work, ended: asyncio.Future[Done], length: int, patience_s
 
 
 def finish_reason(candidate: Candidate) -> str:
-    """``stop`` for a candidate that ended by itself, ``length`` for one that was cut."""
+    """``stop`` or ``tool_calls`` for a candidate that ended by itself, ``length`` for one that was cut."""
+    if candidate.finish is Finish.CALLED:
+        return "tool_calls"
     return "stop" if candidate.finish.is_complete else "length"
 
 

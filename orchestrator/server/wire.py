@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -12,9 +13,11 @@ from ..types import Message
 from .asked import Asked, Neutral, read, refuse
 from .forms import ResponseFormat
 from .shown import Shown, taken_out
+from .tools import Calls, Choice, Tools, check_answered, tools_text
 
 MOST_MESSAGES = 1000
 MOST_STOPS = 4
+CALLING = ("tool_calls", "tool_call_id")
 LONGEST_STOP = 1024
 
 NEUTRAL: Neutral = {
@@ -29,13 +32,11 @@ NEUTRAL: Neutral = {
     "presence_penalty": ((0,), "the pipeline fixes its penalties"),
     "prompt_cache_options": (({}, {"mode": "implicit"}), "caches are the engine's own"),
     "prompt_cache_retention": (("in_memory",), "caches are the engine's own"),
-    "tool_choice": (("none", "auto"), "tools are not called"),
-    "tools": (([],), "tools are not called"),
     "top_logprobs": ((0,), "of each token only its own log-probability is told"),
     "verbosity": (("medium",), "say it in the messages"),
     "web_search_options": ((), "nothing is looked up"),
 }
-EMPTY_IN_MESSAGES = ("annotations", "audio", "function_call", "name", "reasoning_content", "refusal", "tool_calls")
+EMPTY_IN_MESSAGES = ("annotations", "audio", "function_call", "name", "reasoning_content", "refusal")
 """Keys that clients copy from an answer into the next request; they must be null or empty."""
 
 
@@ -59,11 +60,18 @@ def _stops(stop: object) -> object:
 
 
 class ChatMessage(BaseModel):
-    """One turn: its text."""
+    """One turn: its text, and the tools that it calls, or the call that it answers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    role: Literal["system", "developer", "user", "assistant"]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[str, BeforeValidator(_text)]
+    tool_calls: Calls = Field(default_factory=list)
+    tool_call_id: str | None = None
+
+    @property
+    def message(self) -> Message:
+        calls = tuple(each.call for each in self.tool_calls)
+        return Message(role=self.role, content=self.content, calls=calls, call_id=self.tool_call_id or "")
 
 
 class StreamOptions(BaseModel):
@@ -83,6 +91,9 @@ class ChatRequest(Asked):
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MOST_MESSAGES)]
     shown: tuple[Shown, ...] = ()
     response_format: ResponseFormat = ResponseFormat()
+    tools: Tools = Field(default_factory=list)
+    tool_choice: Choice = None
+    parallel_tool_calls: bool | None = None
     logprobs: bool = False
     stream: bool = False
     stream_options: StreamOptions | None = None
@@ -94,14 +105,24 @@ class ChatRequest(Asked):
         Field(default_factory=list, max_length=MOST_STOPS)
     )
 
-    parallel_tool_calls: bool = False
     prompt_cache_key: str = ""
     service_tier: str = ""
     store: bool = False
 
     @property
     def conversation(self) -> tuple[Message, ...]:
-        return tuple(Message(role=message.role, content=message.content) for message in self.messages)
+        return tuple(message.message for message in self.messages)
+
+    @cached_property
+    def tools_text(self) -> str | None:
+        """What is said of tools, as JSON; None where there are none."""
+        return tools_text(self.tools, self.tool_choice, self.parallel_tool_calls)
+
+    @property
+    def of_tools(self) -> str:
+        """Where a turn of the conversation calls a tool, or is what one returned; empty where none is."""
+        places = (i for i, message in enumerate(self.messages) if message.tool_calls or message.role == "tool")
+        return next((f"messages[{i}]" for i in places), "")
 
     @property
     def images(self) -> tuple[Image, ...]:
@@ -131,6 +152,8 @@ def read_request(data: Mapping[str, Any]) -> ChatRequest:
     if isinstance(messages, list) and len(messages) <= MOST_MESSAGES:
         messages, shown = taken_out([_plain_message(i, message) for i, message in enumerate(messages)])
     request = read(ChatRequest, {**data, "messages": messages, "shown": shown}, NEUTRAL)
+    check_answered([(each.role, [call.id for call in each.tool_calls], each.tool_call_id) for each in request.messages])
+    _ = request.tools_text
     if request.stream_options is not None and not request.stream:
         raise refuse("stream_options", "it must come with stream; set stream or leave it out")
     if request.logprobs and request.stream:
@@ -139,10 +162,14 @@ def read_request(data: Mapping[str, Any]) -> ChatRequest:
 
 
 def _plain_message(place: int, message: Any) -> Any:
-    """A message without the empty keys that clients copy from answers."""
+    """A message without the empty keys that clients copy from answers; one that calls tools may say nothing."""
     if not isinstance(message, dict):
         return message
     for key in EMPTY_IN_MESSAGES:
         if message.get(key) not in (None, []):
             raise refuse(f"messages[{place}].{key}", "it is not offered by this server; leave it out")
-    return {key: value for key, value in message.items() if key not in EMPTY_IN_MESSAGES}
+    said = {key: value for key, value in message.items() if key not in EMPTY_IN_MESSAGES}
+    said = {key: value for key, value in said.items() if value is not None or key not in CALLING}
+    if said.get("tool_calls") and said.get("content") is None:
+        said["content"] = ""
+    return said
