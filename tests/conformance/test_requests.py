@@ -22,6 +22,7 @@ from ponder.strategies.stepwise import Stepwise
 from ponder.testing.scene import play
 
 WANTED = {"temperature": 1.75, "top_p": 0.75, "max_tokens": 21, "stop": ["answer"], "logprobs": True}
+TOOLS = [{"type": "function", "function": {"name": "f"}}]
 IN_PARTS = (ConfidenceStopping, EarlyPruning, BudgetForcing, CertaintyProbe, Hogwild, SelfDebug, SStar, Stepwise)
 """Strategies whose answers are several draws, or whose draws are not all alike."""
 REFUSED = {
@@ -59,6 +60,7 @@ async def test_each_parameter_is_followed_or_refused(case: str) -> None:
     is_whole = not is_image and not any(isinstance(part, IN_PARTS) for part in writers(strategy))
     refused = refused if is_whole else refused | {"logprobs"}
     assert (followed(strategy, response_format={"type": "json_object"}) is None) == (not is_whole)
+    assert (followed(strategy, tools=TOOLS) is None) == (case != "sample")
     assert {name for name in WANTED if followed(strategy, **{name: WANTED[name]}) is None} == refused
     if is_image:
         return

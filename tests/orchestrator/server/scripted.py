@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+import orjson
 
 from ponder.orchestrator.engine import Capabilities, Completion, EngineSpec, Prompt, Reading, Request
 from ponder.orchestrator.errors import EngineRefused, EngineUnavailable
 from ponder.orchestrator.meter import Meter
-from ponder.orchestrator.types import Finish
+from ponder.orchestrator.types import Finish, ToolCall
 
 SECRET = "upstream-secret-0123456789"
 
@@ -25,6 +27,8 @@ class ScriptedSpec(EngineSpec):
     image_tokens: int = 0
     structured: bool = False
     continues: bool = False
+    calls: str = ""
+    """The arguments with which it calls the tool that is chosen, or the first, until it is told what one returned."""
 
     def open(self) -> ScriptedEngine:
         ScriptedEngine.opened[self.name] = ScriptedEngine(self)
@@ -51,6 +55,7 @@ class ScriptedEngine:
             image_tokens=spec.image_tokens,
             structured=spec.structured,
             continue_prefix=spec.continues,
+            tools=bool(spec.calls),
         )
 
     @property
@@ -67,7 +72,7 @@ class ScriptedEngine:
         self.closes += 1
 
     async def count(self, prompt: Prompt) -> int:
-        words = sum(len(message.content) for message in prompt.messages)
+        words = sum(len(message.content) for message in prompt.messages) + len(prompt.tools)
         return words + 1 + self.spec.image_tokens * len(prompt.images)
 
     async def complete(self, request: Request) -> Completion:
@@ -83,9 +88,18 @@ class ScriptedEngine:
         finally:
             self.in_flight -= 1
         self.done += 1
+        if request.sampling.tools is not None and request.prompt.messages[-1].role != "tool":
+            call = self._call(orjson.loads(request.sampling.tools))
+            usage = self.meter.generation(await self.count(request.prompt), 1)
+            return Completion((), "", Finish.CALLED, usage, calls=(call,))
         tokens = min(len(self.spec.text), request.sampling.max_tokens)
         usage = self.meter.generation(await self.count(request.prompt), tokens)
         return Completion((), self.spec.text[:tokens], self.spec.finish, usage)
+
+    def _call(self, said: dict[str, Any]) -> ToolCall:
+        choice = said.get("tool_choice")
+        chosen = choice if isinstance(choice, dict) else said["tools"][0]
+        return ToolCall(id=f"call_{self.done}", name=chosen["function"]["name"], arguments=self.spec.calls)
 
     async def read(self, prompt: Prompt) -> Reading:
         raise EngineRefused("a scripted engine does not read")

@@ -102,6 +102,7 @@ def test_cards_tell_what_models_can_do(client: openai.OpenAI) -> None:
         "composition": ["sample"],
         "most_answers": 1,
         "context_length": 32768,
+        "calls_tools": False,
     }
     points = cards["sums"]["points"]
     assert [each["efforts"] for each in points] == [
