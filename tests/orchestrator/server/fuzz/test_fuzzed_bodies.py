@@ -94,7 +94,14 @@ def test_a_wrong_field_is_called_by_its_name(server: Fuzzed) -> None:
     assert named > 300
 
 
-RELATED = {"stream_options": ("stream",), "best_of": ("n",), "reasoning_effort": ("model",), "n": ("model", "ponder")}
+RELATED = {
+    "stream_options": ("stream",),
+    "best_of": ("n",),
+    "reasoning_effort": ("model",),
+    "reasoning.effort": ("model",),
+    "n": ("model", "ponder"),
+    "tool_choice": ("tools",),
+}
 """Faults of two fields that do not go together, by the one that is named."""
 
 
