@@ -12,7 +12,7 @@ from .in_chat import Words, names
 from .refusal import Refusal
 from .shown import DETAILS
 
-UNCALLED, UNKEPT = "tools are not called", "nothing is stored; send the whole conversation as input"
+UNCALLED, UNKEPT = "ask for tools at /v1/chat/completions", "nothing is stored; send the whole conversation as input"
 LOGPROBS, THOUGHTS = "message.output_text.logprobs", "reasoning.encrypted_content"
 HOSTED = "it belongs to another service"
 
@@ -135,7 +135,8 @@ def _is_empty_thought(item: Mapping[str, Any]) -> bool:
 
 def _turn(item: Mapping[str, Any], place: str) -> dict[str, Any]:
     if item.get("type") not in (None, "message"):
-        raise refuse(f"{place}.type", "it must be message: tools are not called, and nothing is stored; leave it out")
+        rule = "it must be message: tools are called in chats alone, and nothing is stored; leave it out"
+        raise refuse(f"{place}.type", rule)
     given = ITEM.given(item, f"{place}.")
     content = given.get("content")
     if isinstance(content, list):
