@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import openai
+import psutil
 import pytest
 
 from ponder.orchestrator.deployment import FRONT, VARIABLE
@@ -63,13 +64,12 @@ def asked(number: int) -> list[dict[str, str]]:
 
 
 def replicas() -> list[int]:
-    """The processes of the replicas."""
+    """The processes of the replicas of this Ray."""
     found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            with contextlib.suppress(OSError):
-                if (folder / "cmdline").read_bytes().startswith(b"ray::ServeReplica:ponder"):
-                    found.append(int(folder.name))
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if " ".join(process.cmdline()).startswith("ray::ServeReplica:ponder"):
+                found.append(process.pid)
     return found
 
 
