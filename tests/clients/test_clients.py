@@ -84,7 +84,7 @@ def environment(folder: Path) -> Iterator[Environment]:
 def ran(script: str, folder: Path, environment: Environment) -> str:
     """What a script printed."""
     command = ["sh" if script.endswith(".sh") else sys.executable, str(SCRIPTS / script)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=550)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
