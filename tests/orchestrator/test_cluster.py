@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from one_ray import one_ray
 from ray_actors import actors
 
 from ponder.orchestrator.budget import Budget
@@ -44,13 +45,9 @@ MOST_TASKS_AT_ONCE = 64
 
 @pytest.fixture(scope="module", autouse=True)
 def one_cluster() -> Iterator[None]:
-    """One Ray for the module: starting it takes seconds."""
-    import ray
-
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray.init(include_dashboard=False, num_cpus=4, object_store_memory=200_000_000, log_to_driver=False)
-    yield
-    ray.shutdown()
+    with one_ray():
+        yield
 
 
 SPACE = {

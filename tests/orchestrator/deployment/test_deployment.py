@@ -16,8 +16,9 @@ from typing import Any
 
 import httpx
 import openai
-import psutil
 import pytest
+from one_ray import one_ray
+from ray_actors import actors
 
 from ponder.orchestrator.deployment import FRONT, VARIABLE
 from ponder.orchestrator.types import Usage
@@ -35,28 +36,25 @@ CLEAR = {"budget_exceeded", "replica_lost"}
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """What the page deploys, on one Ray for the module."""
-    import ray
-
+    """What the page deploys."""
     folder, names = tmp_path_factory.mktemp("deployed"), dict[str, Any]()
-    with pytest.MonkeyPatch.context() as patch, socket.socket() as door:
+    with contextlib.ExitStack() as held, pytest.MonkeyPatch.context() as patch, socket.socket() as door:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv(VARIABLE, FRONT)
         patch.chdir(folder)
         door.bind(("127.0.0.1", 0))
         port = str(door.getsockname()[1])
         door.close()
-        ray.init(include_dashboard=False, num_cpus=4, object_store_memory=100_000_000, log_to_driver=False)
+        held.enter_context(one_ray())
         for language, code in BLOCK.findall(PAGE.read_text()):
             if language == "toml":
                 Path(code.partition("\n")[0].removeprefix("# ")).write_text(code)
             else:
                 exec(code.replace("8000", port), names)
         yield names["url"]
-    from ray import serve
+        from ray import serve
 
-    serve.shutdown()
-    ray.shutdown()
+        serve.shutdown()
 
 
 def asked(number: int) -> list[dict[str, str]]:
@@ -64,13 +62,7 @@ def asked(number: int) -> list[dict[str, str]]:
 
 
 def replicas() -> list[int]:
-    """The processes of the replicas of this Ray."""
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            if " ".join(process.cmdline()).startswith("ray::ServeReplica:ponder"):
-                found.append(process.pid)
-    return found
+    return actors("ServeReplica:ponder")
 
 
 def spent(key: str) -> Usage:
