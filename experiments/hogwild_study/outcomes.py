@@ -10,7 +10,7 @@ from pathlib import Path
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.engines import TorchSpec
 from ponder.orchestrator.journal_file import JournalFile
-from ponder.orchestrator.run_state import Written
+from ponder.orchestrator.run_state import Watcher, Written
 from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.runtime import Task as Job
 
@@ -93,7 +93,7 @@ async def _outcome(runtime: Runtime, cell: Cell, i: int, problem: Problem, gate:
             job = Job(
                 id=f"{name}, {copy}", strategy=strategy, query=query_of(problem, name), budget=UNLIMITED, replicate=copy
             )
-            usage = (await runtime.execute(job, UNLIMITED, hear)).result.usage
+            usage = (await runtime.execute(job, UNLIMITED, Watcher(wrote=hear))).result.usage
             texts.append(tuple(written))
             drawn, read = drawn + usage.completion_tokens, read + usage.prompt_tokens
         return Outcome(problem, tuple(texts), drawn, read)

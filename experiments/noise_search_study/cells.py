@@ -20,7 +20,7 @@ from digits.data import Images
 from ponder.orchestrator.budget import Budget
 from ponder.orchestrator.engine import EngineSpec
 from ponder.orchestrator.journal import Memory
-from ponder.orchestrator.run_state import Written
+from ponder.orchestrator.run_state import Watcher, Written
 from ponder.orchestrator.runtime import Runtime, Task
 from ponder.orchestrator.strategy import Strategy
 from ponder.orchestrator.types import Query, Result
@@ -101,8 +101,9 @@ async def _made(cell: Cell, runtime: Runtime) -> dict[str, Any]:
     def hear(written: Written) -> None:
         said.append(written.text)
 
+    watcher = Watcher(wrote=hear)
     done = await asyncio.gather(
-        *(runtime.execute(_task(strategy, number, budget), budget, hear) for number in range(cell.prompts))
+        *(runtime.execute(_task(strategy, number, budget), budget, watcher) for number in range(cell.prompts))
     )
     seconds = time.process_time() - start
     paid = sum(each.paid.nfe for each in done)

@@ -141,21 +141,22 @@ def test_a_file_that_is_no_frontier_is_refused(tmp_path) -> None:
 def test_files_and_folders_may_hold_pipelines_and_frontiers(tmp_path) -> None:
     frontier().save(tmp_path / "small.frontier.toml")
     save(frontier(name="other").pipelines()[0], one := tmp_path / "other.toml")
-    assert [each.name for each in load_all([tmp_path])] == ["other", "small"]
-    assert [each.name for each in load_all([one, tmp_path / "small.frontier.toml"])] == ["other", "small"]
+    assert [each.name for each in load_all([tmp_path])] == ["other-1", "small"]
+    assert [each.name for each in load_all([one, tmp_path / "small.frontier.toml"])] == ["other-1", "small"]
     (empty := tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="must hold pipelines or frontiers as TOML files, but holds none"):
         load_all([empty])
 
 
-def test_is_served_a_model_a_point(tmp_path) -> None:
+def test_is_served_as_a_model_and_each_point_as_one(tmp_path) -> None:
     frontier().save(path := Path(tmp_path) / "small.frontier.toml")
     command = [sys.executable, "-m", "ponder", "serve", str(path), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             said = server.stdout.readline()
-            assert said.startswith("serving small-1, small-2, small-3 at http://127.0.0.1:")
-            with urllib.request.urlopen(f"{said.split()[5]}/models", timeout=30) as answer:
-                assert [model["id"] for model in json.load(answer)["data"]] == ["small-1", "small-2", "small-3"]
+            assert said.startswith("serving small at http://127.0.0.1:")
+            with urllib.request.urlopen(f"{said.split(' at ')[1].split()[0]}/models", timeout=30) as answer:
+                names = [model["id"] for model in json.load(answer)["data"]]
+            assert names == ["small", "small-1", "small-2", "small-3"]
         finally:
             server.send_signal(signal.SIGTERM)
