@@ -32,10 +32,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Engines of real vLLM are on the cores that they were given: one worker starts them all."""
+    """What takes long begins first; engines of real vLLM, on cores that they were given, are one worker's."""
     for item in items:
         if item.get_closest_marker("vllm"):
             item.add_marker(pytest.mark.xdist_group("vllm"))
+    items.sort(key=lambda item: not (item.get_closest_marker("vllm") or item.get_closest_marker("long")))
 
 
 @pytest.fixture(scope="module")

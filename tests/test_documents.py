@@ -26,6 +26,7 @@ from ponder.search.sweep import Sweep
 from ponder.strategies import STRATEGIES
 from ponder.verifiers import VERIFIERS
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parent.parent
 GUIDES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 DOCUMENTS = [*GUIDES, *sorted((ROOT / "docs" / "strategies").glob("*.md"))]

@@ -28,6 +28,7 @@ from ponder.orchestrator.journal_file import JournalFile, ReadOnlyJournal, Spent
 from ponder.orchestrator.judging import Judging
 from ponder.orchestrator.types import Candidate, Finish, Query
 
+pytestmark = pytest.mark.long
 KILLS = 300
 AT_ONCE = 2
 """Runs side by side: as many as the smallest machine that tests run on has cores."""

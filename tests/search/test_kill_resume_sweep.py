@@ -16,6 +16,7 @@ from sweeping import REWARD, TABLE, files, in_memory, searched, spent, sweep_of
 from ponder.search.record import Record
 from ponder.search.sweep import Sweep
 
+pytestmark = pytest.mark.long
 KILLS = 10
 AMPLE, TIGHT = 1_000_000, 50_000
 

@@ -91,10 +91,10 @@ async def test_stopped_children_are_killed_at_the_wall_limit_also_while_they_are
 
 
 async def test_equal_requests_are_answered_once(pool: ChildPool) -> None:
-    began = time.process_time(), time.monotonic()
-    replies = await asyncio.gather(*(pool.ask("form", answer="9^{9^{9^9}}", cpu_s=0.5) for _ in range(20)))
+    began = time.monotonic()
+    replies = await asyncio.gather(*(pool.ask("form", answer="9^{9^{9^9}}", cpu_s=0.5) for _ in range(200)))
     assert {reply.problem for reply in replies} == {"time limit"}
-    assert time.monotonic() - began[1] < 8
+    assert time.monotonic() - began < 50
 
 
 async def test_who_gives_up_does_not_take_the_reply_from_the_others(pool: ChildPool) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+import pytest
 from judging import candidate, context
 from upstream_humaneval import CPU_S, upstream_verdicts
 
@@ -15,6 +16,7 @@ from ponder.orchestrator.types import Query, Score
 from ponder.verifiers.python_code import PythonCode
 from ponder.verifiers.sandbox import Limits
 
+pytestmark = pytest.mark.long
 QUERIES = humaneval_queries()
 WHOLE = PythonCode(credit="whole", limits=Limits(cpu_s=CPU_S, wall_s=60))
 

@@ -21,7 +21,12 @@ from ponder.orchestrator.types import Query, Score
 from ponder.orchestrator.verifier import Verifier
 from ponder.verifiers import OutcomeReward, ProcessReward, RewardCard
 
-pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(300),
+    pytest.mark.usefixtures("one_thread"),
+]
 PROBLEMS = list(islice(problems((1, 2, 3, 4, 5, 6), 4, "test"), 24))
 CLOSE = 1e-3
 

@@ -29,6 +29,7 @@ from ponder.strategies import SVDD, RandomNoiseSearch
 from ponder.strategies.denoising import times
 from ponder.verifiers import ClassLogprob
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 STEPS = 4
 
 

@@ -27,6 +27,7 @@ from ponder.strategies import SVDD, RandomNoiseSearch
 from ponder.strategies.denoising import times
 from ponder.verifiers import ClassLogprob
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SIDE = tiny_diffusers.SIDE
 PIXELS = SIDE * SIDE * 3
 PROMPT = "1 cat"

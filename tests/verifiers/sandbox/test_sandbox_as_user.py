@@ -15,6 +15,7 @@ from sandbox_host import HERE
 
 from ponder.verifiers.sandbox.walls import bubblewrap, shown
 
+pytestmark = pytest.mark.long
 USER = 54321
 TESTS = ("test_sandbox.py", "test_sandbox_attacks.py", "test_sandbox_session.py")
 BECOME = f"""
