@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from schema_cases import cases, sent
 from schema_values import text_of
 
+pytestmark = pytest.mark.long
 DRAWN, DAMAGED, WARM_UP = 40_000, 57_000, 4_000
-CASES = 20
+CASES = 10
 MOST_MIB = 50.0
 GOOD = {api.path: [text_of(body) for body in api.good] for api in APIS}
 SEEN = {"model": "single", "messages": [{"role": "user", "content": [PART, SHOWN]}]}
