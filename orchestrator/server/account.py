@@ -11,8 +11,7 @@ from ..types import Result
 
 def ending(result: Result) -> dict[str, Any]:
     """How a run ended, and which limit ended it; what engines said is for the log alone."""
-    reason = result.reason if result.stopped in ("budget", "deadline") else ""
-    return {"stopped": result.stopped, "reason": reason, "failures": result.failures}
+    return {"stopped": result.stopped, "reason": result.reason if result.stopped in ("budget", "deadline") else ""}
 
 
 def account(result: Result, seed: int) -> dict[str, Any]:

@@ -215,7 +215,8 @@ class Runs:
         self._told(work)
         self._in_flight.discard(work)
         if work.state == "done":
-            work.ending = ending(task.result().result)
+            result = task.result().result
+            work.ending = {**ending(result), "failures": result.failures}
         else:
             self._detach(work)
         self._ended.append(work)

@@ -11,8 +11,8 @@ from ponder.orchestrator.errors import UsageError
 from ponder.orchestrator.types import Candidate, Finish, Message, Query, Result, Score, Usage
 
 
-def test_only_eos_and_stop_are_complete() -> None:
-    assert {finish for finish in Finish if finish.is_complete} == {Finish.EOS, Finish.STOP}
+def test_only_what_ends_by_itself_is_complete() -> None:
+    assert {finish for finish in Finish if finish.is_complete} == {Finish.EOS, Finish.STOP, Finish.CALLED}
     assert {finish for finish in Finish if not finish.is_terminal} == {Finish.STEP, Finish.STEP_LENGTH}
 
 

@@ -76,7 +76,7 @@ def test_an_image_is_the_best_of_the_run(client: openai.OpenAI, name: str) -> No
     assert spent["nfe"] == {"search": 16, "stepwise": 12}[name]
     assert spent["compute_ns"] == spent["nfe"] * 1_000_000
     assert raw.headers["x-ponder-stopped"] == "done"
-    assert answer.model_extra["ponder"] == {"usage": spent, "stopped": "done", "seed": 7}
+    assert answer.model_extra["ponder"] == {"usage": spent, "stopped": "done", "reason": "", "seed": 7}
 
 
 def test_the_seed_it_drew_gives_the_same_image_again(client: openai.OpenAI) -> None:
