@@ -35,12 +35,12 @@ from .parts import needing_reference
 from .pipeline import Pipeline
 from .pipeline_meter import PipelineMeter, as_judgement
 from .plan import Plan
+from .recent import Recent
 from .redrawn import redrawn, writers
 from .runtime import Done, Runtime, Task
 from .shape import Shape
 from .types import COUNTS, Candidate, Finish, Query, Usage
 
-MOST_KEPT = 256
 KNOBS = frozenset({"temperature", "top_p", "stop", "json_schema"})
 """What a request may change of the draws within, beside their length."""
 
@@ -105,7 +105,7 @@ class PipelineEngine:
         self.spec = spec
         self._runtime = Runtime(spec.pipeline.engines, retries=retries)
         self._is_started = False
-        self._asked: dict[Sampling, Pipeline] = {}
+        self._redrawn = Recent[Pipeline]()
         self._learn()
 
     @property
@@ -174,14 +174,11 @@ class PipelineEngine:
             EngineRefused: it cannot.
         """
         self._check(request)
-        if request.sampling not in self._asked:
-            if len(self._asked) >= MOST_KEPT:
-                self._asked.clear()
-            try:
-                self._asked[request.sampling] = _drawing(self.spec.pipeline, request.sampling)
-            except UsageError as error:
-                raise EngineRefused(f"pipeline {self.spec.pipeline.name!r} cannot draw so: {error}") from None
-        return self._asked[request.sampling]
+        pipeline, sampling = self.spec.pipeline, request.sampling
+        try:
+            return self._redrawn.get(pipeline, sampling, lambda: _drawing(pipeline, sampling))
+        except UsageError as error:
+            raise EngineRefused(f"pipeline {pipeline.name!r} cannot draw so: {error}") from None
 
     def _check(self, request: Request) -> None:
         """Refuse what only a single model can do."""

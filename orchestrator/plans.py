@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from .context import plan_for
 from .engine import Engine
 from .plan import Plan
+from .recent import Recent
 from .shape import Shape
 from .strategy import Strategy
 from .types import Query
@@ -23,7 +24,7 @@ class Plans:
 
     def __init__(self, engines: Mapping[str, Engine]) -> None:
         self._engines = engines
-        self._kept: dict[tuple[int, ...], tuple[Strategy, Plan]] = {}
+        self._kept = Recent[Plan](MOST_KEPT)
 
     async def counted(self, query: Query) -> Plan:
         """A plan that knows how long the query's prompt is, and nothing else."""
@@ -35,10 +36,9 @@ class Plans:
         Raises:
             ShapeError: the strategy cannot work.
         """
-        key = (id(strategy), *counted.prompt_tokens.values())  # a strategy that is kept keeps its number
-        if key not in self._kept:
+
+        def made() -> Plan:
             strategy.infer(Shape(), counted)
-            if len(self._kept) >= MOST_KEPT:
-                self._kept.clear()
-            self._kept[key] = strategy, counted
-        return self._kept[key][1]
+            return counted
+
+        return self._kept.get(strategy, tuple(counted.prompt_tokens.values()), made)

@@ -14,6 +14,7 @@ from ..frontier import Frontier
 from ..journal import Retries
 from ..pipeline import Pipeline
 from ..plan import Plan
+from ..recent import Recent
 from ..run_state import Watcher
 from ..runtime import Done, Runtime, Task
 from ..shape import Medium, Shape
@@ -22,7 +23,6 @@ from .asked import refuse
 from .dial import Dial, Effort
 from .overrides import check_servable, drawings
 from .pulse import Pulse
-from .recent import Recent
 from .refusal import SHOWN, Refusal
 
 RETRIES = Retries(most=2, longest_wait_s=2.0)

@@ -1,4 +1,4 @@
-"""What was made lately, kept for requests that need the same."""
+"""What was made lately, kept for those who need the same."""
 
 from __future__ import annotations
 
