@@ -118,6 +118,16 @@ class Budget(BaseModel):
             return self
         return self.model_copy(update={"seconds": max(0.0, self.seconds - seconds)})
 
+    @classmethod
+    def of(cls, usage: Usage) -> Self:
+        """Just `usage`, as the limit in every dimension but the deadline.
+
+        >>> Budget.of(Usage(completion_tokens=3)).total_tokens
+        3
+        """
+        held = zip(COUNTED, amounts(usage), strict=True)
+        return cls.model_validate({name: in_units(amount, name) for name, amount in held})
+
     def __str__(self) -> str:
         named = [
             f"{getattr(self, name):.15g} {name}" for name in type(self).model_fields if getattr(self, name) is not None
@@ -140,8 +150,7 @@ class Reservation:
     @property
     def budget(self) -> Budget:
         """What is held, as the budget of a child; settle with what the child has spent."""
-        held = dict(zip(COUNTED, amounts(self.bound), strict=True))
-        return Budget.model_validate({name: in_units(amount, name) for name, amount in held.items()})
+        return Budget.of(self.bound)
 
     def settle(self, usage: Usage) -> None:
         """Charge what was really spent and give the rest back. A second call does nothing."""

@@ -13,7 +13,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from .budget import COUNTED, Budget, amounts, in_units
+from .budget import Budget
 from .canonical import stable_id
 from .engine import (
     FREE,
@@ -37,6 +37,7 @@ from .pipeline_meter import PipelineMeter, as_judgement
 from .plan import Plan
 from .recent import Recent
 from .redrawn import redrawn, writers
+from .resources import taken_together
 from .runtime import Done, Runtime, Task
 from .shape import Shape
 from .types import COUNTS, Candidate, Finish, Query, Usage
@@ -82,11 +83,7 @@ class PipelineEngineSpec(EngineSpec):
 
     def resources(self) -> dict[str, float]:
         """What its engines take together: they run where it runs."""
-        total: dict[str, float] = {}
-        for spec in self.pipeline.engines.values():
-            for name, amount in spec.resources().items():
-                total[name] = total.get(name, 0) + amount
-        return total
+        return taken_together(self.pipeline.engines.values())
 
 
 class PipelineEngine:
@@ -226,8 +223,7 @@ def _drawing(pipeline: Pipeline, sampling: Sampling) -> Pipeline:
 
 def _lease(bound: Usage, budget: Budget) -> Budget:
     """What a run may pay: what was reserved for it, and no more than its own budget; its deadline is the ledger's."""
-    held = {name: in_units(amount, name) for name, amount in zip(COUNTED, amounts(bound), strict=True)}
-    return budget.at_most(Budget.model_validate(held)).model_copy(update={"seconds": None})
+    return budget.at_most(Budget.of(bound)).model_copy(update={"seconds": None})
 
 
 def _best(done: Done, name: str) -> Candidate:

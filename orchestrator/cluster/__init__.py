@@ -21,10 +21,9 @@ from ..shape import Estimate
 from ..strategy import Strategy
 from ..types import Query, Result, Usage
 from .engine_actor import EngineActor, Replicas
+from .joining import join
 from .runner_actor import RunnerActor
 from .store_actor import RemoteStore, StoreActor
-
-OBJECT_STORE_BYTES = 200 * 1024 * 1024
 
 
 class Cluster:
@@ -141,14 +140,7 @@ class Cluster:
         if ray.is_initialized():
             return
         self._owns_ray = True
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        address = self._address or os.environ.get("RAY_ADDRESS")
-        local = {} if address else {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-        try:
-            ray.init(address=address, logging_level="ERROR", log_to_driver=False, **local)
-        except Exception as error:
-            where = f"the Ray cluster at {address!r}" if address else "a Ray cluster on this machine"
-            raise EngineUnavailable(f"{where} must start, but: {error}; try again, or run with --local") from None
+        join(self._address, "try again, or run with --local")
 
     async def _start_actors(self) -> None:
         import ray

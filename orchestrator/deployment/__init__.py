@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ..cluster.joining import join
 from ..errors import EngineUnavailable, UsageError
 from ..frontier import Frontier, load_all
 from ..pipeline import Pipeline
@@ -28,7 +29,6 @@ NAME = "ponder"
 VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 FRONT = "ponder.orchestrator.deployment.front:middleware"
 """What that variable must hold on every node, before its Ray starts."""
-OBJECT_STORE_BYTES = 200 * 1024 * 1024
 
 
 def build(args: Mapping[str, Any]) -> Any:
@@ -132,12 +132,5 @@ def _join(address: str | None) -> None:
 
     if ray.is_initialized():
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault(VARIABLE, FRONT)
-    address = address or os.environ.get("RAY_ADDRESS")
-    local = {} if address else {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-    try:
-        ray.init(address=address, logging_level="ERROR", log_to_driver=False, **local)
-    except Exception as error:
-        where = f"the Ray cluster at {address!r}" if address else "a Ray cluster on this machine"
-        raise EngineUnavailable(f"{where} must start, but: {error}; try again") from None
+    join(address, "try again")

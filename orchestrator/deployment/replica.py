@@ -10,6 +10,7 @@ from ..engine import EngineSpec
 from ..errors import EngineUnavailable
 from ..frontier import Frontier
 from ..pipeline import Pipeline
+from ..resources import taken_together
 from ..server.keys import Keys
 from ..server.redaction import Redaction
 from ..server.serve import LOGGERS
@@ -57,7 +58,6 @@ def built(served: Sequence[Pipeline | Frontier], spec: Deployment, app_name: str
     named = by_name(served)
     frontiers = [each for each in served if isinstance(each, Frontier)]
     check(keys, spec)
-    keys.check_models([*named, *(frontier.name for frontier in frontiers)])
     redaction = Redaction(keys)
     for name in (*LOGGERS, "ray.serve"):
         logging.getLogger(name).addFilter(redaction)
@@ -91,11 +91,7 @@ def resources(served: Iterable[Pipeline | Frontier]) -> dict[str, float]:
     specs: list[EngineSpec] = []
     for pipeline in by_name(served).values():
         specs += [spec for spec in pipeline.engines.values() if spec not in specs]
-    taken: dict[str, float] = {"num_cpus": 0}
-    for spec in specs:
-        for name, amount in spec.resources().items():
-            taken[name] = taken.get(name, 0) + amount
-    return taken
+    return taken_together(specs)
 
 
 def options(served: Iterable[Pipeline | Frontier], spec: Deployment) -> dict[str, Any]:

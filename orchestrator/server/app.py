@@ -79,11 +79,12 @@ def create_app(
         most_waiting: most that wait for their turn besides.
 
     Raises:
-        UsageError: a pipeline cannot answer requests, or a kind is unknown.
+        UsageError: a pipeline cannot answer requests, a kind is unknown, or a key opens a model that is not served.
     """
     check_kinds(strategies := frozenset(strategies))
     metrics = Metrics()
     models = Models(pipelines, frontiers)
+    keys.check_models(models.names())
     runs = Runs(most_runs, most_waiting, lambda work: metrics.spent(work.model, work.trace.paid), directory)
     health = Health(models, runs)
     metrics.watch_runs(lambda: len(runs), lambda: runs.waiting)

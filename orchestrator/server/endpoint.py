@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from starlette.requests import ClientDisconnect, Request
 
-from ..budget import COUNTED, Budget, amounts, in_units
+from ..budget import Budget
 from ..errors import BudgetExceeded
 from ..pipeline import Pipeline
 from ..runtime import Done
@@ -83,9 +83,9 @@ class Job(Generic[A]):
         if limits == Budget():
             return Usage(), self.budget
         plan = await self.model.runtime.plan(self.pipeline, query)
-        named = zip(COUNTED, amounts(plan.estimate.most), limits.limits(), strict=True)
-        most = {name: in_units(amount, name) for name, amount, limit in named if limit is not None}
-        return plan.attempt.most, self.budget.at_most(Budget.model_validate(most))
+        open_ones = {name: None for name in Budget.model_fields if getattr(limits, name) is None}
+        most = Budget.of(plan.estimate.most).model_copy(update=open_ones)
+        return plan.attempt.most, self.budget.at_most(most)
 
 
 class Endpoint(Generic[A]):

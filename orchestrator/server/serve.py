@@ -62,7 +62,6 @@ def serve(
     keys = Keys.load(key_file)
     check_binding(host, keys)
     named, frontiers = by_name(served := list(served)), [each for each in served if isinstance(each, Frontier)]
-    keys.check_models([*named, *(frontier.name for frontier in frontiers)])
     try:
         from .app import create_app
         from .listener import Listener
