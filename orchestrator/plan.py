@@ -120,9 +120,8 @@ class Plan:
         self._count()
         sampling = then.sampling(sampling) if then else sampling
         certain = n if fewest is None else fewest
-        longest = after + sampling.max_tokens
-        shape = Shape(fewest=min(certain, 1), most=n, longest=longest, drawn_by=frozenset({engine}))
-        shape = replace(shape, may_call=True) if sampling.tools is not None else shape
+        many, longest, calls = min(certain, 1), after + sampling.max_tokens, sampling.tools is not None
+        shape = Shape(fewest=many, most=n, longest=longest, drawn_by=frozenset({engine}), may_call=calls)
         if self.engines is not None:
             one = self._draw(sampling, engine, after, reads)
             judged = self._judgement(then, shape) if then else Usage()

@@ -38,7 +38,7 @@ def _facts(model: Model) -> dict[str, Any]:
         "most_answers": model.most_answers,
     }
     if model.medium == "image":
-        return {**facts, "sizes": [f"{width}x{height}" for width, height in sorted(model.sizes)]}
+        return {**facts, "sizes": model.sizes}
     can_call = may_call(model.pipeline, model.engines)
     return {**facts, "context_length": min(lengths, default=None), "calls_tools": can_call}
 

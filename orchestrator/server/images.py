@@ -40,7 +40,7 @@ class ImageGenerations(Endpoint[ImageRequest]):
         return read_request(data)
 
     def prepared(self, model: Model, pipeline: Pipeline, asked: ImageRequest) -> Pipeline:
-        made = [f"{width}x{height}" for width, height in sorted(model.sizes)]
+        made = model.sizes
         if asked.size not in ("auto", *made):
             rule = f"it must be auto or what this model makes ({', '.join(made)})" if made else "it must be auto here"
             raise refuse("size", f"{rule}; leave it out")

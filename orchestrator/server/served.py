@@ -77,10 +77,11 @@ class Model:
         return self._ids.get(pipeline, None, lambda: pipeline.id)
 
     @property
-    def sizes(self) -> set[tuple[int, int]]:
-        """Widths and heights of the images it makes, where that is known."""
+    def sizes(self) -> list[str]:
+        """Widths and heights of the images it makes, such as ``8x8``, where that is known."""
         facts = [self.engines[name].capabilities.denoising for name in self.pipeline.engine_names()]
-        return {each.size for each in facts if each is not None and each.size is not None}
+        known = {each.size for each in facts if each is not None and each.size is not None}
+        return [f"{width}x{height}" for width, height in sorted(known)]
 
     async def check_fits(self, pipeline: Pipeline, query: Query) -> None:
         """Refuse a query that leaves no room for an answer.

@@ -96,19 +96,21 @@ class TextEndpoint(Endpoint[T]):
             await stream.open({"x-request-id": job.id})
             for event in wording.opening():
                 await stream.event(event)
-            said = await self._live(work, ended, wording, stream)
+            said = await self._live(work, ended, wording, held, stream)
             for event in self._ending(work, ended, wording, said):
                 await stream.event(event)
             await stream.close(is_done=self.ends_with_done)
         finally:
             ended.cancel()
 
-    async def _live(self, work: Work, ended: asyncio.Future[Done], wording: Wording, stream: EventStream) -> str:
+    async def _live(
+        self, work: Work, ended: asyncio.Future[Done], wording: Wording, held: int, stream: EventStream
+    ) -> str:
         """Tell the answer as it is written, until the run ends; what was told.
 
-        So much is held back as may turn out to be a stop string, which no answer holds.
+        So many characters are held back as may turn out to be a stop string, which no answer holds.
         """
-        said, held = "", max(map(len, wording.stop), default=0)
+        said = ""
         while not ended.done():
             text = work.trace.text[: len(work.trace.text) - held]
             if len(text) > len(said):
