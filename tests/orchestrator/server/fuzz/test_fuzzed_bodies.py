@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gc
 import random
-from collections.abc import Iterator
 
 import pytest
 import schemathesis
 from api_bodies import APIS, CHAT, PART, SHOWN, Api
 from byte_mutations import damaged
-from fuzzed_server import Fuzzed, resident_mib, served
+from fuzzed_server import Fuzzed, resident_mib
 from hypothesis import HealthCheck, given, settings
 from schema_cases import cases, sent
 from schema_values import text_of
@@ -24,14 +23,6 @@ MOST_MIB = 50.0
 GOOD = {api.path: [text_of(body) for body in api.good] for api in APIS}
 SEEN = {"model": "single", "messages": [{"role": "user", "content": [PART, SHOWN]}]}
 """No model here sees images, which is told once they are read."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Fuzzed]:
-    fuzzed = Fuzzed(served())
-    with fuzzed.running():
-        yield fuzzed
-        fuzzed.check_rest()
 
 
 def drawn(rng: random.Random) -> tuple[str, bytes]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
 from api_bodies import APIS, CHAT
-from fuzzed_server import Fuzzed, served
+from fuzzed_server import Fuzzed
 from schema_values import TEXTS, text_of
 
 METHODS = (
@@ -76,14 +75,6 @@ VALUES = (
 LATIN = [text for text in TEXTS if not any("\ud800" <= character < "\ue000" for character in text)]
 GOOD = [(api.path, text_of(body)) for api in APIS for body in api.good]
 MANY = 6_000
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Fuzzed]:
-    fuzzed = Fuzzed(served())
-    with fuzzed.running():
-        yield fuzzed
-        fuzzed.check_rest()
 
 
 def headers(rng: random.Random) -> list[tuple[str, str]]:
