@@ -39,7 +39,7 @@ from ponder.strategies import SVDD, BestOfN, Hogwild, RandomNoiseSearch, Sample
 from ponder.testing.image_world import MEANS, PICTURE, SHAPE, SPREAD, looking
 from ponder.verifiers import ClassLogprob, ExactMatch, ProcessReward
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("ray"), pytest.mark.timeout(180)]
 MOST_TASKS_AT_ONCE = 64
 
 

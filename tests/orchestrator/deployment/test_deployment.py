@@ -23,7 +23,7 @@ from ray_actors import actors
 from ponder.orchestrator.deployment import FRONT, VARIABLE
 from ponder.orchestrator.types import Usage
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("ray"), pytest.mark.timeout(240)]
 PAGE = Path(__file__).parents[3] / "docs" / "deploy.md"
 BLOCK = re.compile(r"^```(toml|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ALICE, BOB = "the-key-of-alice", "the-key-of-bob"
