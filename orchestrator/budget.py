@@ -100,7 +100,17 @@ class Budget(BaseModel):
 
     def limits(self) -> tuple[int | None, ...]:
         """The limits in whole units, in the order of `COUNTED`."""
-        return tuple(_whole(getattr(self, name)) if name in NANO else getattr(self, name) for name in COUNTED)
+        return (
+            self.prompt_tokens,
+            self.completion_tokens,
+            self.total_tokens,
+            self.calls,
+            self.verifier_calls,
+            self.nfe,
+            self.flops,
+            _whole(self.cost_usd),
+            _whole(self.compute_seconds),
+        )
 
     def fits(self, usage: Usage) -> bool:
         """Whether `usage` alone stays within every counted limit."""
@@ -108,9 +118,9 @@ class Budget(BaseModel):
 
     def at_most(self, other: Budget) -> Self:
         """The tighter of the two in every dimension."""
-        pairs = {name: (getattr(self, name), getattr(other, name)) for name in type(self).model_fields}
-        tight = {name: min((v for v in pair if v is not None), default=None) for name, pair in pairs.items()}
-        return type(self)(**tight)
+        limits = {name: limit for name, limit in other if limit is not None}
+        tighter = {name: limit for name, limit in limits.items() if (own := getattr(self, name)) is None or limit < own}
+        return self.model_copy(update=tighter) if tighter else self
 
     def after(self, seconds: float) -> Self:
         """The same so many seconds later: its deadline is nearer."""

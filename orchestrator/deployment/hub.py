@@ -177,7 +177,7 @@ class HubActor:
             raise Refusal(401, "this key opens the server no more; use another", code="invalid_api_key")
         lease = await self._accounts.lease(key_name, least, most)
         if (replica := self._replicas.get(name)) is None:
-            await self._accounts.settle(lease.id, Usage())
+            self._accounts.settle(lease.id, Usage())
             raise unavailable("this server is joining its others; try again", "accounts_unavailable")
         replica.leases.add(lease.id)
         self._holders[lease.id] = name
@@ -187,7 +187,7 @@ class HubActor:
         lease_id, spent = ended
         if (replica := self._replicas.get(self._holders.pop(lease_id, ""))) is not None:
             replica.leases.discard(lease_id)
-        await self._accounts.settle(lease_id, spent)
+        self._accounts.settle(lease_id, spent)
 
     async def _claim(self, claimed: tuple[str, Fingerprint, Place]) -> Place | None:
         """The run that the same request began on another replica; where there is none, others will find this one."""

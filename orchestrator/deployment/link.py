@@ -243,7 +243,7 @@ class RemoteAccounts:
         self._link.leases.add(lease.id)
         return lease
 
-    async def settle(self, lease_id: str, spent: Usage) -> None:
+    def settle(self, lease_id: str, spent: Usage) -> None:
         """End a lease by what its request has spent. The hub is told soon; until then it is held."""
         told = self._link.tell("settle", (lease_id, spent), insists=True)
         told.add_done_callback(lambda _: self._link.leases.discard(lease_id))

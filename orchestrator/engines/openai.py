@@ -144,8 +144,8 @@ class OpenAIEngine:
         reads = f":{spec.reads}" if spec.reads else ""
         self.identity = f"openai:{spec.model}@{spec.revision}:{spec.api}:{spec.base_url}{reads}"
         self.meter: Meter = spec.metered(ParameterCount(parameters=spec.parameters) if spec.parameters else None)
-        self._dialect = Dialect(spec.api)
         self._context_length = spec.context_length or CONTEXT_LENGTH
+        self._speak(Dialect(spec.api))
         assumed = TEMPLATE_TOKENS if spec.api == "chat" else 0
         self._template_tokens = assumed if spec.template_tokens is None else spec.template_tokens
         self._server: Server | None = None
@@ -154,7 +154,7 @@ class OpenAIEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        return self._dialect.capabilities(self._context_length, self.spec.image_tokens)
+        return self._capabilities
 
     async def start(self) -> None:
         """Open the session and ask the server what it can do; a second call does nothing.
@@ -173,8 +173,8 @@ class OpenAIEngine:
         except BaseException:
             await server.close()
             raise
-        self._dialect = learned.dialect
         self._context_length = spec.context_length or learned.context_length or CONTEXT_LENGTH
+        self._speak(learned.dialect)
         if spec.template_tokens is None and learned.template_tokens is not None:
             self._template_tokens = learned.template_tokens + MESSAGE_TOKENS
         self._server, self._tokens = server, ServerTokens(server)
@@ -249,6 +249,10 @@ class OpenAIEngine:
             raise refusal(answer.status, answer.headers, answer.raw, server.address) from None
         return reading(raw, route, self.meter, len(ids) or self._bound(prompt))
 
+    def _speak(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._capabilities = dialect.capabilities(self._context_length, self.spec.image_tokens)
+
     def _opened(self) -> Server:
         if self._server is None:
             raise EngineRefused(f"engine {self.identity!r} must be started before it is asked; await its start first")
@@ -292,7 +296,7 @@ class OpenAIEngine:
             EngineError: it refuses something else.
         """
         if answer.status in (400, 422) and (name := refused_field(answer.raw, sent, quotes=quotes)) is not None:
-            self._dialect = self._dialect.without(name)
+            self._speak(self._dialect.without(name))
             if name not in NEEDED:
                 return
         raise refusal(answer.status, answer.headers, answer.raw, self._opened().address) from None

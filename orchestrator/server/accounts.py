@@ -92,7 +92,7 @@ class Accounts:
                 raise
         return Lease(lease_id, within(got, most).after(self._clock() - began))
 
-    async def settle(self, lease_id: str, spent: Usage) -> None:
+    def settle(self, lease_id: str, spent: Usage) -> None:
         """End a lease by what its request has spent; one that has ended stays as it is."""
         self._end(lease_id, spent)
 

@@ -24,7 +24,7 @@ from .brought import check_kinds
 from .cards import card
 from .chat import ChatCompletions
 from .completions import Completions
-from .desk import Desk
+from .desk import Desk, bounded
 from .directory import Alone, Directory
 from .endpoint import PATHS, Endpoint, check_allowed
 from .health import Health
@@ -90,7 +90,7 @@ def create_app(
     metrics.watch_runs(lambda: len(runs), lambda: runs.waiting)
     metrics.watch_engines(health.standing)
     accounts = Accounts(keys) if accounts is None else accounts
-    desk = Desk(models, runs, accounts, budget, seed, keep_alive_s, strategies)
+    desk = Desk(models, runs, accounts, bounded(budget), seed, keep_alive_s, strategies)
     endpoints = (ChatCompletions(desk), Responses(desk), Completions(desk), ImageGenerations(desk))
 
     routes = [*_routes(desk, health, endpoints), Route(METRICS, _scraped(metrics, directory))]
@@ -145,11 +145,11 @@ def _routes(desk: Desk, health: Health, endpoints: Sequence[Endpoint[Any]]) -> l
         return _json({"status": state.status, **ill}, 200 if state.is_well else 503)
 
     return [
+        *(Route(endpoint.path, endpoint, methods=["POST"]) for endpoint in endpoints),
         Route(OPEN_PATH, healthy),
         Route(MODELS, listing),
         Route(MODELS + "/{name:path}", one),
         Route(RUNS + "/{id}", run),
-        *(Route(endpoint.path, endpoint, methods=["POST"]) for endpoint in endpoints),
     ]
 
 

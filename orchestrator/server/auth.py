@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
@@ -67,6 +68,7 @@ class Gate:
         return self._keys.find(word.strip(" ")) if scheme.lower() == "bearer" else None
 
 
+@lru_cache(64)
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach `host`.
 

@@ -20,7 +20,7 @@ class Desk:
         models: what can be asked.
         runs: the runs in flight.
         accounts: what each key may spend.
-        budget: the most that one request may cost, whatever it asks for; without seconds, 600.
+        budget: the most that one request may cost, whatever it asks for; see `bounded`.
         seed: for requests that send none; None draws one for each.
         keep_alive_s: seconds between the comments that keep a silent stream open.
         strategies: kinds that a request may bring; none unless named.
@@ -29,11 +29,16 @@ class Desk:
     models: Models
     runs: Runs
     accounts: Till
-    budget: Budget = Budget(seconds=MOST_SECONDS)
+    budget: Budget
     seed: int | None = None
     keep_alive_s: float = 5.0
     strategies: frozenset[str] = field(default=frozenset())
 
     def allowed(self, asked: Budget) -> Budget:
         """What a request may cost that asks for a budget."""
-        return asked.at_most(self.budget).at_most(Budget(seconds=self.budget.seconds or MOST_SECONDS))
+        return self.budget if asked == Budget() else asked.at_most(self.budget)
+
+
+def bounded(budget: Budget) -> Budget:
+    """A budget whose deadline comes after 600 seconds where it has none."""
+    return budget if budget.seconds else budget.model_copy(update={"seconds": MOST_SECONDS})

@@ -76,7 +76,7 @@ class Job(Generic[A]):
             async with turn:
                 return await self.model.run(self.pipeline, query, lease.budget, self.seed, trace.watcher())
         finally:
-            await asyncio.shield(accounts.settle(lease.id, trace.paid))
+            accounts.settle(lease.id, trace.paid)
 
     async def _needs(self, query: Query, limits: Budget) -> tuple[Usage, Budget]:
         """The least that it costs, and the most that it may, limited in what `limits` limits."""

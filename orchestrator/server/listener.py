@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import threading
@@ -13,6 +14,7 @@ from types import FrameType
 import uvicorn
 from starlette.applications import Starlette
 
+from .gathered_writes import GatheringProtocol
 from .runs import Runs, end
 from .served import Models
 
@@ -33,6 +35,7 @@ class Listener(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=GatheringProtocol,
                 log_config=None,
                 log_level="warning",
                 access_log=False,
@@ -58,6 +61,8 @@ class Listener(uvicorn.Server):
             await self._models.close()
             return
         opening.result()
+        gc.collect()
+        gc.freeze()  # the collector need not look again at what stays for as long as the server
         await super().startup(sockets)
         if self._on_ready is not None:
             self._on_ready()

@@ -252,15 +252,22 @@ async def attend(work: Coroutine[Any, Any, None], receive: Receive) -> None:
     Raises:
         ClientGone: it left; the work was cancelled.
     """
-    doing, leaving = asyncio.create_task(work), asyncio.create_task(_left(receive))
+    doing, leaving = asyncio.current_task(), asyncio.create_task(_left(receive))
+    assert doing is not None
+
+    def stop(_: object) -> None:
+        doing.cancel()
+
+    leaving.add_done_callback(stop)
     try:
-        await asyncio.wait([doing, leaving], return_when=asyncio.FIRST_COMPLETED)
-        if not doing.done():
-            raise ClientGone
-        doing.result()
+        await work
+    except asyncio.CancelledError:
+        if leaving.done() and not doing.uncancel():
+            raise ClientGone from None
+        raise
     finally:
-        await end(doing)
-        await end(leaving)
+        leaving.remove_done_callback(stop)
+        leaving.cancel()
 
 
 async def end(task: asyncio.Task[Any]) -> None:

@@ -80,7 +80,9 @@ def serve(
     )
     with listen(host, port) as door, redacted(LOGGERS, keys):
         told = (lambda: on_ready(url(door))) if on_ready else None
-        asyncio.run(Listener(app, drain_s=drain_s, on_ready=told).serve([door]))
+        listener = Listener(app, drain_s=drain_s, on_ready=told)
+        with asyncio.Runner(loop_factory=listener.config.get_loop_factory()) as runner:
+            runner.run(listener.serve([door]))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
 
+from ...strategies.drawing import Drawing
 from ..budget import Budget
+from ..collector import SeldomCollected
 from ..engine import Engine, EngineSpec, Prompt, check_fits
 from ..errors import EngineRefused, EngineUnavailable, UsageError
 from ..frontier import Frontier
@@ -70,6 +73,7 @@ class Model:
     runtime: Runtime
     redrawn: Recent[Pipeline] = field(default_factory=Recent)
     brought: Recent[tuple[Pipeline, int]] = field(default_factory=Recent)
+    _drawings: Recent[list[Drawing]] = field(default_factory=Recent)
     _ids: Recent[str] = field(default_factory=Recent)
 
     def fingerprint(self, pipeline: Pipeline) -> str:
@@ -89,7 +93,7 @@ class Model:
         Raises:
             Refusal: the prompt and an answer exceed the context of an engine, or its template does not take it.
         """
-        for drawing in drawings(pipeline):
+        for drawing in self._drawings.get(pipeline, None, lambda: drawings(pipeline)):
             engine = self.engines[drawing.engine]
             try:
                 tools = drawing.sampling.tools or ""
@@ -129,6 +133,7 @@ class Models:
             raise UsageError(f"a frontier and a pipeline must have different names, got two {min(taken)!r}; rename one")
         self._engines: list[tuple[EngineSpec, Pulse]] = []
         self._models: dict[str, Model] = {}
+        self._collector = ExitStack()
 
     @property
     def is_ready(self) -> bool:
@@ -194,12 +199,14 @@ class Models:
                 for pulse in self.pulses:
                     group.create_task(pulse.engine.start())
             self._models = {name: self._model(name, pipeline) for name, pipeline in self._pipelines.items()}
+            self._collector.enter_context(SeldomCollected())
         except BaseException as error:
             await self.close()
             raise (error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error) from None
 
     async def close(self) -> None:
         """Stop the engines."""
+        self._collector.close()
         pulses, self._engines, self._models = self.pulses, [], {}
         await asyncio.gather(*(pulse.engine.close() for pulse in pulses), return_exceptions=True)
 

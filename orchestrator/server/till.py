@@ -21,7 +21,7 @@ class Till(Protocol):
             Refusal: it may not begin.
         """
 
-    async def settle(self, lease_id: str, spent: Usage) -> None:
+    def settle(self, lease_id: str, spent: Usage) -> None:
         """End a lease by what its request has spent."""
 
     async def close(self) -> None:

@@ -64,10 +64,10 @@ async def test_a_thousand_at_once_use_a_budget_and_never_exceed_it(seed: int) ->
             return
         try:
             await asyncio.sleep(rng.random() * 0.002)
-            await accounts.settle(lease.id, spent_by(rng, lease))
+            accounts.settle(lease.id, spent_by(rng, lease))
         finally:
             await accounts.charge_in_full([lease.id])
-        await accounts.settle(lease.id, Usage(999))
+        accounts.settle(lease.id, Usage(999))
 
     requests = [asyncio.create_task(request()) for _ in range(MANY)]
     for gone in rng.sample(requests, 100):
@@ -114,7 +114,7 @@ class Fire:
         lease = self.running.pop(self.rng.randrange(len(self.running)))
         few = [int(self.rng.random() < 0.3) for _ in Usage.__slots__]
         used = Usage(*few) if lease.budget.fits(Usage(*few)) else Usage()
-        await self.accounts.settle(lease.id, used)
+        self.accounts.settle(lease.id, used)
         self.spent += used
 
     def check(self) -> None:
@@ -162,9 +162,9 @@ async def test_a_lease_is_what_was_asked_within_what_is_left() -> None:
     third = asyncio.create_task(accounts.lease("alice", LEAST, Budget(total_tokens=10, cost_usd=0.25)))
     await asyncio.sleep(0)
     assert not second.done() and not third.done()
-    await accounts.settle(first.id, Usage(prompt_tokens=60, nano_usd=1_000_000))
+    accounts.settle(first.id, Usage(prompt_tokens=60, nano_usd=1_000_000))
     assert (await second).budget == Budget(total_tokens=90, cost_usd=0.25)
-    await accounts.settle((await second).id, Usage(prompt_tokens=20))
+    accounts.settle((await second).id, Usage(prompt_tokens=20))
     assert (await third).budget == Budget(total_tokens=10, cost_usd=0.25)
     rest = asyncio.create_task(accounts.lease("alice", LEAST, Budget()))
     await asyncio.sleep(0)
@@ -178,7 +178,7 @@ async def test_who_waits_too_long_is_told_to_come_back_and_lets_others_in() -> N
     with pytest.raises(Refusal, match="held by its other requests") as told:
         await accounts.lease("alice", LEAST, Budget(total_tokens=100, seconds=0.01))
     assert (told.value.status, told.value.code) == (429, "rate_limit_exceeded")
-    await accounts.settle(first.id, Usage())
+    accounts.settle(first.id, Usage())
     for _ in range(2):
         await accounts.lease("alice", LEAST, Budget(total_tokens=50))
 
@@ -190,14 +190,14 @@ async def test_waiting_takes_from_the_deadline() -> None:
     second = asyncio.create_task(accounts.lease("alice", LEAST, MOST))
     await asyncio.sleep(0)
     now = 45.0
-    await accounts.settle(first.id, Usage())
+    accounts.settle(first.id, Usage())
     assert (await second).budget == Budget(calls=1, total_tokens=100, seconds=15.0)
 
 
 async def test_an_engine_that_lies_ends_its_key_and_no_other() -> None:
     accounts = Accounts([key("alice", budget=Budget(total_tokens=100)), key("bob", budget=Budget(total_tokens=100))])
     lease = await accounts.lease("alice", LEAST, MOST)
-    await accounts.settle(lease.id, Usage(prompt_tokens=700))
+    accounts.settle(lease.id, Usage(prompt_tokens=700))
     with pytest.raises(Refusal, match="has 0 left") as told:
         await accounts.lease("alice", Usage(), MOST)
     assert (told.value.status, told.value.headers) == (402, {"x-should-retry": "false"})
@@ -210,7 +210,7 @@ async def test_at_most_so_many_at_once() -> None:
     with pytest.raises(Refusal, match="at most 2 requests of this key") as told:
         await accounts.lease("alice", LEAST, MOST)
     assert (told.value.status, told.value.headers) == (429, {"retry-after": "1"})
-    await accounts.settle(first.id, Usage())
+    accounts.settle(first.id, Usage())
     await accounts.lease("alice", LEAST, MOST)
 
 
@@ -222,7 +222,7 @@ async def test_at_most_so_many_a_minute() -> None:
         lease = await accounts.lease("alice", LEAST, MOST)
         with pytest.raises(Refusal, match="at once"):
             await accounts.lease("alice", LEAST, MOST)
-        await accounts.settle(lease.id, Usage())
+        accounts.settle(lease.id, Usage())
     now = 29.5
     with pytest.raises(Refusal, match="at most 2 requests of this key may begin a minute") as told:
         await accounts.lease("alice", LEAST, MOST)
@@ -235,7 +235,7 @@ async def test_anyone_has_no_limits() -> None:
     accounts = Accounts()
     leases = [await accounts.lease("anyone", LEAST, MOST) for _ in range(50)]
     assert {lease.budget.total_tokens for lease in leases} == {100}
-    await accounts.settle(leases[0].id, Usage(calls=3))
+    accounts.settle(leases[0].id, Usage(calls=3))
     assert await accounts.spent("anyone") == Usage(calls=3)
 
 
@@ -244,8 +244,8 @@ async def test_what_was_spent_outlives_the_server(tmp_path: Path) -> None:
     alice = key(budget=Budget(total_tokens=100, flops=10**30))
     async with kept_in(path, alice, key("bob")) as accounts:
         lease = await accounts.lease("alice", LEAST, MOST)
-        await accounts.settle(lease.id, Usage(20, 5, 10, 1, flops=10**25))
-        await accounts.settle((await accounts.lease("bob", LEAST, MOST)).id, Usage(7))
+        accounts.settle(lease.id, Usage(20, 5, 10, 1, flops=10**25))
+        accounts.settle((await accounts.lease("bob", LEAST, MOST)).id, Usage(7))
         await accounts.lease("alice", LEAST, Budget(total_tokens=30, flops=0))
     async with kept_in(path, alice) as accounts:
         assert await accounts.spent("alice") == Usage(50, 5, 10, 1, flops=10**25)
@@ -283,7 +283,7 @@ async def main(path, seed):
         print("lease", lease.id, lease.budget.total_tokens, flush=True)
         await asyncio.sleep(rng.random() * 0.1)
         spent = rng.randint(0, lease.budget.total_tokens)
-        await accounts.settle(lease.id, Usage(spent))
+        accounts.settle(lease.id, Usage(spent))
         print("settled", lease.id, spent, flush=True)
     while True:
         asyncio.create_task(request())
@@ -324,8 +324,8 @@ async def test_a_full_disk_refuses_requests_until_there_is_room(
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
         try:
-            await accounts.settle(first.id, Usage(30))
-            await accounts.settle(other.id, Usage(7))
+            accounts.settle(first.id, Usage(30))
+            accounts.settle(other.id, Usage(7))
             asking = [asyncio.create_task(accounts.lease("alice", LEAST, Budget(total_tokens=30)))]
             await asyncio.sleep(0)
             await asyncio.sleep(0)
