@@ -77,10 +77,11 @@ class Load:
     Args:
         session: sends them.
         url: of the server, with ``/v1``.
+        questions: how many different ones are asked.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session, self._url = session, url
+    def __init__(self, session: aiohttp.ClientSession, url: str, questions: int) -> None:
+        self._session, self._url, self._questions = session, url, questions
         self._random = random.Random(0)
         self._number = 0
         self._running: set[asyncio.Task[None]] = set()
@@ -99,7 +100,7 @@ class Load:
 
     async def _one(self, kind: str) -> None:
         self._number += 1
-        question = f"Problem {self._number}: which number do the steps lead to?"
+        question = f"Problem {self._number % self._questions}: which number do the steps lead to?"
         body: dict[str, Any] = {"model": "vote", "messages": [{"role": "user", "content": question}]}
         body |= {"stream": kind in ("stream", "gone_stream")}
         if kind == "refused":
@@ -107,7 +108,7 @@ class Load:
         try:
             if kind.startswith("gone"):
                 async with asyncio.timeout(self._random.uniform(0.001, 0.03)):
-                    await self._answered(body)
+                    self.outcomes[f"early {await self._answered(body)}"] += 1
             elif kind == "again":
                 first = asyncio.create_task(self._answered(body))
                 await asyncio.sleep(0.005)
@@ -149,16 +150,16 @@ def memory_mb(pid: int) -> float:
     return int(found[1]) / 1024
 
 
-async def soak(seconds: float) -> dict[str, Any]:
-    """What the server holds before and after so many seconds, and how the requests ended."""
+async def soak(seconds: float, warm_s: float, questions: int) -> dict[str, Any]:
+    """What the server holds `warm_s` seconds after it began and at the end of `seconds`, and how the requests ended."""
     headers = {"authorization": f"Bearer {KEY}"}
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=1.0)
     with server() as (url, pid):
         async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
-            load, memory = Load(session, url), []
-            await load.send(seconds / 10)
+            load, memory = Load(session, url, questions), []
+            await load.send(warm_s)
             before = await standing(session, url, pid)
-            going = asyncio.create_task(load.send(seconds * 9 / 10))
+            going = asyncio.create_task(load.send(seconds - warm_s))
             while not (await asyncio.wait([going], timeout=READ_S))[0]:
                 memory.append(round(memory_mb(pid), 1))
                 print(
@@ -175,13 +176,14 @@ async def soak(seconds: float) -> dict[str, Any]:
 def leaks(found: dict[str, Any]) -> list[str]:
     """What is more than it may be, and requests that went unanswered."""
     grown = [f"{name} +{found['grown'][name]:g}" for name, limit in LIMITS.items() if found["grown"][name] > limit]
-    fine = ("whole 200", "stream 200", "refused 400", "again (200, 200)", "left")
+    fine = ("whole 200", "stream 200", "refused 400", "again (200, 200)", "early 200", "left")
     return grown + [f"{count} x {outcome}" for outcome, count in found["outcomes"].items() if outcome not in fine]
 
 
 def main() -> int:
     """Soak, write the results, and say whether anything leaks."""
-    found = asyncio.run(soak(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS))
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
+    found = asyncio.run(soak(seconds, seconds / 10, round(seconds * RATE)))
     wrong = leaks(found)
     if len(sys.argv) == 1:
         RESULTS.write_text(json.dumps({**found, "leaks": wrong}, indent=1) + "\n")

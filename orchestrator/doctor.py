@@ -32,6 +32,7 @@ def examine() -> list[Part]:
         *_engines(),
         _package("starlette", "ponder serve", 'pip install "ponder[serve]"'),
         _package("uvicorn", "ponder serve", 'pip install "ponder[serve]"'),
+        _package("prometheus-client", "ponder serve", 'pip install "ponder[serve]"', module="prometheus_client"),
         _package("math-verify", "grading of mathematics", 'pip install "ponder[math]"', module="math_verify"),
         _package("datasets", "data sets of the hub", 'pip install "ponder[data]"'),
         _package("optuna", "compositions proposed to a sweep that asks for them", 'pip install "ponder[search]"'),

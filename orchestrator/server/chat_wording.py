@@ -10,8 +10,8 @@ import orjson
 
 from ..engines.openai_calls import told_call
 from ..types import Candidate, Result, Usage
-from .account import account
 from .asked import refuse
+from .bill import bill
 from .refusal import Refusal
 from .spoken import Event, finish_reason, text_of
 
@@ -50,7 +50,7 @@ class ChatWording:
     def whole(self, result: Result) -> dict[str, Any]:
         """The completion."""
         choices = [self.choice(i, candidate) for i, candidate in enumerate(result.candidates[: self.n])]
-        told = {"usage": token_usage(result, self.n), "ponder": account(result, self.seed)}
+        told = {"usage": token_usage(result, self.n), "ponder": bill(result, self.seed)}
         return self._around(self.whole_kind, {"choices": choices, **told})
 
     def choice(self, index: int, candidate: Candidate) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class ChatWording:
             for place, call in enumerate(candidate.calls):
                 yield self._chunk(i, {"delta": {"tool_calls": [{"index": place, **told_call(call)}]}})
             end = self._chunk(i, self.more(""), finish_reason(candidate))
-            yield {**end, "ponder": account(result, self.seed)} if i == len(chosen) - 1 else end
+            yield {**end, "ponder": bill(result, self.seed)} if i == len(chosen) - 1 else end
         if self.includes_usage:
             yield self._around(self.chunk_kind, {"choices": [], "usage": token_usage(result, self.n)})
 

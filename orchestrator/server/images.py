@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,8 +15,8 @@ from ..pipeline import Pipeline
 from ..png import png
 from ..runtime import Done
 from ..types import Result, Usage
-from .account import account, headers
 from .asked import refuse
+from .bill import bill, headers
 from .endpoint import IMAGES, Endpoint, Job
 from .image_wire import ImageRequest, read_request
 from .refusal import check_answered
@@ -54,8 +53,8 @@ class ImageGenerations(Endpoint[ImageRequest]):
         """
         result = _whole(await work.outcome(), job.id)
         images = [each.image for each in result.candidates[: job.asked.n] if each.image is not None]
-        told = account(result, job.seed)
-        body = {"created": int(time.time()), "output_format": "png", "size": f"{images[0].width}x{images[0].height}"}
+        told = bill(result, job.seed)
+        body = {"created": int(work.created), "output_format": "png", "size": f"{images[0].width}x{images[0].height}"}
         body |= {"data": await asyncio.to_thread(_data, images), "usage": _usage(result.usage), "ponder": told}
         await send_json(send, 200, orjson.dumps(body), {"x-request-id": job.id, **headers(told)})
 
@@ -77,7 +76,7 @@ def _data(images: Sequence[Image]) -> list[dict[str, str]]:
 
 
 def _usage(spent: Usage) -> dict[str, Any]:
-    """Tokens, where graders that are language models read and wrote some; what images cost stands in the account."""
+    """Tokens, where graders that are language models read and wrote some; what images cost stands in the bill."""
     return {
         "input_tokens": spent.prompt_tokens,
         "input_tokens_details": {"image_tokens": 0, "text_tokens": spent.prompt_tokens},

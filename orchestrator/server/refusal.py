@@ -62,7 +62,8 @@ class Refusal(Exception):
 def unavailable(message: str, code: str, retry_after_s: float | None = None, status: int = 503) -> Refusal:
     """A refusal that asks the client to come back."""
     wait = str(max(1, math.ceil(retry_after_s or RETRY_AFTER_S)))
-    return Refusal(status, message, code=code, kind="server_error", headers={"retry-after": wait})
+    kind = "requests" if status == 429 else "server_error"
+    return Refusal(status, message, code=code, kind=kind, headers={"retry-after": wait})
 
 
 def overspent(reason: str) -> Refusal:

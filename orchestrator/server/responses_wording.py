@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 from ..types import Candidate, Result
-from .account import account
+from .bill import bill
 from .chat_wording import PIECE, logprobs_of, token_usage
 from .refusal import Refusal
 from .responses_wire import ResponsesRequest
@@ -54,7 +54,7 @@ class ResponsesWording:
             "incomplete_details": None if is_whole else {"reason": "max_output_tokens"},
             "output": [self._message(best)],
             "usage": usage(result),
-            "ponder": account(result, self.seed),
+            "ponder": bill(result, self.seed),
         }
 
     def opening(self) -> Iterable[Event]:

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..runtime import Done
-from .account import ending
+from .bill import ending
 from .directory import Alone, Directory, Place
 from .refusal import unavailable
 from .trace import Trace

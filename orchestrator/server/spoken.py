@@ -12,7 +12,7 @@ import orjson
 from ..pipeline import Pipeline
 from ..runtime import Done
 from ..types import Candidate, Finish, Result
-from .account import account, headers
+from .bill import bill, headers
 from .endpoint import Endpoint, Job
 from .measured import tally
 from .overrides import as_asked, wishes
@@ -82,7 +82,7 @@ class TextEndpoint(Endpoint[T]):
         if job.asked.stream:
             return await self._stream(job, work, wording, send)
         result = _answered(await work.outcome(), work)
-        told = {"x-request-id": job.id, **headers(account(result, job.seed))}
+        told = {"x-request-id": job.id, **headers(bill(result, job.seed))}
         await send_json(send, 200, orjson.dumps(wording.whole(result)), told)
 
     async def _stream(self, job: Job[T], work: Work, wording: Wording, send: Send) -> None:

@@ -177,7 +177,7 @@ async def test_who_waits_too_long_is_told_to_come_back_and_lets_others_in() -> N
     first = await accounts.lease("alice", LEAST, MOST)
     with pytest.raises(Refusal, match="held by its other requests") as told:
         await accounts.lease("alice", LEAST, Budget(total_tokens=100, seconds=0.01))
-    assert (told.value.status, told.value.code) == (429, "rate_limit_exceeded")
+    assert (told.value.status, told.value.code, told.value.kind) == (429, "rate_limit_exceeded", "requests")
     accounts.settle(first.id, Usage())
     for _ in range(2):
         await accounts.lease("alice", LEAST, Budget(total_tokens=50))

@@ -14,14 +14,14 @@ def ending(result: Result) -> dict[str, Any]:
     return {"stopped": result.stopped, "reason": result.reason if result.stopped in ("budget", "deadline") else ""}
 
 
-def account(result: Result, seed: int) -> dict[str, Any]:
+def bill(result: Result, seed: int) -> dict[str, Any]:
     """The breakdown of the usage, how the run ended, and the seed to ask for to get the same again."""
     counts = {"candidates": len(result.candidates), "failures": result.failures}
     return {"usage": {**result.usage.as_dict(), **counts}, **ending(result), "seed": seed}
 
 
 def headers(told: dict[str, Any]) -> dict[str, str]:
-    """An account as the headers of a whole response."""
+    """A bill as the headers of a whole response."""
     return {
         "x-ponder-usage": orjson.dumps(told["usage"]).decode(),
         "x-ponder-stopped": told["stopped"],
