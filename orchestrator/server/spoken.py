@@ -12,7 +12,7 @@ import orjson
 from ..pipeline import Pipeline
 from ..runtime import Done
 from ..types import Candidate, Finish, Result
-from .bill import bill, headers
+from .bill import headers
 from .endpoint import Endpoint, Job
 from .measured import tally
 from .overrides import as_asked, wishes
@@ -39,7 +39,7 @@ class Wording(Protocol):
         """The client's stop strings; an answer ends before them."""
 
     def whole(self, result: Result) -> dict[str, Any]:
-        """The body of a response that is not streamed."""
+        """The body of a response that is not streamed, with its bill as `ponder`."""
 
     def opening(self) -> Iterable[Event]:
         """The events before anything is said."""
@@ -81,9 +81,8 @@ class TextEndpoint(Endpoint[T]):
         wording = self.wording(job, int(work.created))
         if job.asked.stream:
             return await self._stream(job, work, wording, send)
-        result = _answered(await work.outcome(), work)
-        told = {"x-request-id": job.id, **headers(bill(result, job.seed))}
-        await send_json(send, 200, orjson.dumps(wording.whole(result)), told)
+        body = wording.whole(_answered(await work.outcome(), work))
+        await send_json(send, 200, orjson.dumps(body), {"x-request-id": job.id, **headers(body["ponder"])})
 
     async def _stream(self, job: Job[T], work: Work, wording: Wording, send: Send) -> None:
         """Answer in events. A run that fails within half a second is refused as one that is not streamed."""
