@@ -145,6 +145,9 @@ class Budget(BaseModel):
         return ", ".join(named) or "no limit"
 
 
+NO_LIMIT = Budget()
+
+
 class Reservation:
     """Room held in a ledger until it is settled. Left unsettled, it is charged in full."""
 

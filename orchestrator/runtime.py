@@ -205,8 +205,7 @@ class Runtime:
             return
         run.prompt_tokens = counted.prompt_tokens
         plan = self._plans.of(task.strategy, counted)
-        ledger = Ledger(task.budget)
-        (await ledger.reserve(plan.attempt.most)).release()
+        (await run.ledger.reserve(plan.attempt.most)).release()
 
 
 async def run_tasks(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..budget import Budget, Ledger, Reservation
+from ..budget import NO_LIMIT, Budget, Ledger, Reservation
 from ..errors import BudgetExceeded
 from ..types import Usage
 from .accounts_file import AccountsFile
@@ -126,6 +126,7 @@ class _Account:
     def __init__(self, key: Key, spent: Usage, clock: Callable[[], float]) -> None:
         self.key = key
         self._ledger = Ledger(key.budget, spent=spent)
+        self._is_limited = key.budget != NO_LIMIT
         self._turn = asyncio.Lock()
         self._pace = None if key.requests_per_minute is None else Pace(key.requests_per_minute, clock)
         self._at_once = 0
@@ -159,6 +160,8 @@ class _Account:
         Raises:
             Refusal: what is left does not pay `least`, or it took too long.
         """
+        if not self._is_limited:
+            return await self._ledger.reserve(Usage()), {}
         try:
             async with asyncio.timeout(most.seconds), self._turn:
                 while True:

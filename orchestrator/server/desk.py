@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..budget import Budget
+from ..budget import NO_LIMIT, Budget
 from .runs import Runs
 from .served import Models
 from .till import Till
@@ -36,7 +36,7 @@ class Desk:
 
     def allowed(self, asked: Budget) -> Budget:
         """What a request may cost that asks for a budget."""
-        return self.budget if asked == Budget() else asked.at_most(self.budget)
+        return self.budget if asked == NO_LIMIT else asked.at_most(self.budget)
 
 
 def bounded(budget: Budget) -> Budget:

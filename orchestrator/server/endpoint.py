@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from starlette.requests import ClientDisconnect, Request
 
-from ..budget import Budget
+from ..budget import NO_LIMIT, Budget
 from ..errors import BudgetExceeded
 from ..pipeline import Pipeline
 from ..runtime import Done
@@ -80,7 +80,7 @@ class Job(Generic[A]):
 
     async def _needs(self, query: Query, limits: Budget) -> tuple[Usage, Budget]:
         """The least that it costs, and the most that it may, limited in what `limits` limits."""
-        if limits == Budget():
+        if limits == NO_LIMIT:
             return Usage(), self.budget
         plan = await self.model.runtime.plan(self.pipeline, query)
         open_ones = {name: None for name in Budget.model_fields if getattr(limits, name) is None}

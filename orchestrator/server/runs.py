@@ -194,7 +194,7 @@ class Runs:
             Refusal: none was in half a minute.
         """
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(PATIENCE_S if self._places.locked() else None):
                 await self._places.acquire()
         except TimeoutError:
             raise self._too_many() from None

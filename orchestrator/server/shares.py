@@ -53,7 +53,7 @@ def bound(share: Share) -> Usage:
 
 def within(share: Share, most: Budget) -> Budget:
     """`most`, with the limits of `share`."""
-    return most.model_copy(update={name: in_units(amount, name) for name, amount in share.items()})
+    return most.model_copy(update={name: in_units(amount, name) for name, amount in share.items()}) if share else most
 
 
 def _with_whole_tokens(share: Share, least: Usage) -> Share:

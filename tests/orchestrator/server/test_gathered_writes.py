@@ -54,3 +54,15 @@ async def test_what_is_held_when_the_client_has_left_is_let_go_of() -> None:
     writes.abort()
     await asyncio.sleep(0.01)
     assert writes.is_closing()
+
+
+async def test_what_is_flushed_leaves_at_once_and_only_once() -> None:
+    writes, far = await joined()
+    writes.write(b"whole")
+    writes.flush()
+    with far:
+        assert far.recv(100) == b"whole"
+        await asyncio.sleep(0)
+        with pytest.raises(BlockingIOError):
+            far.recv(100)
+    writes.close()
