@@ -69,9 +69,9 @@ def read(kind: type[A], data: Mapping[str, Any], neutral: Neutral) -> A:
     Raises:
         Refusal: a parameter is missing, unknown, of a wrong type, out of range, or asks for what is not offered.
     """
-    known = neutral.keys() | kind.model_fields.keys()
-    given = {key: value for key, value in data.items() if value is not None or key not in known}
-    given = {key: value for key, value in given.items() if not asks_nothing(key, value, neutral)}
+    known = (neutral, kind.model_fields)
+    said = [(key, value) for key, value in data.items() if value is not None or not any(key in each for each in known)]
+    given = {key: value for key, value in said if not asks_nothing(key, value, neutral)}
     try:
         asked = kind.model_validate(given, strict=True)
     except ValidationError as error:
