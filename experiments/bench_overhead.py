@@ -37,12 +37,12 @@ import aiohttp
 import orjson
 
 from ponder.orchestrator.budget import Budget, Ledger
-from ponder.orchestrator.collector import SeldomCollected
 from ponder.orchestrator.context import Context, Run
 from ponder.orchestrator.engine import Prompt, Request, Sampling
 from ponder.orchestrator.engines.openai import OpenAIEngine, OpenAISpec
 from ponder.orchestrator.journal import Journal, Memory, Store
 from ponder.orchestrator.journal_file import JournalFile
+from ponder.orchestrator.process_settings import SELDOM_COLLECTED
 from ponder.orchestrator.runtime import Runtime
 from ponder.orchestrator.types import Candidate, Query, Result
 from ponder.strategies.sample import Sample
@@ -221,7 +221,7 @@ GOALS = ("engine", "engine + context")
 async def measured(name: str, base_url: str) -> tuple[float, float]:
     """Processor microseconds and wall milliseconds a request, connections already open."""
     row = ROWS[name]
-    with SeldomCollected() if row.is_seldom_collected else nullcontext():
+    with SELDOM_COLLECTED if row.is_seldom_collected else nullcontext():
         async with row.how(base_url) as one:
             await in_parallel(2 * IN_FLIGHT // row.batch, row.workers, one)
             gc.collect()

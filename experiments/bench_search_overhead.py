@@ -33,12 +33,12 @@ from typing import Any, Literal
 import numpy as np
 
 from ponder.orchestrator.budget import Budget, Ledger
-from ponder.orchestrator.collector import SeldomCollected
 from ponder.orchestrator.context import Context, Run
 from ponder.orchestrator.engine import Completion, Engine, Prompt, Reading, Request
 from ponder.orchestrator.engines.simulated import SimulatedEngine, SimulatedSpec
 from ponder.orchestrator.engines.simulated_world import World
 from ponder.orchestrator.journal import Journal, Memory
+from ponder.orchestrator.process_settings import SELDOM_COLLECTED
 from ponder.orchestrator.strategy import Strategy
 from ponder.orchestrator.types import Candidate, Finish, Query, Score
 from ponder.orchestrator.verifier import Verifier
@@ -253,7 +253,7 @@ NODE_ROWS: dict[str, Work] = {each.kind: level_search(each) for each in SEARCHES
 def measured(work: Work) -> tuple[float, float, int]:
     """Processor seconds, wall seconds and units of one turn."""
     gc.collect()
-    with SeldomCollected():
+    with SELDOM_COLLECTED:
         wall, cpu = time.perf_counter(), time.process_time()
         units = asyncio.run(work())
         return time.process_time() - cpu, time.perf_counter() - wall, units

@@ -35,6 +35,9 @@ def load(path: str | Path) -> Pipeline:
         return Pipeline.model_validate({"name": Path(path).stem, **data}).check()
     except ValidationError as error:
         raise UsageError.from_validation(f"the pipeline in {path}", error) from None
+    except UsageError as error:
+        error.args = (f"{path}: {error}",)
+        raise
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:

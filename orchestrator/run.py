@@ -58,6 +58,8 @@ async def arun(
     if not -(2**63) <= seed < 2**63:
         raise UsageError(f"seed must fit in 64 bits, got {seed}; choose a smaller one")
     asked = Query.ask(query) if isinstance(query, str) else query
+    if not isinstance(asked, Query):
+        raise UsageError(f"a query must be a text or a ponder.Query, got {type(asked).__name__}; use ponder.Query.ask")
     if isinstance(strategy, Pipeline):
         engines = {**strategy.engines, **(engines or {})}
         strategy = strategy.model_copy(update={"engines": engines}).check()

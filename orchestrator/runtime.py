@@ -16,7 +16,6 @@ from typing import Protocol, Self
 from pydantic import BaseModel, ConfigDict
 
 from .budget import Budget, Ledger, Reservation
-from .collector import SeldomCollected
 from .context import Context
 from .engine import Engine, EngineSpec
 from .errors import BudgetExceeded, EngineError, EngineUnavailable
@@ -24,6 +23,7 @@ from .journal import Journal, Memory, Retries, Store
 from .pipeline import AnyStrategy
 from .plan import Plan
 from .plans import Plans
+from .process_settings import SELDOM_COLLECTED
 from .run_state import Run, Watcher, Written
 from .shape import Estimate
 from .strategy import Strategy
@@ -114,7 +114,6 @@ class Runtime:
         self._retries = retries
         self._seed = seed
         self._plans = Plans(self._engines)
-        self._collector = SeldomCollected()
 
     async def __aenter__(self) -> Self:
         try:
@@ -124,11 +123,11 @@ class Runtime:
         except BaseExceptionGroup as errors:
             await self.close()
             raise errors.exceptions[0] from None
-        self._collector.__enter__()
+        SELDOM_COLLECTED.__enter__()
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        self._collector.__exit__()
+        SELDOM_COLLECTED.__exit__()
         await self.close()
 
     async def close(self) -> None:

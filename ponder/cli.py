@@ -207,7 +207,7 @@ def serve(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8000,
     key_file: Annotated[
         Path | None,
-        typer.Option(help="API keys, one a line, or [[keys]] tables with their limits; or set PONDER_API_KEYS."),
+        typer.Option(help="API keys, one a line, or tables called keys with their limits; or set PONDER_API_KEYS."),
     ] = None,
     accounts: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Where what each key has spent is kept; forgotten if not given.")
@@ -226,6 +226,7 @@ def serve(
 
     loaded = load_all(pipelines)
     names = ", ".join(each.name for each in loaded)
+    err.print(f"starting the engines of {names}", highlight=False)
     serve_pipelines(
         loaded,
         host=host,

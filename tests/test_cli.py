@@ -330,7 +330,7 @@ AWAY = f'kind = "openai", base_url = "{CLOSED}", model = "m"'
         (PIPELINE.replace("n = 4", "temperature = nan"), "temperature: Input should be"),
         (PIPELINE.replace("n = 4", "colour = 4"), "(got 4), remove it or mend its name"),
         (PIPELINE.replace("[[nodes]]", "colour = 3\n[[nodes]]"), "colour: Extra inputs are not permitted"),
-        (CYCLE, "node 'a': a pipeline must have no cycle, but has a -> b; remove one of these edges"),
+        (CYCLE, "bad.toml: node 'a': a pipeline must have no cycle, but has a -> b; remove one of these edges"),
         (PIPELINE.replace('"simulated"', '"simulatde"'), "did you mean 'simulated'?"),
         (PIPELINE.replace("[engines.generator]", "[engines.other]"), "add [engines.generator], or name another"),
         (PIPELINE.replace('"simulated"', '"vllm"\nmodel = "/no/such/model"'), "'/no/such/model', which is not there"),

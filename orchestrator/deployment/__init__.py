@@ -19,6 +19,7 @@ from ..errors import EngineUnavailable, UsageError
 from ..frontier import Frontier, load_all
 from ..pipeline import Pipeline
 from ..server.auth import is_loopback
+from ..server.brought import check_kinds
 from ..server.keys import Keys
 from ..server.served import by_name
 from .spec import Deployment, check
@@ -82,33 +83,33 @@ def deploy(
     Args:
         served: each with its own name.
         spec: how they are served; its `serve` is not looked at.
-        host: where the proxies listen, unless Ray Serve runs already; other than loopback only with keys.
-        port: likewise.
+        host: where the proxies listen; other than loopback only with keys.
+        port: likewise. Where Ray Serve runs already it must be its own, as the host must.
         name: of the application; its hub is called after it.
         address: of the cluster.
 
     Raises:
-        UsageError: something cannot be served, or would stand open.
+        UsageError: something cannot be served, or would stand open, or Ray Serve listens elsewhere already.
         EngineUnavailable: the cluster or an engine does not start.
     """
     served = list(served)
+    check_kinds(frozenset(spec.allow))
     by_name(served)
     files = {each: os.path.abspath(path) for each in ("key_file", "accounts_file") if (path := getattr(spec, each))}
     spec = spec.model_copy(update={**files, "open_on_loopback": is_loopback(host)})
     keys = Keys.load(spec.key_file)
     check(keys, spec)
     _join(address)
+    _listen(host, port)
     spec = _with_hub_here(spec)
     app = bound(served, spec, name)
     from ray import serve
-    from ray.serve.config import HTTPOptions
 
     from .link import hub_of
     from .replica import hub_parts
 
     with ThreadPoolExecutor(1) as aside:  # the caller may be within an event loop
         aside.submit(asyncio.run, hub_of(f"{name}-hub", hub_parts(keys, spec), spec.hub_resources)).result()
-    serve.start(http_options=HTTPOptions(host=host, port=port))
     try:
         serve.run(app, name=name, route_prefix="/")
     except RuntimeError as error:
@@ -116,6 +117,33 @@ def deploy(
         told = "; ".join(deployment.message for deployment in found) or str(error)
         raise EngineUnavailable(f"the replicas of {name!r} must start, but: {told}") from None
     return f"http://{host}:{port}"
+
+
+def _listen(host: str, port: int) -> None:
+    """Start Ray Serve where it does not run; where it does, it keeps the address that it has.
+
+    Raises:
+        UsageError: it listens elsewhere, or cannot listen there.
+    """
+    from ray import serve
+    from ray.exceptions import RayError
+    from ray.serve.config import HTTPOptions
+    from ray.serve.context import _get_global_client
+
+    client = _get_global_client(raise_if_no_controller_running=False)
+    if client is not None and (client.http_config.host, client.http_config.port) != (host, port):
+        stands = f"host {client.http_config.host!r}, port {client.http_config.port}"
+        raise UsageError(
+            f"a deployment must be where Ray Serve listens already, {stands}, got {host!r} and {port}; give those, or "
+            "end it with ray.serve.shutdown()"
+        )
+    try:
+        serve.start(http_options=HTTPOptions(host=host, port=port))
+    except RayError as error:
+        why = str(error).strip().splitlines()[-1]
+        raise UsageError(
+            f"Ray Serve must be able to listen at {host!r}, port {port}, but: {why}; choose others"
+        ) from None
 
 
 def _with_hub_here(spec: Deployment) -> Deployment:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import cached_property
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from ..engine import Completion, Prompt, Reading, Request
 from ..errors import EngineRefused
+from ..process_settings import QUICK_SWITCHES
 from .torch_device import require_gpu
 
 
@@ -48,6 +50,8 @@ class ImageEngine(Generic[M]):
     def __init__(self, source: Loadable[M]) -> None:
         self._source = source
         self._thread = ThreadPoolExecutor(1, f"ponder-{self.kind}")
+        self._settings = ExitStack()
+        self._is_open = False
 
     @cached_property
     def model(self) -> M:
@@ -78,9 +82,13 @@ class ImageEngine(Generic[M]):
             EngineRefused: it cannot be loaded here.
         """
         await self._in_thread(lambda: self.model)
+        if not self._is_open:
+            self._is_open = True
+            self._settings.enter_context(QUICK_SWITCHES)
 
     async def close(self) -> None:
         """Stop what is being computed."""
+        self._settings.close()
         await asyncio.to_thread(self._thread.shutdown)
 
     async def count(self, prompt: Prompt) -> int:

@@ -217,6 +217,5 @@ def _text(usage: Usage) -> str:
 
 
 def _unusable(path: Path, error: Exception) -> UsageError:
-    return UsageError(
-        f"accounts must be in a file that this server alone can write, but {path}: {error}; name another file"
-    )
+    remedy = "end the server that has it" if "locked" in str(error) else "name another file"
+    return UsageError(f"accounts must be in a file that this server alone can write, but {path}: {error}; {remedy}")

@@ -169,8 +169,9 @@ def _handlers() -> Mapping[Any, ExceptionHandler]:
     async def misroute(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         posts = ", POST ".join(path for paths in PATHS.values() for path in paths)
-        rule = f"{request.method} {request.url.path[:64]} is not offered; this server has POST {posts}, GET {MODELS}"
-        refusal = Refusal(error.status_code, f"{rule} and GET {OPEN_PATH}", code="not_offered")
+        gets = f"GET {MODELS}, {MODELS}/NAME, {RUNS}/ID, {METRICS} and {OPEN_PATH}"
+        rule = f"{request.method} {request.url.path[:64]} is not offered; this server has POST {posts}; {gets}"
+        refusal = Refusal(error.status_code, rule, code="not_offered")
         return Response(refusal.body(), refusal.status, error.headers, "application/json")
 
     return {Refusal: refuse, HTTPException: misroute}

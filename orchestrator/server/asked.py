@@ -17,6 +17,19 @@ from .refusal import SHOWN, Refusal
 MOST_ANSWERS = 128
 MOST_AMOUNT = 1e9
 
+RULES = {
+    "missing": "it must be given",
+    "bool_type": "it must be true or false",
+    "dict_type": "it must be an object",
+    "float_type": "it must be a number",
+    "int_parsing_size": "it must be a whole number of at most 64 bits",
+    "int_type": "it must be a whole number, written without a point or quotes",
+    "list_type": "it must be a list",
+    "model_type": "it must be an object",
+    "string_type": "it must be a string",
+}
+"""What must hold, by the kind of problem that pydantic names."""
+
 Neutral = Mapping[str, tuple[tuple[Any, ...], str]]
 """Parameters that may be sent only with one of some values that ask for nothing, and why."""
 
@@ -112,5 +125,8 @@ def _refused(error: ValidationError) -> Refusal:
     issue = error.errors(include_url=False, include_context=False, include_input=False)[0]
     param = "".join(f"[{part}]" if isinstance(part, int) else f".{part[:SHOWN]}" for part in issue["loc"])
     if issue["type"] == "extra_forbidden":
-        return refuse(param[1:], "it is not a parameter of this server; leave it out", "unknown_parameter")
-    return refuse(param[1:], issue["msg"].removeprefix("Value error, "))
+        known = f"; it may hold {', '.join(Budget.model_fields)}" if issue["loc"][:2] == ("ponder", "budget") else ""
+        rule = f"it is not a parameter of this server; leave it out{known}"
+        return refuse(param[1:], rule, "unknown_parameter")
+    rule = issue["msg"].removeprefix("Value error, ").replace("Input should be", "it must be", 1)
+    return refuse(param[1:], RULES.get(issue["type"], rule))

@@ -24,7 +24,7 @@ def card(models: Models, name: str, since: int) -> dict[str, Any]:
     """
     model = models.pick(name)
     dial = models.dials.get(name)
-    told = {**_facts(model), **(_choices(dial) if dial else {})}
+    told = {**_facts(model), **(_choices(dial, models) if dial else {})}
     return {"id": name, "object": "model", "created": since, "owned_by": "ponder", "ponder": told}
 
 
@@ -43,10 +43,10 @@ def _facts(model: Model) -> dict[str, Any]:
     return {**facts, "context_length": min(lengths, default=None), "calls_tools": can_call}
 
 
-def _choices(dial: Dial) -> dict[str, Any]:
+def _choices(dial: Dial, models: Models) -> dict[str, Any]:
     """The points of a frontier, and the efforts that pick each."""
     by_effort = {effort: dial.point(effort, Budget()) for effort in EFFORTS}
-    points = [
+    points: list[dict[str, Any]] = [
         {
             "model": dial.model(point),
             "efforts": [effort for effort, its in by_effort.items() if its is point],
@@ -58,4 +58,5 @@ def _choices(dial: Dial) -> dict[str, Any]:
         }
         for point in dial.frontier.points
     ]
-    return {"by": dial.frontier.by, "points": points}
+    most = max(models[point["model"]].most_answers for point in points)
+    return {"most_answers": most, "by": dial.frontier.by, "points": points}

@@ -40,5 +40,9 @@ class Desk:
 
 
 def bounded(budget: Budget) -> Budget:
-    """A budget whose deadline comes after 600 seconds where it has none."""
-    return budget if budget.seconds else budget.model_copy(update={"seconds": MOST_SECONDS})
+    """A budget whose deadline comes after 600 seconds where it has none.
+
+    >>> bounded(Budget()).seconds, bounded(Budget(seconds=0)).seconds
+    (600.0, 0.0)
+    """
+    return budget if budget.seconds is not None else budget.model_copy(update={"seconds": MOST_SECONDS})

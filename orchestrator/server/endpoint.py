@@ -26,7 +26,7 @@ from .desk import Desk
 from .directory import Place
 from .keys import Key
 from .measured import tally
-from .refusal import SHOWN, Refusal, refusal_of
+from .refusal import SHOWN, Refusal, refusal_of, too_slow
 from .reply import send_refusal
 from .runs import GRACE_S, ClientGone, Fingerprint, Work, attend
 from .served import Model
@@ -63,7 +63,22 @@ class Job(Generic[A]):
         """Run it within what its key may still spend, followed by `trace`; all of that before its deadline.
 
         It waits for what its key has lent to others before it waits for its turn, so that it holds up nobody else.
+
+        Raises:
+            Refusal: it may not run, or a deadline that its client did not set came before an answer.
+            BudgetExceeded: its budget does not pay for one answer.
         """
+        most = self.budget.seconds or 0.0
+        is_ours = (wanted := self.asked.ponder.budget.seconds) is None or wanted > most
+        try:
+            done = await self._run(key, accounts, trace, turn)
+        except BudgetExceeded as error:
+            raise too_slow(most) if is_ours and error.dimension == "seconds" else error from None
+        if is_ours and done.result.stopped == "deadline" and not (done.result.candidates or trace.text):
+            raise too_slow(most)
+        return done
+
+    async def _run(self, key: Key, accounts: Till, trace: Trace, turn: AbstractAsyncContextManager[None]) -> Done:
         query, began = self.asked.query, time.monotonic()
         try:
             async with asyncio.timeout(self.budget.seconds):
@@ -122,7 +137,7 @@ class Endpoint(Generic[A]):
         """A refusal as this endpoint words it."""
         return refusal
 
-    def is_heard(self, asked: A) -> bool:
+    def is_heard(self, job: Job[A]) -> bool:
         """Whether the answer is wanted while it is written."""
         return False
 
@@ -188,7 +203,7 @@ class Endpoint(Generic[A]):
         Raises:
             Refusal: there are too many.
         """
-        trace = Trace(is_heard=self.is_heard(job.asked))
+        trace = Trace(is_heard=self.is_heard(job))
         work = Work(job.id, key.name, job.model.name, fingerprint, job, trace, is_elsewhere=is_elsewhere)
         self.desk.runs.start(work, lambda: self._done(work, job, key))
         return work

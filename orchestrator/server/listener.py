@@ -14,7 +14,7 @@ from types import FrameType
 import uvicorn
 from starlette.applications import Starlette
 
-from .gathered_writes import GatheringProtocol
+from .connection import Connection
 from .runs import Runs, end
 from .served import Models
 
@@ -35,7 +35,7 @@ class Listener(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=GatheringProtocol,
+                http=Connection,
                 log_config=None,
                 log_level="warning",
                 access_log=False,

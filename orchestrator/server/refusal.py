@@ -73,6 +73,13 @@ def overspent(reason: str) -> Refusal:
     return Refusal(402, message, code="budget_exceeded", kind="insufficient_quota", headers=headers)
 
 
+def too_slow(seconds: float) -> Refusal:
+    """The refusal of a request that the server's own deadline left without an answer; sent again it fares no better."""
+    message = f"an answer must come within the {seconds:g} s that this server gives it, but did not; ask for less"
+    headers = {"x-should-retry": "false"}
+    return Refusal(503, message, code="deadline_exceeded", kind="server_error", headers=headers)
+
+
 def refusal_of(error: Exception, request_id: str) -> Refusal:
     """What to tell the client about any error; what it may not see is logged under the request's id."""
     if isinstance(error, Refusal):
@@ -102,6 +109,8 @@ def check_answered(result: Result, is_cut: bool, request_id: str) -> None:
         Refusal: there is no candidate.
     """
     if result.candidates:
+        if result.failures and result.stopped == "done":
+            LOGGER.warning("request %s lost %d parts of its work: %s", request_id, result.failures, result.reason)
         return
     if result.stopped in ("budget", "deadline"):
         raise overspent(result.reason)

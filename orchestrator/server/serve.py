@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ..budget import Budget
+from ..budget import NO_LIMIT, Budget
 from ..errors import UsageError
 from ..frontier import Frontier
 from ..pipeline import Pipeline
@@ -15,6 +15,7 @@ from .accounts import Accounts
 from .auth import check_binding
 from .keys import Keys
 from .redaction import redacted
+from .refusal import LOGGER
 from .runs import MOST_RUNS
 from .served import by_name
 
@@ -61,6 +62,10 @@ def serve(
     """
     keys = Keys.load(key_file)
     check_binding(host, keys)
+    if accounts_file is not None and not keys:
+        raise UsageError("an accounts file keeps what keys spend, but there are none; give a key file too, or neither")
+    if accounts_file is None and (limited := [key.name for key in keys if key.budget != NO_LIMIT]):
+        LOGGER.warning("what %s spends of its budget is forgotten when the server stops: keep it in a file", limited[0])
     named, frontiers = by_name(served := list(served)), [each for each in served if isinstance(each, Frontier)]
     try:
         from .app import create_app

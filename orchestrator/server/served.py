@@ -10,13 +10,13 @@ from itertools import count
 
 from ...strategies.drawing import Drawing
 from ..budget import Budget
-from ..collector import SeldomCollected
 from ..engine import Engine, EngineSpec, Prompt, check_fits
 from ..errors import EngineRefused, EngineUnavailable, UsageError
 from ..frontier import Frontier
 from ..journal import Retries
 from ..pipeline import Pipeline
 from ..plan import Plan
+from ..process_settings import SELDOM_COLLECTED
 from ..recent import Recent
 from ..run_state import Watcher
 from ..runtime import Done, Runtime, Task
@@ -38,6 +38,10 @@ def by_name(served: Iterable[Pipeline | Frontier]) -> dict[str, Pipeline]:
     Raises:
         UsageError: there is none, or two have one name.
     """
+    for one in (served := list(served)):
+        if not isinstance(one, Pipeline | Frontier):
+            kind = type(one).__name__
+            raise UsageError(f"what is served must be a list of pipelines and frontiers, got one of {kind}; load files")
     named: dict[str, Pipeline] = {}
     for pipeline in (each for one in served for each in ([one] if isinstance(one, Pipeline) else one.pipelines())):
         if pipeline.name in named:
@@ -133,7 +137,7 @@ class Models:
             raise UsageError(f"a frontier and a pipeline must have different names, got two {min(taken)!r}; rename one")
         self._engines: list[tuple[EngineSpec, Pulse]] = []
         self._models: dict[str, Model] = {}
-        self._collector = ExitStack()
+        self._settings = ExitStack()
 
     @property
     def is_ready(self) -> bool:
@@ -199,14 +203,14 @@ class Models:
                 for pulse in self.pulses:
                     group.create_task(pulse.engine.start())
             self._models = {name: self._model(name, pipeline) for name, pipeline in self._pipelines.items()}
-            self._collector.enter_context(SeldomCollected())
+            self._settings.enter_context(SELDOM_COLLECTED)
         except BaseException as error:
             await self.close()
             raise (error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error) from None
 
     async def close(self) -> None:
         """Stop the engines."""
-        self._collector.close()
+        self._settings.close()
         pulses, self._engines, self._models = self.pulses, [], {}
         await asyncio.gather(*(pulse.engine.close() for pulse in pulses), return_exceptions=True)
 

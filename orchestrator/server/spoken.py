@@ -13,6 +13,7 @@ from ..pipeline import Pipeline
 from ..runtime import Done
 from ..types import Candidate, Finish, Result
 from .bill import headers
+from .desk import MOST_SECONDS
 from .endpoint import Endpoint, Job
 from .measured import tally
 from .overrides import as_asked, wishes
@@ -72,9 +73,9 @@ class TextEndpoint(Endpoint[T]):
         wanted = (*wishes(asked).items(), bool(asked.shown), bool(asked.of_tools))
         return model.redrawn.get(pipeline, wanted, lambda: as_asked(pipeline, asked, model.engines))
 
-    def is_heard(self, asked: T) -> bool:
-        """Also where a deadline may cut it, for what is written until then is the best answer."""
-        return asked.stream or asked.ponder.budget.seconds is not None
+    def is_heard(self, job: Job[T]) -> bool:
+        """Also where a deadline that somebody set may cut it, for what is written until then is the best answer."""
+        return job.asked.stream or job.budget.seconds != MOST_SECONDS
 
     async def answer(self, job: Job[T], work: Work, send: Send) -> None:
         """Answer at once, when the run is done, or in events."""

@@ -126,3 +126,9 @@ async def test_what_an_interrupted_run_spent_counts_towards_the_budget(tmp_path)
 async def test_what_is_no_strategy_is_refused() -> None:
     with pytest.raises(UsageError, match="strategy must be a pipeline or a strategy, got 'sample'; build one"):
         await arun("sample", "Problem 3?")  # type: ignore[arg-type]
+
+
+def test_a_query_is_a_text_or_a_query() -> None:
+    pipeline = Pipeline.series(Sample(), name="one", engines={"generator": SimulatedSpec()})
+    with pytest.raises(UsageError, match=r"must be a text or a ponder.Query, got int; use ponder.Query.ask"):
+        run(pipeline, 5)  # type: ignore[arg-type]

@@ -95,6 +95,18 @@ def speaking(url: str, key: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=60)
 
 
+def test_no_other_address_is_promised_than_the_one_that_stands(url: str) -> None:
+    import ponder
+
+    host, port = url.removeprefix("http://").split(":")
+    served = [ponder.load("thinker.toml")]
+    for asked in ({"host": "0.0.0.0", "port": int(port)}, {"host": host, "port": int(port) + 1}):
+        with pytest.raises(ponder.UsageError, match=f"listens already, host '127.0.0.1', port {port}, got"):
+            ponder.deploy(served, ponder.Deployment(key_file="keys.toml", accounts_file="a.db"), **asked)
+    with pytest.raises(ponder.UsageError, match="nope"):
+        ponder.deploy(served, ponder.Deployment(allow=("nope",)))
+
+
 async def test_a_request_sent_again_meets_its_run_on_any_replica_and_is_paid_once(url: str) -> None:
     before = spent("alice")
     async with speaking(url, ALICE) as http:

@@ -357,7 +357,7 @@ def test_refuses_files_that_are_not_its_own(tmp_path: Path) -> None:
 async def test_refuses_other_versions_and_a_second_server(tmp_path: Path) -> None:
     path = tmp_path / "accounts"
     async with kept_in(path):
-        with pytest.raises(UsageError, match=r"this server alone can write.*locked"):
+        with pytest.raises(UsageError, match=r"this server alone can write.*locked; end the server that has it"):
             Accounts((), path)
     with closing(sqlite3.connect(path)) as file:
         file.execute("PRAGMA user_version = 7")

@@ -104,6 +104,7 @@ def test_cards_tell_what_models_can_do(client: openai.OpenAI) -> None:
         "context_length": 32768,
         "calls_tools": False,
     }
+    assert cards["sums"]["most_answers"] == max(cards[f"sums-{rank}"]["most_answers"] for rank in range(1, 6)) > 1
     points = cards["sums"]["points"]
     assert [each["efforts"] for each in points] == [
         ["none", "minimal", "low"],
@@ -193,3 +194,8 @@ def test_nothing_may_be_brought_unless_the_operator_says_so() -> None:
         with pytest.raises(openai.BadRequestError, match="made of none here") as error:
             asked(client, model="single", extra_body={"ponder": {"strategy": {"kind": "sample"}}})
         assert error.value.code == "not_allowed"
+
+
+def test_what_is_served_is_a_list_of_pipelines_and_frontiers() -> None:
+    with pytest.raises(UsageError, match="must be a list of pipelines and frontiers, got one of tuple; load files"):
+        by_name(single("alone"))  # type: ignore[arg-type]

@@ -126,15 +126,20 @@ def test_one_lost_sample_costs_one_sample() -> None:
         assert orjson.loads(response.headers["x-ponder-usage"])["failures"] == 1
 
 
-def test_a_deadline_ends_a_request() -> None:
-    with serving([single("slow", ScriptedSpec(name="deadline", latency_s=60))]) as server:
-        body = {"model": "slow", "messages": QUESTION, "ponder": {"budget": {"seconds": 0.2}}}
+@pytest.mark.parametrize(
+    ("wanted_s", "most_s", "status", "code"),
+    [(0.2, None, 402, "budget_exceeded"), (None, 0.2, 503, "deadline_exceeded"), (5.0, 0.2, 503, "deadline_exceeded")],
+)
+def test_a_deadline_ends_a_request(wanted_s: float | None, most_s: float | None, status: int, code: str) -> None:
+    slow = single("slow", ScriptedSpec(name="deadline", latency_s=60))
+    with serving([slow], budget=Budget(seconds=most_s)) as server:
+        body = {"model": "slow", "messages": QUESTION, "ponder": {"budget": {"seconds": wanted_s}}}
         begun = time.monotonic()
         response = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=20)
         assert time.monotonic() - begun < 2
-        assert response.status_code == 402
+        assert (response.status_code, response.json()["error"]["code"]) == (status, code)
         assert response.headers["x-should-retry"] == "false"
-        assert "seconds" in response.json()["error"]["message"]
+        assert ("seconds" if status == 402 else "within the 0.2 s") in response.json()["error"]["message"]
         assert ScriptedEngine.opened["deadline"].in_flight == 0
 
 

@@ -226,3 +226,14 @@ def test_a_taken_port_is_a_usage_error() -> None:
 @pytest.fixture(autouse=True)
 def _no_keys_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PONDER_API_KEYS", raising=False)
+
+
+def test_an_accounts_file_needs_keys_and_budgets_want_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(UsageError, match="keeps what keys spend, but there are none; give a key file too, or neither"):
+        serve([vote()], accounts_file=tmp_path / "accounts")
+    (tmp_path / "keys.toml").write_text(f'[[keys]]\nname = "alice"\nkey = "{KEY}"\nbudget = {{ calls = 1 }}\n')
+    for accounts, is_told in ((None, True), (tmp_path / "accounts", False)):
+        caplog.clear()
+        with pytest.raises(UsageError, match="a port must be"):
+            serve([vote()], key_file=tmp_path / "keys.toml", accounts_file=accounts, port=-1)
+        assert ("what alice spends of its budget is forgotten when the server stops" in caplog.text) is is_told

@@ -152,6 +152,25 @@ def test_names_the_parameter_at_fault(door: Door, change: dict[str, Any], param:
     assert response.error.keys() == {"message", "type", "param", "code"}
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n": "2"}, "n: it must be a whole number, written without a point or quotes"),
+        ({"seed": 2**70}, "seed: it must be a whole number of at most 64 bits"),
+        ({"messages": None}, "messages: it must be a list"),
+        ({"messages": ["hi"]}, "messages[0]: it must be an object"),
+        ({"ponder": {"budget": []}}, "ponder.budget: it must be an object"),
+        ({"temperature": 3}, "temperature: it must be less than or equal to 2"),
+        (
+            {"ponder": {"budget": {"tokens": 5}}},
+            "leave it out; it may hold prompt_tokens, completion_tokens, total_tok",
+        ),
+    ],
+)
+def test_says_what_must_hold(door: Door, change: dict[str, Any], message: str) -> None:
+    assert message in door.ask({**GOOD, **change}).error["message"]
+
+
 HARMLESS = [
     {"stop": []},
     {"stop": None},

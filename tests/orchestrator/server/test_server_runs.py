@@ -234,14 +234,15 @@ def test_the_last_chunk_tells_the_account() -> None:
         assert last["ponder"]["usage"]["calls"] == 4 and last["ponder"]["seed"] == 5
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_what_was_written_before_the_deadline_is_the_answer(stream: bool) -> None:
+@pytest.mark.parametrize(("stream", "is_the_operators"), [(False, False), (True, False), (False, True)])
+def test_what_was_written_before_the_deadline_is_the_answer(stream: bool, is_the_operators: bool) -> None:
     slow = SimulatedSpec(token_latency_s=0.1)
+    deadline = {"seconds": 1.5}
     with (
-        serving([single("slow", slow)]) as server,
+        serving([single("slow", slow)], budget=Budget(**deadline if is_the_operators else {})) as server,
         openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client,
     ):
-        asked = body("slow", stream=stream, extra_body={"ponder": {"budget": {"seconds": 1.5}}})
+        asked = body("slow", stream=stream, extra_body={"ponder": {"budget": {} if is_the_operators else deadline}})
         answer = client.chat.completions.create(**asked)
         if stream:
             chunks = list(answer)

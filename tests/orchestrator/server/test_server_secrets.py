@@ -69,7 +69,8 @@ def served(folder: Path, far: str) -> Iterator[tuple[str, subprocess.Popen[str]]
     with subprocess.Popen(command, cwd=folder, env=variables, **piped) as server:
         try:
             assert server.stdout is not None
-            yield server.stdout.readline().split(" at ")[1].split("/v1")[0], server
+            told = next(line for line in server.stdout if line.startswith("serving"))
+            yield told.split(" at ")[1].split("/v1")[0], server
         finally:
             server.kill()
 

@@ -1,9 +1,13 @@
+"""What a connection writes together leaves together, and a head without end is cut."""
+
 import asyncio
 import socket
+from urllib.parse import urlsplit
 
 import pytest
+from serving import serving, single
 
-from ponder.orchestrator.server.gathered_writes import MOST_HELD, GatheredWrites
+from ponder.orchestrator.server.connection import MOST_HEAD, MOST_HELD, GatheredWrites
 
 
 async def joined() -> tuple[GatheredWrites, socket.socket]:
@@ -66,3 +70,18 @@ async def test_what_is_flushed_leaves_at_once_and_only_once() -> None:
         with pytest.raises(BlockingIOError):
             far.recv(100)
     writes.close()
+
+
+def test_a_head_without_end_is_cut_and_a_long_one_is_read() -> None:
+    with serving([single("one")]) as server:
+        address = urlsplit(server.url)
+        for size, status in ((MOST_HEAD // 2, b"200"), (1 << 20, b"431")):
+            with socket.create_connection((address.hostname, address.port), timeout=10) as near:
+                near.sendall(b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx: ")
+                try:
+                    for _ in range(size >> 12):
+                        near.sendall(b"a" * 4096)
+                    near.sendall(b"\r\n\r\n")
+                except ConnectionError:
+                    assert status == b"431"
+                assert near.recv(100).split(b" ")[1] == status

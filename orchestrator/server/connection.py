@@ -1,4 +1,4 @@
-"""What a connection writes in one turn of the event loop leaves at once."""
+"""A connection: what is written to it together leaves together, and a head without end is cut."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any, cast
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 MOST_HELD = 65536
+MOST_HEAD = 65536
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class GatheredWrites:
@@ -44,8 +46,33 @@ class GatheredWrites:
         return getattr(self._transport, name)
 
 
-class GatheringProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """uvicorn's HTTP protocol over gathered writes; a response that is whole leaves at once."""
+class Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """uvicorn's HTTP protocol over gathered writes; a response that is whole leaves at once.
+
+    A head that goes on after 64 KiB, which httptools would hold however long it is, ends its connection.
+    """
+
+    _head = 0
+    _is_in_head = False
+
+    def data_received(self, data: bytes) -> None:
+        """Something has come."""
+        super().data_received(data)
+        if self._is_in_head:
+            self._head += len(data)
+            if self._head > MOST_HEAD:
+                self.transport.write(TOO_LARGE)
+                self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._head, self._is_in_head = 0, True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head of a request is whole."""
+        self._is_in_head = False
+        super().on_headers_complete()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come."""
