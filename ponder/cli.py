@@ -226,7 +226,8 @@ def serve(
 
     loaded = load_all(pipelines)
     names = ", ".join(each.name for each in loaded)
-    err.print(f"starting the engines of {names}", highlight=False)
+    if err.is_terminal:
+        err.print(f"starting the engines of {names}", highlight=False)
     serve_pipelines(
         loaded,
         host=host,
