@@ -30,8 +30,8 @@ from ponder.strategies import BestOfN, Sample, SelfConsistency
 from ponder.verifiers import VERIFIERS, ProcessReward
 
 STATUSES = {200, 400, 402, 403, 404, 405, 408, 413, 415, 429}
-DECLARED = {"engine_unavailable", "closing"}
-"""Codes that a 503 may carry."""
+DECLARED = {"engine_unavailable": "retry-after", "closing": "retry-after", "deadline_exceeded": "x-should-retry"}
+"""Codes that a 503 may carry, and the header that says whether to come back."""
 PLAIN = {"invalid_json", "body_too_large", "not_offered", "engine_refused", None}
 """Codes of faults that are no field's."""
 NEEDED = {CHAT: ("model", "messages"), RESPONSES: ("model", "input"), COMPLETIONS: ("model", "prompt")}
@@ -156,7 +156,7 @@ def _wrong(path: str, body: bytes, response: Response) -> str | None:
     if len(response.body) > LONGEST:
         return "an error must not repeat what came"
     if response.status == 503:
-        return None if error["code"] in DECLARED and response.headers.get("retry-after") else "a 503 must be declared"
+        return None if DECLARED.get(error["code"]) in response.headers else "a 503 must be declared"
     if response.status not in STATUSES:
         return "the status must be one that clients understand"
     return _wrong_param(path, body, error) if response.status == 400 else None
