@@ -204,7 +204,8 @@ class Runtime:
             return
         run.prompt_tokens = counted.prompt_tokens
         plan = self._plans.of(task.strategy, counted)
-        (await run.ledger.reserve(plan.attempt.most)).release()
+        fresh = Ledger(task.budget)  # a deadline that comes meanwhile ends the run, but refuses nothing
+        (await fresh.reserve(plan.attempt.most)).release()
 
 
 async def run_tasks(
