@@ -76,6 +76,7 @@ class Listener(uvicorn.Server):
             await super().shutdown(sockets)
         finally:
             late.cancel()
+            gc.unfreeze()
             await self._models.close()
 
     @contextlib.contextmanager

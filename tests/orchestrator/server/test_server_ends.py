@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import signal
 import socket
@@ -357,3 +358,9 @@ async def test_a_signal_need_not_wait_for_engines_that_start() -> None:
         await serving
     assert ready == []
     assert ScriptedEngine.opened["starts"].closes >= 1
+
+
+def test_what_a_server_holds_is_kept_from_the_collector_until_it_stops() -> None:
+    with serving([single("one")]):
+        assert gc.get_freeze_count() > 0
+    assert gc.get_freeze_count() == 0
