@@ -100,17 +100,8 @@ class Budget(BaseModel):
 
     def limits(self) -> tuple[int | None, ...]:
         """The limits in whole units, in the order of `COUNTED`."""
-        return (
-            self.prompt_tokens,
-            self.completion_tokens,
-            self.total_tokens,
-            self.calls,
-            self.verifier_calls,
-            self.nfe,
-            self.flops,
-            _whole(self.cost_usd),
-            _whole(self.compute_seconds),
-        )
+        counts = self.prompt_tokens, self.completion_tokens, self.total_tokens, self.calls, self.verifier_calls
+        return (*counts, self.nfe, self.flops, _whole(self.cost_usd), _whole(self.compute_seconds))
 
     def fits(self, usage: Usage) -> bool:
         """Whether `usage` alone stays within every counted limit."""

@@ -62,10 +62,7 @@ def serve(
     """
     keys = Keys.load(key_file)
     check_binding(host, keys)
-    if accounts_file is not None and not keys:
-        raise UsageError("an accounts file keeps what keys spend, but there are none; give a key file too, or neither")
-    if accounts_file is None and (limited := [key.name for key in keys if key.budget != NO_LIMIT]):
-        LOGGER.warning("what %s spends of its budget is forgotten when the server stops: keep it in a file", limited[0])
+    _check_accounts(accounts_file, keys)
     named, frontiers = by_name(served := list(served)), [each for each in served if isinstance(each, Frontier)]
     try:
         from .app import create_app
@@ -88,6 +85,18 @@ def serve(
         listener = Listener(app, drain_s=drain_s, on_ready=told)
         with asyncio.Runner(loop_factory=listener.config.get_loop_factory()) as runner:
             runner.run(listener.serve([door]))
+
+
+def _check_accounts(file: str | Path | None, keys: Keys) -> None:
+    """Refuse a file of accounts that nobody has, and warn where there is none of what has a budget.
+
+    Raises:
+        UsageError: there are no keys.
+    """
+    if file is not None and not keys:
+        raise UsageError("an accounts file keeps what keys spend, but there are none; give a key file too, or neither")
+    if file is None and (limited := [key.name for key in keys if key.budget != NO_LIMIT]):
+        LOGGER.warning("what %s spends of its budget is forgotten when the server stops: keep it in a file", limited[0])
 
 
 def listen(host: str, port: int) -> socket.socket:
