@@ -132,7 +132,7 @@ async def test_an_answer_that_came_while_our_loop_stood_still_counts(size: int) 
 
 async def test_an_end_that_came_while_our_loop_stood_still_counts() -> None:
     async with boxed(Program("print('x' * 90_000)\nexit(3)"), LIMITS) as box:
-        stand_still(1.5)
+        stand_still(3.0)
         ran = await box.outcome(0.5)
     assert (ran.status, ran.exit_code, len(ran.stdout)) == ("crashed", 3, 90_001)
 
