@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -82,9 +81,7 @@ def serve(
     )
     with listen(host, port) as door, redacted(LOGGERS, keys):
         told = (lambda: on_ready(url(door))) if on_ready else None
-        listener = Listener(app, drain_s=drain_s, on_ready=told)
-        with asyncio.Runner(loop_factory=listener.config.get_loop_factory()) as runner:
-            runner.run(listener.serve([door]))
+        Listener(app, drain_s=drain_s, on_ready=told).run([door])
 
 
 def _check_accounts(file: str | Path | None, keys: Keys) -> None:
